@@ -1,0 +1,15 @@
+package extent
+
+import (
+	"io/fs"
+	"syscall"
+)
+
+func identify(info fs.FileInfo) identity {
+	id := identity{size: info.Size(), mtime: info.ModTime().UnixNano()}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		id.dev, id.ino = st.Dev, st.Ino
+		id.ctime = st.Ctim.Nano()
+	}
+	return id
+}

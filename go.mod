@@ -1,0 +1,3 @@
+module github.com/isolayer/isolayer
+
+go 1.26

@@ -1,0 +1,70 @@
+package iso9660
+
+import (
+	"strconv"
+	"time"
+)
+
+// zone is a time offset in 15-minute units; readers ignore what is beyond ±13 h.
+func zone(b byte) *time.Location {
+	q := int(int8(b))
+	if q < -52 || q > 52 || q == 0 {
+		return time.UTC
+	}
+	return time.FixedZone("", q*15*60)
+}
+
+// date7 decodes the date of a directory record (ECMA-119 9.1.5). A date that is
+// unspecified or no date at all gives the zero time.
+func date7(b []byte) time.Time {
+	if b[1] < 1 || b[1] > 12 || b[2] < 1 || b[2] > 31 || b[3] > 23 || b[4] > 59 || b[5] > 60 {
+		return time.Time{}
+	}
+	return time.Date(1900+int(b[0]), time.Month(b[1]), int(b[2]), int(b[3]), int(b[4]), int(b[5]), 0, zone(b[6]))
+}
+
+// putDate7 encodes t in UTC. The format holds the years 1900 to 2155.
+func putDate7(b []byte, t time.Time) {
+	t = t.UTC()
+	clear(b[:7])
+	if y := t.Year(); y < 1900 || y > 2155 {
+		return
+	}
+	b[0] = byte(t.Year() - 1900)
+	b[1], b[2] = byte(t.Month()), byte(t.Day())
+	b[3], b[4], b[5] = byte(t.Hour()), byte(t.Minute()), byte(t.Second())
+}
+
+// Date17 is a date of a volume descriptor: sixteen digits and a zone (ECMA-119 8.4.26.1).
+type Date17 []byte
+
+// Time decodes the date; an unspecified or malformed one gives the zero time.
+func (d Date17) Time() time.Time {
+	var v [7]int
+	for i, f := range [7][2]int{{0, 4}, {4, 6}, {6, 8}, {8, 10}, {10, 12}, {12, 14}, {14, 16}} {
+		n, err := strconv.ParseUint(string(d[f[0]:f[1]]), 10, 16)
+		if err != nil {
+			return time.Time{}
+		}
+		v[i] = int(n)
+	}
+	if v[1] < 1 || v[1] > 12 || v[2] < 1 || v[2] > 31 {
+		return time.Time{}
+	}
+	return time.Date(v[0], time.Month(v[1]), v[2], v[3], v[4], v[5], v[6]*1e7, zone(d[16]))
+}
+
+// UUID returns the digits grouped as boot loaders and udev write them, "" for
+// a date that is not specified.
+func (d Date17) UUID() string {
+	for _, c := range d[:16] {
+		if c < '0' || c > '9' {
+			return ""
+		}
+	}
+	s := string(d[:16])
+	if s == "0000000000000000" {
+		return ""
+	}
+	return s[:4] + "-" + s[4:6] + "-" + s[6:8] + "-" + s[8:10] + "-" + s[10:12] + "-" + s[12:14] + "-" + s[14:]
+}

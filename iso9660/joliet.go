@@ -1,0 +1,39 @@
+package iso9660
+
+import (
+	"encoding/binary"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// decodeUCS2 decodes big-endian UCS-2 or UTF-16; a lone surrogate becomes U+FFFD.
+func decodeUCS2(b []byte) string {
+	u := make([]uint16, len(b)/2)
+	for i := range u {
+		u[i] = binary.BigEndian.Uint16(b[2*i:])
+	}
+	return string(utf16.Decode(u))
+}
+
+// encodeUCS2 encodes s big-endian. What UCS-2 cannot hold becomes '_'.
+func encodeUCS2(s string) []byte {
+	b := make([]byte, 0, 2*len(s))
+	for _, r := range s {
+		if r > 0xffff || r == utf8.RuneError {
+			r = '_'
+		}
+		b = binary.BigEndian.AppendUint16(b, uint16(r))
+	}
+	return b
+}
+
+// jolietSafe replaces the characters that Joliet names may not hold.
+func jolietSafe(name string) string {
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 || r > 0xffff || r == utf8.RuneError || strings.ContainsRune(`*/:;?\`, r) {
+			return '_'
+		}
+		return r
+	}, name)
+}

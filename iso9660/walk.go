@@ -1,0 +1,321 @@
+package iso9660
+
+import (
+	"bytes"
+	"strings"
+)
+
+// walker reads one hierarchy. All its loops use explicit stacks and are charged
+// to its counters, so that no image can make it run or grow without bound.
+type walker struct {
+	*Image
+	h       Hierarchy
+	warn    *warnings
+	skip    int  // LEN_SKP of SP (SUSP 5.3)
+	susp    bool // system use fields are to be read
+	records int
+	bytes   int64
+	dirs    map[LBA]*Entry // every directory by its extent
+	order   []*Entry       // the same, as they were read
+
+	astray   int // directories whose "." or ".." point elsewhere
+	astrayAt int64
+}
+
+// tree reads the hierarchy under d.
+func (t *walker) tree(d *Descriptor) (*Entry, error) {
+	root := &Entry{Raws: []Raw{{Off: d.Block.Offset() + OffRootRecord, Record: d.Root()}}}
+	if d.Root().Flags()&FlagDirectory == 0 {
+		return nil, &FormatError{root.Raws[0].Off, "volume descriptor", "root directory", errorf(ErrFormat, "is no directory")}
+	}
+	root.Parent = root
+	t.dirs = map[LBA]*Entry{}
+	type task struct {
+		e     *Entry
+		depth int
+	}
+	stack := []task{{root, 1}}
+	for len(stack) > 0 {
+		next := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		if next.depth > maxDepth {
+			return nil, &FormatError{next.e.Raws[0].Off, "directory", "", errorf(ErrLimit, "deeper than %d levels", maxDepth)}
+		}
+		if err := t.directory(next.e); err != nil {
+			return nil, err
+		}
+		// Pushed backwards: directories are read in the order they are listed.
+		for i := len(next.e.Children) - 1; i >= 0; i-- {
+			if c := next.e.Children[i]; c.IsDir() {
+				stack = append(stack, task{c, next.depth + 1})
+			}
+		}
+	}
+	if t.astray > 0 {
+		t.warn.add(t.astrayAt, "directory", `"." and ".."`, errorf(ErrConflict, "point elsewhere in %d directories", t.astray))
+	}
+	return root, t.relocate(root)
+}
+
+// directory reads the records of e's extent (ECMA-119 6.8.1).
+func (t *walker) directory(e *Entry) error {
+	rec, at := e.Raws[0].Record, e.Raws[0].Off
+	first := rec.LBA() + LBA(rec.XAR())
+	if prev := t.dirs[first]; prev != nil {
+		return &FormatError{at, "directory record", "extent", errorf(ErrLoop, "the directory at block %d is listed twice", first)}
+	}
+	t.dirs[first] = e
+	t.order = append(t.order, e)
+	size := (int64(rec.Size()) + BlockSize - 1) / BlockSize * BlockSize
+	if size > maxDirBytes {
+		if err := t.checkRange(first.Offset(), size); err != nil {
+			return &FormatError{at, "directory record", "extent", err}
+		}
+		return &FormatError{at, "directory record", "data length", errorf(ErrLimit, "%d bytes", size)}
+	}
+	if t.bytes += size; t.bytes > maxTreeBytes {
+		return &FormatError{at, "directory", "", errorf(ErrLimit, "more than %d bytes of directories", maxTreeBytes)}
+	}
+	data, err := t.readMeta(first.Offset(), size)
+	if err != nil {
+		return &FormatError{at, "directory record", "extent", err}
+	}
+	if len(data) == 0 {
+		t.warn.add(at, "directory record", "data length", errorf(ErrFormat, "0"))
+	}
+	if rec.Size()%BlockSize != 0 {
+		t.warn.add(at, "directory record", "data length", errorf(ErrFormat, "%d is no multiple of the block size", rec.Size()))
+	}
+	for n, off := 0, first.Offset(); len(data) > 0; {
+		block := data[:BlockSize-int(off%BlockSize)]
+		if block[0] == 0 { // nothing more in this block
+			data, off = data[len(block):], off+int64(len(block))
+			continue
+		}
+		r, err := checkRecord(block, off)
+		if err != nil {
+			return err
+		}
+		if err := t.record(e, r, off, n); err != nil {
+			return err
+		}
+		used := min(int(block[0]), len(block))
+		data, off, n = data[used:], off+int64(used), n+1
+	}
+	if e.Self == nil {
+		return &FormatError{first.Offset(), "directory", "", errorf(ErrFormat, "no directory begins at this block")}
+	}
+	t.addressing(e)
+	return nil
+}
+
+// record takes the n-th record of directory e.
+func (t *walker) record(e *Entry, r Record, off int64, n int) error {
+	if t.records++; t.records > maxRecords {
+		return &FormatError{off, "directory record", "", errorf(ErrLimit, "more than %d records", maxRecords)}
+	}
+	raw := Raw{Off: off, Record: r}
+	if _, ok := both32(r[2:]); !ok {
+		t.warn.add(off, "directory record", "extent", errorf(ErrConflict, "byte orders differ"))
+	}
+	if _, ok := both32(r[10:]); !ok {
+		t.warn.add(off, "directory record", "data length", errorf(ErrConflict, "byte orders differ"))
+	}
+	if n == 0 {
+		if !r.isSelf() {
+			return &FormatError{off, "directory", "", errorf(ErrFormat, "does not begin with its own record")}
+		}
+		if e.Parent == e {
+			t.detectSUSP(&raw)
+		}
+		a, err := t.attributes(&raw)
+		if err != nil {
+			return err
+		}
+		e.Self, e.self = &raw, a
+		if e.Parent == e {
+			e.Attributes = a
+		}
+		return nil
+	}
+	a, err := t.attributes(&raw)
+	if err != nil {
+		return err
+	}
+	if r.isParent() && e.Up == nil {
+		e.Up, e.up = &raw, a
+		return nil
+	}
+	return t.child(e, raw, a)
+}
+
+// child adds an entry, or one more section of the last one (ECMA-119 6.5.1).
+func (t *walker) child(dir *Entry, raw Raw, a Attributes) error {
+	r := raw.Record
+	if k := len(dir.Children); k > 0 {
+		last := dir.Children[k-1]
+		tail := last.Raws[len(last.Raws)-1].Record
+		if tail.Flags()&FlagMultiExtent != 0 {
+			if !bytes.Equal(tail.ID(), r.ID()) {
+				return &FormatError{raw.Off, "directory record", "identifier", errorf(ErrFormat, "a further section of %q was expected", tail.ID())}
+			}
+			last.Raws = append(last.Raws, raw)
+			return nil
+		}
+	}
+	name, err := t.name(r, &a, raw.Off)
+	if err != nil {
+		return err
+	}
+	e := &Entry{Name: name, Raws: []Raw{raw}, Attributes: a, Parent: dir}
+	if e.IsDir() && a.Mode&ModeType != ModeDir && a.px > 0 {
+		t.warn.add(raw.Off, "Rock Ridge PX", "mode", errorf(ErrConflict, "%o for a directory", a.Mode))
+	}
+	dir.Children = append(dir.Children, e)
+	return nil
+}
+
+// detectSUSP decides from the root's own record whether system use fields are
+// read and how many bytes of each are skipped (SUSP 5.3).
+func (t *walker) detectSUSP(root *Raw) {
+	if t.h == Joliet {
+		return
+	}
+	su := root.Record.SystemUse()
+	for _, at := range []int{0, 14} { // 14: behind the attributes of a CD-ROM XA disc
+		if len(su) >= at+7 && string(su[at:at+2]) == "SP" && su[at+4] == 0xbe && su[at+5] == 0xef {
+			t.susp, t.skip = true, int(su[at+6])
+			return
+		}
+	}
+	// Some images lack SP, but have Rock Ridge in every record.
+	if len(su) >= 4 && (string(su[:2]) == "RR" || string(su[:2]) == "PX") {
+		t.susp = true
+	}
+}
+
+// attributes decodes the system use field of a record.
+func (t *walker) attributes(raw *Raw) (Attributes, error) {
+	var a Attributes
+	if !t.susp {
+		return a, nil
+	}
+	skip := t.skip
+	if raw.Record.isSelf() && len(t.dirs) == 1 {
+		t.skip = spAt(raw.Record) // LEN_SKP does not hold for the record that has SP
+	}
+	p := rrParser{a: &a, warn: t.warn}
+	err := t.systemUse(raw, p.entry)
+	t.skip = skip
+	if err == nil {
+		err = p.finish(raw.Off)
+	}
+	return a, err
+}
+
+func spAt(r Record) int {
+	if su := r.SystemUse(); len(su) >= 21 && string(su[14:16]) == "SP" {
+		return 14
+	}
+	return 0
+}
+
+// name decides what a record is called in this hierarchy.
+func (t *walker) name(r Record, a *Attributes, off int64) (string, error) {
+	id := r.ID()
+	name := string(a.name)
+	switch {
+	case t.h == Joliet:
+		if len(id)%2 != 0 {
+			return "", &FormatError{off, "directory record", "identifier", errorf(ErrFormat, "%d bytes of UCS-2", len(id))}
+		}
+		name = strings.TrimSuffix(decodeUCS2(id), ";1")
+	case !a.named || name == "":
+		if a.named {
+			t.warn.add(off, "Rock Ridge NM", "name", errorf(ErrName, "empty"))
+		}
+		name = isoName(r)
+	}
+	if err := checkName(name); err != nil {
+		return "", &FormatError{off, "directory record", "name", err}
+	}
+	return name, nil
+}
+
+// isoName is the plain identifier as readers show it: without version and
+// without the dot of an empty extension (ECMA-119 7.5).
+func isoName(r Record) string {
+	name := string(r.ID())
+	if r.Flags()&FlagDirectory != 0 {
+		return name
+	}
+	if base, ok := strings.CutSuffix(name, ";1"); ok {
+		name = base
+	}
+	if base, ok := strings.CutSuffix(name, "."); ok && base != "" {
+		name = base
+	}
+	return name
+}
+
+// checkName refuses what is no single component of a path.
+func checkName(name string) error {
+	switch {
+	case name == "", name == ".", name == "..", strings.ContainsAny(name, "/\x00"):
+		return errorf(ErrName, "%q", name)
+	case len(name) > 4*maxName:
+		return errorf(ErrName, "longer than %d bytes", 4*maxName)
+	}
+	return nil
+}
+
+// addressing counts directories whose "." or ".." point elsewhere. Nobody
+// follows those, and libisofs lets ".." of its Joliet trees point to itself.
+func (t *walker) addressing(e *Entry) {
+	here, parent := e.Raws[0].Record.LBA(), e.Parent.Raws[0].Record.LBA()
+	if e.Self.Record.LBA() != here || e.Up == nil || e.Up.Record.LBA() != parent {
+		if t.astray == 0 {
+			t.astrayAt = e.Self.Off
+		}
+		t.astray++
+	}
+}
+
+// relocate connects the placeholders of deep directories with the directories
+// they stand for (RRIP 1.12, 4.1.5) and sees to it that the logical tree is one.
+func (t *walker) relocate(root *Entry) error {
+	var holders []*Entry
+	for _, d := range t.order {
+		for _, c := range d.Children {
+			if c.hasCL {
+				holders = append(holders, c)
+			}
+		}
+	}
+	for _, h := range holders {
+		off := h.Raws[0].Off
+		target := t.dirs[h.child]
+		switch {
+		case target == nil:
+			if err := t.checkRange(h.child.Offset(), BlockSize); err != nil {
+				return &FormatError{off, "Rock Ridge CL", "location", err}
+			}
+			return &FormatError{off, "Rock Ridge CL", "location", errorf(ErrFormat, "no relocated directory at block %d", h.child)}
+		case target.Holder != nil || target == root:
+			return &FormatError{off, "Rock Ridge CL", "location", errorf(ErrLoop, "the directory at block %d has two parents", h.child)}
+		case !target.up.hasPL:
+			return &FormatError{off, "Rock Ridge CL", "location", errorf(ErrFormat, "the directory at block %d does not point back", h.child)}
+		}
+		h.Target, target.Holder = target, h
+	}
+	if len(holders) == 0 {
+		return nil
+	}
+	seen := 0
+	for range root.walk() {
+		if seen++; seen > t.records {
+			return &FormatError{root.Raws[0].Off, "Rock Ridge CL", "", errorf(ErrLoop, "a relocated directory contains itself")}
+		}
+	}
+	return nil
+}

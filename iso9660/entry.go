@@ -295,3 +295,11 @@ func (c *content) ReadAt(p []byte, off int64) (int, error) {
 	}
 	return n, io.EOF
 }
+
+// ISOName is the plain ISO 9660 identifier without version and without the dot
+// of an empty extension (ECMA-119 7.5).
+func (e *Entry) ISOName() string { return isoName(e.Raws[0].Record) }
+
+// Unlisted reports an entry that no listing shows: an associated file, or a
+// directory that only stores relocated ones.
+func (e *Entry) Unlisted() bool { return e.Associated() || e.storesRelocated() }

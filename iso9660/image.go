@@ -20,6 +20,7 @@ const (
 	maxRecords     = 1 << 20
 	maxDirBytes    = 64 << 20  // of one directory
 	maxTreeBytes   = 256 << 20 // of all directories of a hierarchy
+	maxAliases     = 1000      // directories listed a second time
 )
 
 // Options choose how an image is read. The zero value is the usual way.

@@ -28,8 +28,9 @@ func encodeUCS2(s string) []byte {
 	return b
 }
 
-// jolietSafe replaces the characters that Joliet names may not hold.
-func jolietSafe(name string) string {
+// JolietName is name with '_' for what Joliet does not allow (Joliet 1.0, "Allowed
+// character set") and UCS-2 cannot hold.
+func JolietName(name string) string {
 	return strings.Map(func(r rune) rune {
 		if r < 0x20 || r > 0xffff || r == utf8.RuneError || strings.ContainsRune(`*/:;?\`, r) {
 			return '_'

@@ -18,6 +18,7 @@ type walker struct {
 	dirs    map[LBA]*Entry // every directory by its extent
 	order   []*Entry       // the same, as they were read
 
+	aliases  int // directories listed a second time
 	astray   int // directories whose "." or ".." point elsewhere
 	astrayAt int64
 }
@@ -61,11 +62,9 @@ func (t *walker) tree(d *Descriptor) (*Entry, error) {
 func (t *walker) directory(e *Entry) error {
 	rec, at := e.Raws[0].Record, e.Raws[0].Off
 	first := rec.LBA() + LBA(rec.XAR())
-	if prev := t.dirs[first]; prev != nil {
-		return &FormatError{at, "directory record", "extent", errorf(ErrLoop, "the directory at block %d is listed twice", first)}
+	if err := t.enter(e, first); err != nil {
+		return &FormatError{at, "directory record", "extent", err}
 	}
-	t.dirs[first] = e
-	t.order = append(t.order, e)
 	size := (int64(rec.Size()) + BlockSize - 1) / BlockSize * BlockSize
 	if size > maxDirBytes {
 		if err := t.checkRange(first.Offset(), size); err != nil {
@@ -106,6 +105,27 @@ func (t *walker) directory(e *Entry) error {
 		return &FormatError{first.Offset(), "directory", "", errorf(ErrFormat, "no directory begins at this block")}
 	}
 	t.addressing(e)
+	return nil
+}
+
+// enter notes that directory e, which begins at block first, is read. The same
+// extent under two names is tolerated a few times, since genisoimage -f writes
+// that for a followed link; it is then a directory of its own under each.
+func (t *walker) enter(e *Entry, first LBA) error {
+	t.order = append(t.order, e)
+	if t.dirs[first] == nil {
+		t.dirs[first] = e
+		return nil
+	}
+	for up := e; up.Parent != up; up = up.Parent {
+		if r := up.Parent.Raws[0].Record; r.LBA()+LBA(r.XAR()) == first {
+			return errorf(ErrLoop, "the directory at block %d contains itself", first)
+		}
+	}
+	if t.aliases++; t.aliases > maxAliases {
+		return errorf(ErrLoop, "more than %d directories are listed twice", maxAliases)
+	}
+	t.warn.add(e.Raws[0].Off, "directory record", "extent", errorf(ErrConflict, "the directory at block %d is listed twice", first))
 	return nil
 }
 
@@ -201,7 +221,7 @@ func (t *walker) attributes(raw *Raw) (Attributes, error) {
 		return a, nil
 	}
 	skip := t.skip
-	if raw.Record.isSelf() && len(t.dirs) == 1 {
+	if raw.Record.isSelf() && len(t.order) == 1 {
 		t.skip = spAt(raw.Record) // LEN_SKP does not hold for the record that has SP
 	}
 	p := rrParser{a: &a, warn: t.warn}

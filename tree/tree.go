@@ -1,0 +1,226 @@
+// Package tree is the merged model of an image's directory hierarchies and the
+// edits that change it.
+//
+// It places nothing: package layout gives every node its address.
+package tree
+
+import (
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/iso9660"
+)
+
+// Attr are the attributes of a node, as Rock Ridge records them.
+type Attr struct {
+	Mode         uint32 // st_mode: type and permission bits
+	UID, GID     uint32
+	Major, Minor uint32 // of a device
+	ModTime      time.Time
+	Link         string // target of a symbolic link
+}
+
+// Node is a file, directory, link or device of the merged tree.
+type Node struct {
+	Name string
+	Attr
+	Parent   *Node // nil for the root
+	Children []*Node
+
+	// Found holds the node's entry in each hierarchy of the base, nil where it
+	// has none. A node that moved to another directory keeps them.
+	Found [3]*iso9660.Entry
+	// In says in which hierarchies the node is.
+	In [3]bool
+
+	// Content is the file's content in the base; Source replaces it if not nil.
+	Content []iso9660.Section
+	Source  extent.Source
+
+	// Hidden nodes are in the base's directories but in no listing: associated
+	// files and the directory that stores relocated ones.
+	Hidden bool
+
+	found    Attr
+	name     string
+	parent   *Node
+	replaced bool
+	index    map[string]*Node
+}
+
+// Tree is the merged tree of an image.
+type Tree struct {
+	Root *Node
+	// RockRidge says whether the primary hierarchy records names and attributes.
+	RockRidge bool
+	// Has says which hierarchies the image has.
+	Has [3]bool
+	// Epoch is the time of directories that are created on the way.
+	Epoch time.Time
+}
+
+// IsDir reports a directory.
+func (n *Node) IsDir() bool { return n.Mode&iso9660.ModeType == iso9660.ModeDir }
+
+// IsRegular reports a regular file.
+func (n *Node) IsRegular() bool { return n.Mode&iso9660.ModeType == iso9660.ModeRegular }
+
+// IsLink reports a symbolic link.
+func (n *Node) IsLink() bool { return n.Mode&iso9660.ModeType == iso9660.ModeSymlink }
+
+// Size returns the stored length of the content in bytes.
+func (n *Node) Size() int64 {
+	if n.Source != nil {
+		return n.Source.Size()
+	}
+	var size int64
+	for _, s := range n.Content {
+		size += s.Size
+	}
+	return size
+}
+
+// Path returns the path from the root, with a leading slash.
+func (n *Node) Path() string {
+	if n.Parent == nil {
+		return "/"
+	}
+	if n.Parent.Parent == nil {
+		return "/" + n.Name
+	}
+	return n.Parent.Path() + "/" + n.Name
+}
+
+// Replaced reports a node whose records are to be made afresh: it is new or its
+// content is.
+func (n *Node) Replaced() bool { return n.replaced }
+
+// Renamed reports a node of the base that has another name than it had.
+func (n *Node) Renamed() bool { return !n.replaced && n.Name != n.name }
+
+// Altered reports a node of the base with other attributes than it had.
+func (n *Node) Altered() bool { return !n.replaced && n.Attr != n.found }
+
+// Moved reports a node that is not in the directory it was found in.
+func (n *Node) Moved() bool { return n.Parent != n.parent }
+
+// Walk calls f for every node that listings show, parents first, in directory
+// order, until f returns an error.
+func (t *Tree) Walk(f func(*Node) error) error {
+	stack := []*Node{t.Root}
+	for len(stack) > 0 {
+		n := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		if n.Hidden {
+			continue
+		}
+		if err := f(n); err != nil {
+			return err
+		}
+		for i := len(n.Children) - 1; i >= 0; i-- {
+			stack = append(stack, n.Children[i])
+		}
+	}
+	return nil
+}
+
+// Clean makes a path canonical: one leading slash, no empty or "." component.
+// A path with "..", NUL or control characters is refused.
+func Clean(path string) (string, error) {
+	parts, err := split(path)
+	return "/" + strings.Join(parts, "/"), err
+}
+
+func split(path string) ([]string, error) {
+	var parts []string
+	for part := range strings.SplitSeq(path, "/") {
+		if part == "" || part == "." {
+			continue
+		}
+		if part == ".." {
+			return nil, &fs.PathError{Op: "path", Path: path, Err: fmt.Errorf(`%w: ".." is not allowed`, fs.ErrInvalid)}
+		}
+		if len(part) > 255 {
+			return nil, &fs.PathError{Op: "path", Path: path, Err: fmt.Errorf("%w: a name is longer than 255 bytes", fs.ErrInvalid)}
+		}
+		for i := range len(part) {
+			if part[i] < ' ' || part[i] == 0x7f {
+				return nil, &fs.PathError{Op: "path", Path: path, Err: fmt.Errorf("%w: control character", fs.ErrInvalid)}
+			}
+		}
+		parts = append(parts, part)
+	}
+	return parts, nil
+}
+
+// Lookup returns the node at path; fs.ErrNotExist without one. Names are
+// compared as they are, then as the other hierarchies have them: Joliet
+// exactly, plain ISO 9660 in any case and without version. Links are not followed.
+func (t *Tree) Lookup(path string) (*Node, error) {
+	parts, err := split(path)
+	if err != nil {
+		return nil, err
+	}
+	n := t.Root
+	for _, part := range parts {
+		next := n.Child(part)
+		if next == nil {
+			return nil, &fs.PathError{Op: "find", Path: path, Err: fs.ErrNotExist}
+		}
+		n = next
+	}
+	return n, nil
+}
+
+// Child returns the child with the given name, nil without one; see Lookup.
+func (n *Node) Child(name string) *Node {
+	if n.index == nil {
+		n.index = make(map[string]*Node, len(n.Children))
+		for i := len(n.Children) - 1; i >= 0; i-- {
+			if c := n.Children[i]; !c.Hidden {
+				n.index[c.Name] = c
+			}
+		}
+	}
+	if c := n.index[name]; c != nil {
+		return c
+	}
+	for _, c := range n.Children {
+		if !c.Hidden && !c.Renamed() && c.alias(name) {
+			return c
+		}
+	}
+	return nil
+}
+
+// alias reports whether another hierarchy has the node under the given name.
+func (c *Node) alias(name string) bool {
+	if e := c.Found[iso9660.Joliet]; e != nil && e.Name == name {
+		return true
+	}
+	e := c.Found[iso9660.Primary]
+	return e != nil && strings.EqualFold(e.ISOName(), name)
+}
+
+func (n *Node) attach(c *Node) {
+	c.Parent = n
+	n.Children = append(n.Children, c)
+	if n.index != nil {
+		n.index[c.Name] = c
+	}
+}
+
+func (n *Node) detach() {
+	p := n.Parent
+	for i, c := range p.Children {
+		if c == n {
+			p.Children = append(p.Children[:i:i], p.Children[i+1:]...)
+			break
+		}
+	}
+	p.index = nil
+	n.Parent = nil
+}

@@ -1,0 +1,244 @@
+package boot
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/isolayer/isolayer/iso9660"
+)
+
+// TestGrowthOfLibisofsLayout holds numbers taken from an image of xorriso which
+// was grown by 500 blocks and accepted by partition tools.
+func TestGrowthOfLibisofsLayout(t *testing.T) {
+	s := spec{sectors: 24576, volume: 6144, code: "isolinux", shape: cd, array: 12, entries: 208,
+		mbr: []part{{active: true, count: 24576}, {kind: 0xef, first: 172, count: 8192}},
+		gpt: []part{{guid: guidData, count: 24520, name: "ISOHybrid"}, {guid: guidData, first: 172, count: 8192, name: "ISOHybrid1"}}}
+	m, e := s.parse(t)
+	if p := e.System.MBR.Partitions[0]; p.EndCHS != (CHS{63, 32, 11}) {
+		t.Fatalf("base ends at CHS %v", p.EndCHS)
+	}
+	f, err := e.Fit(6130, 6630)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Size != 6656*iso9660.BlockSize || f.VolumeBlocks != 6656 {
+		t.Errorf("size %d, volume %d", f.Size, f.VolumeBlocks)
+	}
+	g, err := Parse(m.apply(e, f), f.Size, Volume{Blocks: f.VolumeBlocks})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, q := g.System.MBR.Partitions[0], g.System.MBR.Partitions[1]
+	if p.Count != 26624 || p.EndCHS != (CHS{63, 32, 12}) || q.First != 172 || q.Count != 8192 {
+		t.Errorf("MBR: %v", g.System.MBR)
+	}
+	pt := g.System.GPT
+	if pt.Alternate != 26623 || pt.LastUsable != 26570 || pt.Partitions[0].Last != 26567 || pt.Backup.Array != 26571 {
+		t.Errorf("GPT: %+v", pt)
+	}
+}
+
+// TestFitThereAndBack grows each layout: the result must be of the same class with
+// sound tables, and shrink to the bytes of the base.
+func TestFitThereAndBack(t *testing.T) {
+	for name, s := range made {
+		for _, grow := range []int64{1, 8, 499, 500, 70000, 1 << 21} {
+			t.Run(fmt.Sprintf("%s/%d", name, grow), func(t *testing.T) {
+				base, e := s.parse(t)
+				if why := e.Unsupported(); len(why) > 0 {
+					t.Fatal(why)
+				}
+				big, g := fitAndParse(t, base, e, madeEnd, madeEnd+grow)
+				small, b := fitAndParse(t, big, g, madeEnd+grow, madeEnd)
+				if !small.equal(base) || b.volume.Blocks != e.volume.Blocks {
+					t.Errorf("base %v, %d blocks; after growing and shrinking %v, %d blocks",
+						e.Describe(), e.volume.Blocks, b.Describe(), b.volume.Blocks)
+				}
+			})
+		}
+	}
+}
+
+// fitAndParse resizes an image and checks what holds for every result.
+func fitAndParse(t *testing.T, m *memory, e *Equipment, from, to int64) (*memory, *Equipment) {
+	t.Helper()
+	f, err := e.Fit(from, to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkFit(t, f, to)
+	r := m.apply(e, f)
+	g, err := Parse(r, f.Size, Volume{Blocks: f.VolumeBlocks, Catalog: e.volume.Catalog})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if g.Layout != e.Layout || len(g.Findings) != len(e.Findings) {
+		t.Errorf("layout %q, findings %v; base %q, %v", g.Layout, g.Findings, e.Layout, e.Findings)
+	}
+	if p := g.System.GPT; p != nil {
+		if !p.HeaderCRC || !p.ArrayCRC || p.Backup == nil || !p.Backup.HeaderCRC || !p.Backup.ArrayCRC || !p.Backup.Same {
+			t.Errorf("GPT: %v", p)
+		}
+		if tail, _ := g.Trailer(); tail.End() != f.Size || tail.Off < to*iso9660.BlockSize {
+			t.Errorf("backup GPT %v, file system ends at block %d, image at %d", tail, to, f.Size)
+		}
+	}
+	return r, g
+}
+
+// checkFit tests what Fit promises of every result.
+func checkFit(tb testing.TB, f Fit, newEnd int64) {
+	tb.Helper()
+	if f.VolumeBlocks < newEnd || f.VolumeBlocks*iso9660.BlockSize > f.Size {
+		tb.Errorf("volume of %d blocks, file system ends at %d, image at %d", f.VolumeBlocks, newEnd, f.Size)
+	}
+	end := int64(0)
+	for _, p := range f.Patches {
+		if p.Off < end || p.What == "" || len(p.Data) == 0 {
+			tb.Errorf("patch %q at %d, the one before ends at %d", p.What, p.Off, end)
+		}
+		end = p.Off + int64(len(p.Data))
+	}
+	if end > f.Size {
+		tb.Errorf("patches end at %d, image at %d", end, f.Size)
+	}
+}
+
+func TestFitOfNothing(t *testing.T) {
+	for name, s := range made {
+		m, e := s.parse(t)
+		f, err := e.Fit(madeEnd, madeEnd)
+		if err != nil || f.Size != m.size || f.VolumeBlocks != s.volume || len(f.Patches) > 0 {
+			t.Errorf("%s: %+v, %v", name, f, err)
+		}
+	}
+}
+
+// TestFitPadding tells how much lies behind the file system afterwards.
+func TestFitPadding(t *testing.T) {
+	for name, want := range map[string]struct{ volume, blocks int64 }{
+		"plain, padded":                    {1550, 1550},
+		"plain, not padded":                {1400, 1400},
+		"plain, padding behind the volume": {1400, 1568},
+		"isohybrid":                        {1550, 2048},
+		"isohybrid by libisofs":            {2048, 2048},
+		"isohybrid by xorriso":             {1536, 1696},
+		"isohybrid and GPT":                {1550, 2048},
+		"GRUB 2":                           {1550, 1550},
+	} {
+		_, e := made[name].parse(t)
+		f, err := e.Fit(madeEnd, madeEnd+500)
+		if err != nil || f.VolumeBlocks != want.volume || f.Size != want.blocks*iso9660.BlockSize {
+			t.Errorf("%s: volume %d, image %d blocks, %v; want %v", name, f.VolumeBlocks, f.Size/iso9660.BlockSize, err, want)
+		}
+	}
+}
+
+// TestFitOfPartBlock: an image cut within a block gets whole ones.
+func TestFitOfPartBlock(t *testing.T) {
+	_, e := spec{sectors: 4*900 + 2, volume: 901}.parse(t)
+	if f, err := e.Fit(901, 1000); err != nil || f.Size != 1000*iso9660.BlockSize || f.VolumeBlocks != 1000 {
+		t.Errorf("%+v, %v", f, err)
+	}
+}
+
+// TestFitLeavesOddEnds: isohybrid stores the end of GPT partition 1 modulo 8 GiB.
+func TestFitLeavesOddEnds(t *testing.T) {
+	s := made["isohybrid and GPT"]
+	s.gpt = slices.Clone(s.gpt)
+	s.gpt[0].count = 3000
+	m, e := s.parse(t)
+	if len(e.Findings) != 1 {
+		t.Fatal(e.Findings)
+	}
+	f, err := e.Fit(madeEnd, madeEnd+5000)
+	if err != nil || len(f.Findings) != 1 {
+		t.Fatal(f.Findings, err)
+	}
+	_, g := fitAndParse(t, m, e, madeEnd, madeEnd+5000)
+	if last := g.System.GPT.Partitions[0].Last; last != 2999 {
+		t.Errorf("partition 1 ends at %d", last)
+	}
+
+	s = made["isohybrid"]
+	s.mbr = []part{{kind: 0x17, count: 4100}}
+	_, e = s.parse(t)
+	f, err = e.Fit(madeEnd, madeEnd+5000)
+	if err != nil || len(f.Findings) != 1 || len(f.Patches) != 0 {
+		t.Errorf("%+v, %v", f, err)
+	}
+}
+
+// TestFitFollowsVolume: a partition that ends with the volume goes on to do so.
+func TestFitFollowsVolume(t *testing.T) {
+	s := made["isohybrid and GPT"]
+	s.mbr = []part{{active: true, count: s.volume * perBlock}}
+	m, e := s.parse(t)
+	_, g := fitAndParse(t, m, e, madeEnd, madeEnd+5000)
+	if p := g.System.MBR.Partitions[0]; int64(p.Count) != g.volume.Blocks*perBlock {
+		t.Errorf("%v, volume of %d blocks", g.System.MBR, g.volume.Blocks)
+	}
+}
+
+// TestFitRepairsBackup: a lost backup comes back, checksums become right.
+func TestFitRepairsBackup(t *testing.T) {
+	m, v := made["isohybrid and GPT"].make()
+	m.write(m.size-sectorSize, make([]byte, sectorSize))
+	m.write(gptOff+16, []byte("sums"))
+	m.write(gptOff+88, []byte("sums"))
+	e, err := Parse(m, m.size, v)
+	if err != nil || len(e.Findings) != 3 {
+		t.Fatal(e.Findings, err)
+	}
+	f, err := e.Fit(madeEnd, madeEnd+5000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := Parse(m.apply(e, f), f.Size, Volume{Blocks: f.VolumeBlocks})
+	if err != nil || len(g.Findings) != 0 {
+		t.Error(g.Findings, err)
+	}
+}
+
+func TestFitErrors(t *testing.T) {
+	mbr, plain := made["isohybrid"], made["plain, padded"]
+	refused := mbr
+	refused.mbr = []part{{kind: 0x17, count: 4200}, {kind: 0xef, first: 4200, count: 1000}}
+	for _, c := range []struct {
+		s        spec
+		from, to int64
+		want     error
+	}{
+		{mbr, madeEnd, 1 << 30, iso9660.ErrLimit},
+		{mbr, madeEnd, 1<<30 - 1000, nil},
+		{plain, madeEnd, 1 << 30, nil},
+		{plain, madeEnd, 1<<32 - 1, iso9660.ErrLimit},
+		{plain, madeEnd, 1 << 62, iso9660.ErrLimit},
+		{plain, madeEnd, 16, iso9660.ErrLimit},
+		{plain, -1, 1000, iso9660.ErrLimit},
+		{refused, madeEnd, 1000, iso9660.ErrUnsupported},
+	} {
+		_, e := c.s.parse(t)
+		if _, err := e.Fit(c.from, c.to); !errors.Is(err, c.want) {
+			t.Errorf("%s from %d to %d: %v, want %v", e.Layout, c.from, c.to, err, c.want)
+		}
+	}
+}
+
+func TestGeometry(t *testing.T) {
+	for _, g := range []geometry{{64, 32}, {255, 63}, {95, 32}, {128, 63}} {
+		for _, cylinders := range []int64{1, 3, 1000, 1024, 2000} {
+			end := cylinders * g.cylinder()
+			if got, ok := geometryOf(g.chs(end-1), end); !ok || got != g {
+				t.Errorf("%v, %d cylinders: %v, %v", g, cylinders, got, ok)
+			}
+		}
+	}
+	for _, c := range []CHS{{}, {0xfe, 0xff, 0xff}, {0xff, 0xff, 0xff}} {
+		if g, ok := geometryOf(c, 12345); ok {
+			t.Errorf("%v gives %v", c, g)
+		}
+	}
+}

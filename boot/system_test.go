@@ -1,0 +1,222 @@
+package boot
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/isolayer/isolayer/iso9660"
+)
+
+// TestUnsupported: a word of each reason, in order.
+func TestUnsupported(t *testing.T) {
+	with := func(change func(*spec)) spec {
+		s := made["isohybrid and GPT by libisofs"]
+		s.mbr, s.gpt = slices.Clone(s.mbr), slices.Clone(s.gpt)
+		change(&s)
+		return s
+	}
+	second := map[int64][]byte{32: []byte("\x01CD001\x01")}
+	for _, c := range []struct {
+		name string
+		s    spec
+		want []string
+	}{
+		{"appended behind the volume", spec{sectors: 8000, volume: 1050, mbr: []part{{kind: 0x83, count: 4200}, {kind: 0xef, first: 4200, count: 800}}}, []string{"appended"}},
+		{"appended in the volume", with(func(s *spec) { s.gpt[0].count, s.gpt[1].first = 5000, 5000 }), []string{"GPT partition 2"}},
+		{"second superblock", spec{sectors: 4200, volume: 1050, images: second, mbr: []part{{kind: 0x17, first: 64, count: 4136}}}, []string{"second superblock"}},
+		{"announced", with(func(s *spec) { s.mbr = []part{{kind: 0xee, first: 1, count: 6143}} }), []string{"type ee"}},
+		{"nothing announced", spec{sectors: 4200, volume: 1050, mbr: []part{{kind: 0xee, first: 1, count: 4199}}}, []string{"there is none"}},
+		{"two file systems", spec{sectors: 4200, volume: 1050, mbr: []part{{count: 4200}, {count: 4100}}}, []string{"2 partitions"}},
+		{"none", spec{sectors: 4200, volume: 1050, mbr: []part{{kind: 0x41, first: 100, count: 100}}}, []string{"unknown what", "no partition"}},
+		{"one in GPT only", with(func(s *spec) { s.mbr = []part{{kind: 0x17, count: 1}} }), []string{"no partition over", "no MBR partition"}},
+		{"none in GPT", with(func(s *spec) { s.gpt = []part{} }), []string{"GPT has no"}},
+		{"HFS+ and gap", with(func(s *spec) {
+			s.gpt[1].guid = guidHFS
+			s.gpt = append(s.gpt, part{guid: guidData, first: 6000, count: 10, name: "Gap1"})
+		}), []string{"HFS+"}},
+		{"array too long", with(func(s *spec) { s.entries = 256 }), []string{"not inside the system area"}},
+		{"array at the end", with(func(s *spec) { s.array = 60 }), []string{"not inside the system area"}},
+		{"many unknown", spec{sectors: 40000, volume: 9000, mbr: []part{{kind: 1, first: 100, count: 1}, {kind: 1, first: 110, count: 1}, {kind: 1, first: 120, count: 1}, {kind: 1, first: 130, count: 1}}}, []string{"MBR partition 4", "no partition"}},
+	} {
+		_, e := c.s.parse(t)
+		why := e.Unsupported()
+		ok := len(why) == len(c.want)
+		for i := range min(len(why), len(c.want)) {
+			ok = ok && strings.Contains(why[i], c.want[i])
+		}
+		if !ok {
+			t.Errorf("%s: %q, want %q", c.name, why, c.want)
+		}
+		if len(e.Describe()) == 0 || e.Layout == "" {
+			t.Errorf("%s: nothing to say", c.name)
+		}
+	}
+}
+
+// TestGPTDamage: each change of the header makes the table unusable, nothing more.
+func TestGPTDamage(t *testing.T) {
+	for _, c := range []struct {
+		off   int
+		value uint32
+		want  string
+	}{
+		{12, 0, "header has 0 bytes"},
+		{12, 0xffffffff, "header has"},
+		{80, 0, "0 entries"},
+		{80, 0xffffffff, "4294967295 entries"},
+		{84, 0, "entries have 0 bytes"},
+		{76, 0x80000000, "not inside the system area"},
+	} {
+		m, v := made["isohybrid and GPT"].make()
+		m.write(gptOff+int64(c.off), le.AppendUint32(nil, c.value))
+		e, err := Parse(m, m.size, v)
+		if err != nil || !strings.Contains(e.System.GPT.Problem, c.want) || len(e.Unsupported()) != 1 {
+			t.Errorf("offset %d: %v, %v", c.off, e.Unsupported(), err)
+		}
+		if d := e.Describe(); !strings.Contains(strings.Join(d, "\n"), "not usable") {
+			t.Error(d)
+		}
+	}
+	m, v := made["isohybrid and GPT"].make()
+	m.write(2048, []byte(gptMagic))
+	m.write(gptOff, make([]byte, 8))
+	if e, err := Parse(m, m.size, v); err != nil || !strings.Contains(e.System.GPT.Problem, "2048") {
+		t.Errorf("%v", err)
+	}
+}
+
+// area parses a system area with these bytes in front.
+func area(t *testing.T, at int64, b []byte) *Equipment {
+	t.Helper()
+	m := &memory{map[int64][]byte{}, 1000 * iso9660.BlockSize}
+	m.write(at, b)
+	e, err := Parse(m, m.size, Volume{Blocks: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func TestForeign(t *testing.T) {
+	alpha := make([]byte, sectorSize)
+	le.PutUint64(alpha[480:], 100)
+	le.PutUint64(alpha[488:], 400)
+	le.PutUint64(alpha[504:], 500)
+	for name, e := range map[string]*Equipment{
+		"SUN disk label":     area(t, 508, []byte{0xda, 0xbe}),
+		"MIPS volume header": area(t, 0, []byte{0x0b, 0xe5, 0xa9, 0x41}),
+		"MIPSel boot block":  area(t, 8, []byte{0x7a, 0x75, 0x02, 0x00}),
+		"HP-PA boot block":   area(t, 0, []byte("\x80\x00PALO\x00\x05")),
+		"Alpha boot block":   area(t, 0, alpha),
+	} {
+		if e.System.Foreign != name || e.Layout != name || len(e.Unsupported()) != 1 || len(e.Describe()) != 1 {
+			t.Errorf("%s: %+v, %q", name, e.System, e.Layout)
+		}
+	}
+}
+
+func TestApple(t *testing.T) {
+	for _, magic := range []string{"BD", "H+", "HX"} {
+		if e := area(t, 1024, []byte(magic)); e.System.HFS == "" || len(e.Unsupported()) != 1 {
+			t.Errorf("%s: %+v", magic, e.System)
+		}
+	}
+	entry := func(name, kind string, first, count uint32) []byte {
+		b := make([]byte, 2048)
+		copy(b, "PM")
+		binary.BigEndian.PutUint32(b[8:], first)
+		binary.BigEndian.PutUint32(b[12:], count)
+		copy(b[16:], name)
+		copy(b[48:], kind)
+		return b
+	}
+	head := append([]byte("ER\x08\x00"), make([]byte, 2044)...)
+	e := area(t, 0, join(head, entry("Apple", "Apple_partition_map", 1, 4), entry("Gap0", "ISO9660_data", 16, 100),
+		entry("HFSPLUS_Hybrid", "Apple_HFS", 116, 800), entry("Gap1", "ISO9660_data", 916, 84)))
+	roles := []Role{RoleMarker, RoleFileSystem, RoleHFS, RoleGap}
+	if a := e.System.APM; a == nil || len(a.Partitions) != len(roles) {
+		t.Fatalf("%+v", a)
+	}
+	for i, p := range e.System.APM.Partitions {
+		if p.Role != roles[i] {
+			t.Errorf("%s: %s", p.Name, p.Role)
+		}
+	}
+	if e.Layout != "APM + HFS+" || len(e.Unsupported()) != 2 {
+		t.Errorf("%q, %q", e.Layout, e.Unsupported())
+	}
+}
+
+func TestUnknownSystemArea(t *testing.T) {
+	e := area(t, 5000, []byte("something"))
+	if len(e.Findings) != 1 || len(e.Unsupported()) != 0 || e.Layout != "unknown system area" {
+		t.Errorf("%v, %q, %q", e.Findings, e.Unsupported(), e.Layout)
+	}
+	if e := area(t, 5000, nil); e.System.Used || e.Layout != "not bootable" {
+		t.Errorf("%+v", e.System)
+	}
+}
+
+func TestLoaderAddress(t *testing.T) {
+	for _, c := range []struct {
+		code     string
+		loader   uint64
+		findings int
+	}{
+		{"isolinux", 50 * 4, 0}, {"isolinux", 51 * 4, 1}, {"GRUB", 50*4 + 4, 0}, {"GRUB", 50 * 4, 1}, {"other", 7, 0},
+	} {
+		s := made["isohybrid"]
+		s.code, s.loader, s.catalog = c.code, c.loader, record("")
+		if _, e := s.parse(t); len(e.Findings) != c.findings {
+			t.Errorf("%s %d: %v", c.code, c.loader, e.Findings)
+		}
+	}
+}
+
+func TestOwned(t *testing.T) {
+	s := made["isohybrid and GPT"]
+	s.catalog = record("")
+	m, e := s.parse(t)
+	want := []Range{
+		{0, 32768, "system area"}, {catalogAt * 2048, 2048, "boot catalog"}, {50 * 2048, 1000 * 512, "boot image 1"},
+		{200 * 512, 1000 * 512, "MBR partition 2"}, {200 * 512, 1000 * 512, "GPT partition 2"},
+	}
+	if got := e.Owned(); !slices.Equal(got, want) {
+		t.Errorf("%v", got)
+	}
+	if tail, ok := e.Trailer(); !ok || tail.Len != 33*sectorSize || tail.End() != m.size {
+		t.Errorf("%v", tail)
+	}
+	if _, e := made["isohybrid"].parse(t); len(e.Owned()) != 1 {
+		t.Errorf("%v", e.Owned())
+	} else if _, ok := e.Trailer(); ok {
+		t.Error("trailer without GPT")
+	}
+}
+
+func TestVolumePassesImage(t *testing.T) {
+	s := made["plain, padded"]
+	s.volume = 2000
+	if _, e := s.parse(t); len(e.Findings) != 1 || e.Findings[0].Kind != iso9660.ErrTruncated {
+		t.Errorf("%v", e.Findings)
+	}
+}
+
+func TestNames(t *testing.T) {
+	if s := Platform(9).String() + Media(9).String() + Mac.String() + PowerPC.String(); s != "platform 0x09media type 9MacPowerPC" {
+		t.Error(s)
+	}
+	if guidESP.String() != "c12a7328-f81f-11d2-ba4b-00a0c93ec93b" {
+		t.Error(guidESP)
+	}
+	_, e := made["isohybrid and GPT"].parse(t)
+	if b, err := json.Marshal(e); err != nil || !strings.Contains(string(b), `"type":"ebd0a0a2-b9e5-4433-87c0-68b6b72699c7"`) {
+		t.Errorf("%s, %v", b, err)
+	}
+	if b, err := json.Marshal(CHS{63, 0xe0, 0xe3}); err != nil || string(b) != "[995,63,32]" {
+		t.Errorf("%s, %v", b, err)
+	}
+}

@@ -1,3 +1,7 @@
 module github.com/isolayer/isolayer
 
-go 1.26
+go 1.26.0
+
+require golang.org/x/sys v0.49.0
+
+require github.com/bmatcuk/doublestar/v4 v4.10.4 // indirect

@@ -30,7 +30,7 @@ func TestX(t *testing.T) {
 					continue
 				}
 				n := 0
-				for range root.walk() {
+				for range root.Walk() {
 					n++
 				}
 				t.Log(h, n, img.trees[h].rr)

@@ -18,6 +18,9 @@ const (
 	Enhanced                  // of an enhanced descriptor (ISO 9660:1999), when separate
 )
 
+// Hierarchies lists all of them.
+var Hierarchies = []Hierarchy{Primary, Joliet, Enhanced}
+
 func (h Hierarchy) String() string { return [...]string{"primary", "Joliet", "enhanced"}[h] }
 
 // Entry is a file or directory of one hierarchy, as found.
@@ -91,7 +94,7 @@ func (e *Entry) ModTime() time.Time {
 	return e.Raws[0].Record.Time()
 }
 
-// Mode returns st_mode. Without Rock Ridge everything is readable by all.
+// StMode returns st_mode. Without Rock Ridge everything is readable by all.
 func (e *Entry) StMode() uint32 {
 	switch {
 	case e.IsDir() && e.px > 0:
@@ -140,8 +143,8 @@ func (e *Entry) LogicalName() string {
 	return e.Name
 }
 
-// walk yields e and all below it in logical order, directories first seen first.
-func (e *Entry) walk() iter.Seq[*Entry] {
+// Walk yields e and all below it, as listings show them, parents first.
+func (e *Entry) Walk() iter.Seq[*Entry] {
 	return func(yield func(*Entry) bool) {
 		stack := []*Entry{e}
 		for len(stack) > 0 {
@@ -183,10 +186,10 @@ func (img *Image) Tree(h Hierarchy) (*Entry, error) {
 	return t.root, nil
 }
 
-// RockRidge reports whether the primary hierarchy has Rock Ridge.
-func (img *Image) RockRidge() (bool, error) {
-	_, err := img.Tree(Primary)
-	return img.trees[Primary].rr, err
+// RockRidge reports whether a hierarchy has Rock Ridge.
+func (img *Image) RockRidge(h Hierarchy) (bool, error) {
+	_, err := img.Tree(h)
+	return img.trees[h].rr, err
 }
 
 // Descriptor returns the descriptor a hierarchy hangs from, nil without one.
@@ -209,7 +212,7 @@ const maxMissing = 10
 
 // checkContent notes the files whose content is not all in the image.
 func (img *Image) checkContent(root *Entry) {
-	for e := range root.walk() {
+	for e := range root.Walk() {
 		if e.IsDir() || len(img.missing) == maxMissing {
 			continue
 		}

@@ -33,7 +33,7 @@ func (img *Image) FS() (*FS, error) {
 
 // Preferred returns the hierarchy that FS shows.
 func (img *Image) Preferred() (Hierarchy, error) {
-	rr, err := img.RockRidge()
+	rr, err := img.RockRidge(Primary)
 	if err != nil || img.joliet == nil {
 		return Primary, err
 	}

@@ -38,7 +38,7 @@ func NamingOf(h Hierarchy, root *Entry) *Naming {
 		n.allowed[c] = true
 	}
 	files, versions, dots := 0, 0, 0
-	for e := range root.walk() {
+	for e := range root.Walk() {
 		for _, c := range e.Children {
 			id := c.Raws[0].Record.ID()
 			if h == Joliet {

@@ -332,7 +332,7 @@ func (t *walker) relocate(root *Entry) error {
 		return nil
 	}
 	seen := 0
-	for range root.walk() {
+	for range root.Walk() {
 		if seen++; seen > t.records {
 			return &FormatError{root.Raws[0].Off, "Rock Ridge CL", "", errorf(ErrLoop, "a relocated directory contains itself")}
 		}

@@ -56,12 +56,15 @@ func (e Rename) String() string  { return "rename " + e.Old + " to " + e.New }
 // Apply makes the edits in order. On an error the tree is of no more use.
 func (t *Tree) Apply(l Layer) error {
 	for _, e := range l {
-		if err := e.apply(t); err != nil {
+		if err := t.Do(e); err != nil {
 			return fmt.Errorf("%s: %w", e, err)
 		}
 	}
 	return nil
 }
+
+// Do makes one edit.
+func (t *Tree) Do(e Edit) error { return e.apply(t) }
 
 // Errors of edits that callers tell apart.
 var (

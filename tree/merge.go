@@ -11,7 +11,7 @@ import (
 // same node in two hierarchies when name or content say so; one that has no
 // counterpart stays a node of its own, in its hierarchy only.
 func FromImage(img *iso9660.Image) (*Tree, error) {
-	rr, err := img.RockRidge()
+	rr, err := img.RockRidge(iso9660.Primary)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,197 @@
+// Package isolayer makes changed ISO images out of existing ones: a read-only
+// base, ordered steps of change, and an image that is a plan until its bytes
+// are needed.
+//
+//	base, err := isolayer.Open("base.iso", isolayer.OpenOptions{})
+//	image, err := base.Build([]isolayer.Step{isolayer.Add{Source: "ks.cfg"}}, isolayer.Options{})
+//	_, err = image.WriteFile(ctx, "out.iso", sink.Options{})
+//
+// It does not write in place and does not master images from directories.
+package isolayer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/isolayer/isolayer/boot"
+	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/iso9660"
+	"github.com/isolayer/isolayer/layout"
+	"github.com/isolayer/isolayer/sink"
+	"github.com/isolayer/isolayer/tree"
+)
+
+// OpenOptions choose how a base is opened. The zero value is the usual way.
+type OpenOptions struct {
+	Session int // of a multi-session image, 1 being the oldest; 0: the one that readers see
+}
+
+// Base is an open image. It is safe for concurrent use; Close it after the last
+// image made of it was written.
+type Base struct {
+	path  string
+	files *extent.Files
+	src   *extent.File
+	img   *iso9660.Image
+	boot  *boot.Equipment
+}
+
+// Open opens the image file at path and reads its descriptors, its trees and
+// its boot equipment, but no file content.
+func Open(path string, o OpenOptions) (*Base, error) {
+	b := &Base{path: path, files: extent.NewFiles()}
+	if err := b.open(o); err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", path, bare(err)), b.files.Close())
+	}
+	return b, nil
+}
+
+func (b *Base) open(o OpenOptions) (err error) {
+	if b.src, err = b.files.Add(b.path); err != nil {
+		return err
+	}
+	if b.img, err = iso9660.Open(b.src, b.src.Size(), iso9660.Options{Session: o.Session}); err != nil {
+		return err
+	}
+	at, err := filesByBlock(b.img)
+	if err != nil {
+		return err
+	}
+	b.boot, err = boot.Parse(b.src, b.src.Size(), boot.Volume{
+		Catalog: b.img.BootCatalog(),
+		Blocks:  int64(b.img.Primary().SpaceSize()),
+		FileSize: func(l iso9660.LBA) (int64, string, bool) {
+			e := at[l]
+			if e == nil {
+				return 0, "", false
+			}
+			return e.Size(), e.Path(), true
+		},
+	})
+	return err
+}
+
+// filesByBlock finds the files of all hierarchies by their first block.
+func filesByBlock(img *iso9660.Image) (map[iso9660.LBA]*iso9660.Entry, error) {
+	at := map[iso9660.LBA]*iso9660.Entry{}
+	for _, h := range iso9660.Hierarchies {
+		root, err := img.Tree(h)
+		if err != nil {
+			return nil, err
+		}
+		if root == nil {
+			continue
+		}
+		for e := range root.Walk() {
+			if s := e.Sections(); !e.IsDir() && len(s) > 0 && at[s[0].LBA] == nil {
+				at[s[0].LBA] = e
+			}
+		}
+	}
+	return at, nil
+}
+
+// Close closes the files that are open.
+func (b *Base) Close() error { return b.files.Close() }
+
+// Path returns the path the base was opened with.
+func (b *Base) Path() string { return b.path }
+
+// Size returns the length of the image in bytes.
+func (b *Base) Size() int64 { return b.src.Size() }
+
+// Image returns the file system of the base.
+func (b *Base) Image() *iso9660.Image { return b.img }
+
+// Boot returns the boot equipment of the base.
+func (b *Base) Boot() *boot.Equipment { return b.boot }
+
+// Tree returns the merged tree of the base, a new one at each call.
+func (b *Base) Tree() (*tree.Tree, error) { return tree.FromImage(b.img) }
+
+// Open returns the content of a file of the base's tree.
+func (b *Base) Open(n *tree.Node) (io.ReaderAt, int64, error) {
+	for _, e := range n.Found {
+		if e != nil {
+			return b.img.Open(e)
+		}
+	}
+	return nil, 0, fmt.Errorf("%s is not in the base", n.Path())
+}
+
+// MediaCheck says what becomes of a media checksum in the base.
+type MediaCheck string
+
+// The ways to treat a media checksum.
+const (
+	// MediaAuto would keep it valid. That is not possible yet: it is removed,
+	// with a warning.
+	MediaAuto MediaCheck = "auto"
+	// MediaStrip removes it.
+	MediaStrip MediaCheck = "strip"
+)
+
+// Options of Build. The zero value is the default.
+type Options struct {
+	// Epoch is the time of created directories and the latest time of added
+	// files (SOURCE_DATE_EPOCH). nil: no limit, and the base's modification date.
+	Epoch *time.Time
+	// Preserve takes attributes of added files from their source.
+	Preserve Preserve
+	// MediaCheck is MediaAuto if empty.
+	MediaCheck MediaCheck
+	// KeepFreed leaves the bytes of removed files in the image.
+	KeepFreed bool
+	// AtEnd puts all new data behind the end, none into space that became free.
+	AtEnd bool
+}
+
+// Preserve names the attributes taken from the source of added files.
+type Preserve struct{ Mode, Owner, Time bool }
+
+// Image is a planned image.
+type Image struct {
+	Map    *extent.Map
+	Report layout.Report
+}
+
+// Build plans the image that the steps, in order, make of the base. Nothing is
+// written. Errors of a step name it.
+func (b *Base) Build(steps []Step, o Options) (*Image, error) {
+	t, err := b.Tree()
+	if err != nil {
+		return nil, err
+	}
+	if o.Epoch != nil {
+		t.Epoch = *o.Epoch
+	}
+	s := &stage{tree: t, files: b.files, options: o, links: map[fileKey]*extent.File{}}
+	for _, step := range steps {
+		if err := step.apply(s); err != nil {
+			return nil, fmt.Errorf("%s: %w", step, err)
+		}
+	}
+	if errs := b.img.Missing(); len(errs) > 0 {
+		return nil, fmt.Errorf("%s: %w", b.path, errs[0])
+	}
+	res, err := layout.Plan(layout.Base{Image: b.img, Boot: b.boot, Source: b.src}, t, layout.Options{
+		KeepFreed: o.KeepFreed, AtEnd: o.AtEnd, StripMediaCheck: o.MediaCheck == MediaStrip,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", b.path, err)
+	}
+	return &Image{res.Map, res.Report}, nil
+}
+
+// WriteFile writes the image to a file that appears whole or not at all; see sink.File.
+func (i *Image) WriteFile(ctx context.Context, path string, o sink.Options) (sink.Result, error) {
+	return sink.File(ctx, path, i.Map, o)
+}
+
+// WriteTo writes the image to a stream; see sink.Stream.
+func (i *Image) Stream(ctx context.Context, w io.Writer, o sink.Options) (sink.Result, error) {
+	return sink.Stream(ctx, w, i.Map, o)
+}

@@ -1,0 +1,274 @@
+package isolayer
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bmatcuk/doublestar/v4"
+
+	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/iso9660"
+	"github.com/isolayer/isolayer/tree"
+)
+
+// Step is one change of an image as users state it. The variants are Add,
+// Remove, Move, Link, Mkdir, Chmod and Chown; paths in the image are absolute
+// or count from its root.
+type Step interface {
+	fmt.Stringer
+	apply(s *stage) error
+}
+
+// Add puts a local file or directory tree into the image. Dest defaults to the
+// root; ending in a slash it is the directory the source goes into. Files
+// replace files, directories merge, symbolic links inside a tree stay links.
+type Add struct{ Source, Dest string }
+
+// Remove takes away what matches the pattern, directories with all below them.
+// '**' matches any number of directories. Matching nothing is an error.
+type Remove struct{ Pattern string }
+
+// Move renames a file or directory.
+type Move struct{ Old, New string }
+
+// Link makes a symbolic link at Path.
+type Link struct{ Target, Path string }
+
+// Mkdir makes a directory and its missing parents.
+type Mkdir struct{ Path string }
+
+// Chmod sets permission bits.
+type Chmod struct {
+	Mode uint32
+	Path string
+}
+
+// Chown sets the owner.
+type Chown struct {
+	UID, GID uint32
+	Path     string
+}
+
+func (a Add) String() string {
+	if a.Dest == "" {
+		return "add " + a.Source
+	}
+	return "add " + a.Source + " to " + a.Dest
+}
+func (r Remove) String() string { return "rm " + r.Pattern }
+func (m Move) String() string   { return "mv " + m.Old + " to " + m.New }
+func (l Link) String() string   { return "ln " + l.Target + " at " + l.Path }
+func (m Mkdir) String() string  { return "mkdir " + m.Path }
+func (c Chmod) String() string  { return fmt.Sprintf("chmod %o %s", c.Mode, c.Path) }
+func (c Chown) String() string  { return fmt.Sprintf("chown %d:%d %s", c.UID, c.GID, c.Path) }
+
+// stage is what steps work on.
+type stage struct {
+	tree    *tree.Tree
+	files   *extent.Files
+	options Options
+	links   map[fileKey]*extent.File // one source for all hard links of a file
+}
+
+// ErrNoMatch reports a pattern that matches nothing in the image.
+var ErrNoMatch = errors.New("matches nothing in the image")
+
+// ErrSpecial reports a local file that is no regular file, directory or link.
+var ErrSpecial = errors.New("is a device, FIFO or socket")
+
+func (r Remove) apply(s *stage) error {
+	if n, err := s.tree.Lookup(r.Pattern); err == nil {
+		return s.tree.Do(tree.Remove{Path: n.Path()})
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return bare(err)
+	}
+	pattern, err := tree.Clean(r.Pattern)
+	if err != nil {
+		return bare(err)
+	}
+	if !doublestar.ValidatePattern(pattern) {
+		return fmt.Errorf("%w: bad pattern", fs.ErrInvalid)
+	}
+	var hits []*tree.Node
+	if err := s.tree.Walk(func(n *tree.Node) error {
+		if n.Parent != nil && doublestar.MatchUnvalidated(pattern, n.Path()) {
+			hits = append(hits, n)
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	if len(hits) == 0 {
+		return ErrNoMatch
+	}
+	for _, n := range slices.Backward(hits) { // children before the directories they are in
+		if err := s.tree.Do(tree.Remove{Path: n.Path()}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m Move) apply(s *stage) error {
+	return bare(s.tree.Do(tree.Rename{Old: m.Old, New: m.New}))
+}
+
+func (l Link) apply(s *stage) error {
+	return s.put(l.Path, tree.Attr{Mode: iso9660.ModeSymlink | 0o777, Link: l.Target, ModTime: s.tree.Epoch}, nil)
+}
+
+func (m Mkdir) apply(s *stage) error {
+	return s.put(m.Path, tree.Attr{Mode: iso9660.ModeDir | 0o755, ModTime: s.tree.Epoch}, nil)
+}
+
+func (c Chmod) apply(s *stage) error {
+	return bare(s.tree.Do(tree.SetAttr{Path: c.Path, Mode: &c.Mode}))
+}
+
+func (c Chown) apply(s *stage) error {
+	return bare(s.tree.Do(tree.SetAttr{Path: c.Path, UID: &c.UID, GID: &c.GID}))
+}
+
+func (s *stage) put(p string, a tree.Attr, src extent.Source) error {
+	return bare(s.tree.Do(tree.Put{Path: p, Attr: a, Source: src}))
+}
+
+func (a Add) apply(s *stage) error {
+	info, err := os.Stat(a.Source)
+	if err != nil {
+		return err
+	}
+	dest := cmp.Or(a.Dest, "/")
+	base := filepath.Base(filepath.Clean(a.Source))
+	if n, err := s.tree.Lookup(dest); strings.HasSuffix(dest, "/") || err == nil && n.IsDir() && !info.IsDir() {
+		if base == "." || base == ".." || base == "/" { // all of a directory, into dest
+			base = ""
+		}
+		dest = path.Join(dest, filepath.ToSlash(base))
+	}
+	if !info.IsDir() {
+		return s.addFile(a.Source, dest, info)
+	}
+	return filepath.WalkDir(a.Source, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(a.Source, p)
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if rel == "." { // a link to a directory, given by name, is followed
+			info, err = os.Stat(p)
+		}
+		if err != nil {
+			return err
+		}
+		return s.addFile(p, path.Join(dest, filepath.ToSlash(rel)), info)
+	})
+}
+
+// addFile puts one local file, directory or link at dest.
+func (s *stage) addFile(p, dest string, info fs.FileInfo) error {
+	attr := s.attr(info)
+	switch info.Mode().Type() {
+	case fs.ModeDir:
+		return s.put(dest, attr, nil)
+	case fs.ModeSymlink:
+		target, err := os.Readlink(p)
+		if err != nil {
+			return err
+		}
+		attr.Link = filepath.ToSlash(target)
+		return s.put(dest, attr, nil)
+	case 0:
+		src, err := s.source(p, info)
+		if err != nil {
+			return err
+		}
+		return s.put(dest, attr, src)
+	}
+	return fmt.Errorf("%s %w", p, ErrSpecial)
+}
+
+// attr are the attributes that an added file gets: root's, readable by all.
+func (s *stage) attr(info fs.FileInfo) tree.Attr {
+	a := tree.Attr{ModTime: s.clamp(info.ModTime())}
+	switch {
+	case info.Mode().Type() == fs.ModeSymlink:
+		a.Mode = iso9660.ModeSymlink | 0o777
+		return s.owner(a, info)
+	case info.IsDir():
+		a.Mode = iso9660.ModeDir | 0o755
+	case info.Mode()&0o111 != 0:
+		a.Mode = iso9660.ModeRegular | 0o755
+	default:
+		a.Mode = iso9660.ModeRegular | 0o644
+	}
+	if s.options.Preserve.Mode {
+		a.Mode = a.Mode&iso9660.ModeType | permissions(info.Mode())
+	}
+	if info.IsDir() && !s.options.Preserve.Time {
+		a.ModTime = s.tree.Epoch
+	}
+	return s.owner(a, info)
+}
+
+func (s *stage) owner(a tree.Attr, info fs.FileInfo) tree.Attr {
+	if s.options.Preserve.Owner {
+		a.UID, a.GID = ownerOf(info)
+	}
+	return a
+}
+
+// clamp bounds a time by the epoch, unless times are to be preserved, and cuts
+// it to the seconds that an image records.
+func (s *stage) clamp(t time.Time) time.Time {
+	if e := s.options.Epoch; e != nil && !s.options.Preserve.Time && t.After(*e) {
+		t = *e
+	}
+	return t.UTC().Truncate(time.Second)
+}
+
+func permissions(m fs.FileMode) uint32 {
+	p := uint32(m.Perm())
+	for _, b := range []struct {
+		fs fs.FileMode
+		st uint32
+	}{{fs.ModeSetuid, 0o4000}, {fs.ModeSetgid, 0o2000}, {fs.ModeSticky, 0o1000}} {
+		if m&b.fs != 0 {
+			p |= b.st
+		}
+	}
+	return p
+}
+
+// source returns the source for a local file; hard links share one.
+func (s *stage) source(p string, info fs.FileInfo) (*extent.File, error) {
+	key, linked := keyOf(info)
+	if f := s.links[key]; linked && f != nil {
+		return f, nil
+	}
+	f, err := s.files.Add(p)
+	if err == nil && linked {
+		s.links[key] = f
+	}
+	return f, err
+}
+
+// bare strips the operation from a path error whose path the caller names already.
+func bare(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}

@@ -55,3 +55,25 @@ const (
 func errorf(kind Kind, format string, args ...any) error {
 	return fmt.Errorf("%w: %s", kind, fmt.Sprintf(format, args...))
 }
+
+// sectionMax is the longest section of a file: the largest whole number of
+// blocks that a 32-bit data length can tell (ECMA-119 6.5.1, 9.1.4).
+const sectionMax = 1<<32 - BlockSize
+
+// SectionCount returns how many sections a file of size bytes is recorded in; an
+// empty one has one.
+func SectionCount(size int64) int {
+	return max(1, int((size+sectionMax-1)/sectionMax))
+}
+
+// SplitSections returns the sections of size bytes that lie contiguously from l on.
+func SplitSections(l LBA, size int64) []Section {
+	var out []Section
+	for size > 0 {
+		n := min(size, sectionMax)
+		out = append(out, Section{l, n})
+		l += LBA(Blocks(n))
+		size -= n
+	}
+	return out
+}

@@ -55,8 +55,11 @@ func (d *Draft) views() iter.Seq[SystemUseEntry] {
 		areas := append([][]byte{d.Record.SystemUse()[d.skip:]}, d.Areas...)
 		for _, a := range areas {
 			for len(a) >= 4 && signature(a[0]) && signature(a[1]) && int(a[2]) >= 4 && int(a[2]) <= len(a) {
-				if string(a[:2]) == "ST" || !yield(SystemUseEntry(a[:a[2]])) {
+				if string(a[:2]) == "ST" {
 					break
+				}
+				if !yield(SystemUseEntry(a[:a[2]])) {
+					return
 				}
 				a = a[a[2]:]
 			}

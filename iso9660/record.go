@@ -91,3 +91,6 @@ func checkRecord(block []byte, off int64) (Record, error) {
 // isSelf and isParent report the two special identifiers (ECMA-119 6.8.2.2).
 func (r Record) isSelf() bool   { return r[32] == 1 && r[33] == 0 }
 func (r Record) isParent() bool { return r[32] == 1 && r[33] == 1 }
+
+// ClearXAR says that the extent has no extended attribute record.
+func (r Record) ClearXAR() { r[1] = 0 }

@@ -6,7 +6,10 @@
 package layout
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
+	"strings"
 
 	"github.com/isolayer/isolayer/boot"
 	"github.com/isolayer/isolayer/extent"
@@ -39,10 +42,250 @@ var (
 	// ErrUnsupported reports a base whose layout cannot be changed.
 	ErrUnsupported = errors.New("this image cannot be rebuilt yet")
 	// ErrBootImage reports an edit that takes a boot image away.
-	ErrBootImage = errors.New("is a boot image")
+	ErrBootImage = errors.New("boot images cannot be replaced or removed yet")
 )
 
-// Plan lays out the tree t, made from base and edited, as a changed base.
+// Plan lays out the tree t, made from base and edited, as a changed base. The
+// result is base itself if the edits come to nothing.
 func Plan(base Base, t *tree.Tree, o Options) (*Result, error) {
-	return nil, errors.New("not yet")
+	p := &planner{
+		base: base, tree: t, o: o,
+		moved: map[int64]int64{}, after: map[int64]int64{},
+		placed: map[extent.Source]int64{}, floor: map[extent.Source]int64{},
+	}
+	p.report.BaseSize, p.report.Size = base.Source.Size(), base.Source.Size()
+	changed, err := p.build()
+	if err != nil {
+		return nil, err
+	}
+	if !changed {
+		return &Result{extent.Whole(base.Source), p.report}, nil
+	}
+	if err := p.refuse(); err != nil {
+		return nil, err
+	}
+	if p.own, err = ownersOf(base, t); err != nil {
+		return nil, err
+	}
+	p.placeTrees()
+	p.orderContent()
+	p.placeContent()
+	m, err := p.assemble()
+	if err != nil {
+		return nil, err
+	}
+	p.count()
+	return &Result{m, p.report}, nil
+}
+
+// build makes the hierarchies and tells whether any record differs from the base.
+func (p *planner) build() (changed bool, err error) {
+	names := map[any]uint32{}
+	for n := range nodes(p.tree.Root) {
+		if n.Source != nil {
+			names[n.Source]++
+		}
+	}
+	for _, h := range iso9660.Hierarchies {
+		b, err := buildHierarchy(p.base.Image, h, p.tree, names)
+		if err != nil {
+			return false, err
+		}
+		if b == nil {
+			continue
+		}
+		b.measure(p.base.Image.Descriptor(h))
+		p.trees = append(p.trees, b)
+		for _, d := range b.dirs {
+			changed = changed || d.changed
+		}
+	}
+	return changed, nil
+}
+
+// refuse returns an error for bases and edits that cannot be had.
+func (p *planner) refuse() error {
+	img := p.base.Image
+	why := p.base.Boot.Unsupported()
+	if img.UDF() {
+		why = append(why, "The image is a UDF file system too, which would show the old content.")
+	}
+	if img.Start() != 0 {
+		why = append(why, "Only the session that readers see can be rebuilt; take another one out with extract.")
+	}
+	if len(why) > 0 {
+		return fmt.Errorf("%w: %s", ErrUnsupported, strings.Join(why, " "))
+	}
+	if c := p.base.Boot.Catalog; c != nil {
+		there := map[iso9660.LBA]bool{}
+		for n := range nodes(p.tree.Root) {
+			for _, s := range n.Content {
+				there[s.LBA] = true
+			}
+		}
+		if c.Name != "" && !there[c.LBA] {
+			return fmt.Errorf("%s, the boot catalog: %w", c.Name, ErrBootImage)
+		}
+		for _, e := range c.Entries {
+			if e.Image.Name != "" && !there[e.LBA] {
+				return fmt.Errorf("%s: %w", e.Image.Name, ErrBootImage)
+			}
+		}
+	}
+	return nil
+}
+
+// assemble makes the map: the base, resized, with everything new laid over it.
+func (p *planner) assemble() (*extent.Map, error) {
+	var over []extent.Extent
+	for _, b := range p.trees {
+		e := p.treeExtents(b)
+		over = append(over, e...)
+		r := TreeReport{Hierarchy: b.h.String(), Placement: b.placement, Dirs: len(b.dirs)}
+		for _, d := range b.dirs {
+			r.Records += len(d.records)
+		}
+		for _, x := range e {
+			r.Bytes += x.Len
+		}
+		p.report.Trees = append(p.report.Trees, r)
+	}
+	content := p.contentExtents()
+	used := p.own.kept
+	for _, e := range append(over, content...) {
+		used = append(used, span{e.Off / iso9660.BlockSize, iso9660.Blocks(e.End())})
+	}
+	for _, b := range p.trees {
+		used = append(used, b.occupied()...)
+	}
+	used = union(used)
+	fit, err := p.base.Boot.Fit(p.own.end, used.end())
+	if err != nil {
+		return nil, err
+	}
+	over = append(over, p.descriptorExtents(fit.VolumeBlocks)...)
+	if over, err = p.changedOnly(over, fit.Size); err != nil {
+		return nil, err
+	}
+	over = append(over, content...)
+	for _, patch := range fit.Patches {
+		over = append(over, extent.BytesOf(patch.Off, patch.Data))
+		p.report.Boot = append(p.report.Boot, patch.What)
+	}
+	for _, f := range fit.Findings {
+		p.report.Warnings = append(p.report.Warnings, f.String())
+	}
+	m, err := extent.Whole(p.base.Source).Resize(fit.Size).Overlay(p.wiped(used, fit))
+	if err != nil {
+		return nil, fmt.Errorf("internal error: %w", err)
+	}
+	if m, err = m.Overlay(over); err != nil {
+		return nil, fmt.Errorf("internal error: %w", err)
+	}
+	p.report.Size, p.report.Written = m.Size(), m.Written(p.base.Source)
+	return m, nil
+}
+
+// occupied are the blocks of directories and path tables, written or not.
+func (b *hierarchy) occupied() spans {
+	var out []span
+	for _, d := range b.dirs {
+		out = append(out, span{d.lba, d.lba + d.blocks}, span{d.ceLBA, d.ceLBA + d.ceBlocks})
+		for _, r := range d.all() {
+			for _, areas := range r.areas {
+				for _, a := range areas {
+					out = append(out, span{a.block, a.block + 1})
+				}
+			}
+		}
+	}
+	for _, at := range b.tables.at {
+		if at != 0 {
+			out = append(out, span{at, at + iso9660.Blocks(b.tables.size)})
+		}
+	}
+	return union(out)
+}
+
+// wiped are zeros over what the base used and the result does not: freed content
+// and trees, and the backup GPT if it moves.
+func (p *planner) wiped(used spans, fit boot.Fit) []extent.Extent {
+	var gone spans
+	if !p.o.KeepFreed {
+		gone = p.own.content.plus(p.own.trees).minus(used)
+	}
+	if t, ok := p.base.Boot.Trailer(); ok && len(fit.Patches) > 0 {
+		gone = gone.plus(spans{{t.Off / iso9660.BlockSize, iso9660.Blocks(t.End())}}.minus(used))
+	}
+	var out []extent.Extent
+	for _, s := range gone {
+		from, to := s.from*iso9660.BlockSize, min(s.to*iso9660.BlockSize, fit.Size)
+		if from < to {
+			out = append(out, extent.ZeroOf(from, to-from))
+			p.report.Wiped += to - from
+		}
+	}
+	return out
+}
+
+// changedOnly drops the blocks that are in the base already, so that a file that
+// shares its blocks, or is changed in place, has no needless write.
+func (p *planner) changedOnly(list []extent.Extent, size int64) ([]extent.Extent, error) {
+	var out []extent.Extent
+	limit := min(size, p.base.Source.Size())
+	for _, e := range list {
+		old := make([]byte, max(0, min(e.End(), limit)-e.Off))
+		if n, err := p.base.Source.ReadAt(old, e.Off); n < len(old) {
+			return nil, fmt.Errorf("read base at %d: %w", e.Off, err)
+		}
+		for at := int64(0); at < e.Len; {
+			n := min(e.Len-at, iso9660.BlockSize-(e.Off+at)%iso9660.BlockSize)
+			piece := e.Data[at : at+n]
+			if at+n > int64(len(old)) || !bytes.Equal(piece, old[at:at+n]) {
+				if k := len(out) - 1; k >= 0 && out[k].End() == e.Off+at && at > 0 {
+					out[k] = extent.BytesOf(out[k].Off, e.Data[out[k].Off-e.Off:at+n])
+				} else {
+					out = append(out, extent.BytesOf(e.Off+at, piece))
+				}
+			}
+			at += n
+		}
+	}
+	return out, nil
+}
+
+// count fills in how many nodes changed.
+func (p *planner) count() {
+	found := map[*iso9660.Entry]bool{}
+	for n := range nodes(p.tree.Root) {
+		isNew := true
+		for _, e := range n.Found {
+			if e != nil {
+				found[e], isNew = true, false
+			}
+		}
+		switch {
+		case isNew:
+			p.report.Added++
+		case n.Replaced():
+			p.report.Replaced++
+		case n.Renamed() || n.Moved() || n.Altered():
+			p.report.Changed++
+		}
+	}
+	seen := map[string]bool{}
+	for _, h := range iso9660.Hierarchies {
+		root, _ := p.base.Image.Tree(h) // was read before
+		if root == nil {
+			continue
+		}
+		for e := range root.Walk() {
+			if !found[e] && !seen[e.Path()] {
+				seen[e.Path()] = true
+				if h == iso9660.Primary || p.base.Image.Descriptor(iso9660.Primary) == nil {
+					p.report.Removed++
+				}
+			}
+		}
+	}
 }

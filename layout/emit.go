@@ -1,0 +1,210 @@
+package layout
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/iso9660"
+)
+
+// moves reports a directory whose extent is not that of the base.
+func (d *directory) moves() bool {
+	return d.found == nil || d.lba != d.oldLBA || d.blocks != d.oldBlocks
+}
+
+// stale reports whether the records of d have to be written.
+func (p *planner) stale(b *hierarchy, d *directory) bool {
+	if d.changed || d.moves() || d.home.moves() || d.logical != nil && d.logical.moves() {
+		return true
+	}
+	for _, r := range d.records {
+		if sub := b.of[r.node]; sub != nil && sub.moves() {
+			return true
+		}
+		if !r.node.IsDir() && len(r.node.Content) == 1 {
+			if _, ok := p.moved[int64(r.node.Content[0].LBA)]; ok {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// treeExtents encodes the directories of b, their continuation areas and the
+// path tables.
+func (p *planner) treeExtents(b *hierarchy) []extent.Extent {
+	var out []extent.Extent
+	stale := false
+	for _, d := range b.dirs {
+		if !p.stale(b, d) {
+			continue
+		}
+		stale = true
+		p.address(b, d)
+		var records []iso9660.Record
+		for _, r := range d.all() {
+			for _, dr := range r.drafts {
+				records = append(records, dr.Record)
+			}
+		}
+		data := iso9660.PackDirectory(records)
+		if int64(len(data)) != d.blocks*iso9660.BlockSize {
+			panic(fmt.Sprintf("internal error: %s has %d bytes, %d blocks were planned", d.node.Path(), len(data), d.blocks))
+		}
+		out = append(out, extent.BytesOf(d.lba*iso9660.BlockSize, data))
+		out = append(out, d.areaExtents()...)
+	}
+	if !stale {
+		b.placement = placedSame
+		return nil
+	}
+	for i, data := range b.encodeTables() {
+		if b.tables.at[i] != 0 {
+			out = append(out, block(b.tables.at[i], data))
+		}
+	}
+	return out
+}
+
+// block is an extent of whole blocks from block at on.
+func block(at int64, data []byte) extent.Extent {
+	n := iso9660.Blocks(int64(len(data))) * iso9660.BlockSize
+	return extent.BytesOf(at*iso9660.BlockSize, append(bytes.Clone(data), make([]byte, n-int64(len(data)))...))
+}
+
+// address fills in the addresses of d's records.
+func (p *planner) address(b *hierarchy, d *directory) {
+	extentOf := func(dr *iso9660.Draft, to *directory) {
+		dr.Record.SetExtent(iso9660.LBA(to.lba), uint32(to.blocks*iso9660.BlockSize))
+		dr.Record.ClearXAR()
+	}
+	extentOf(d.self.drafts[0], d)
+	extentOf(d.up.drafts[0], d.home)
+	if d.logical != nil {
+		d.up.drafts[0].SetRelocation(iso9660.LBA(d.logical.lba))
+	}
+	for _, r := range d.records {
+		switch {
+		case r.role == holder:
+			r.drafts[0].SetRelocation(iso9660.LBA(b.of[r.node].lba))
+		case r.node.IsDir():
+			extentOf(r.drafts[0], b.of[r.node])
+		default:
+			p.addressFile(r)
+		}
+	}
+	for _, r := range d.all() {
+		for i, areas := range r.areas {
+			for j, at := range areas {
+				r.drafts[i].SetArea(j, iso9660.LBA(at.block), at.offset)
+			}
+		}
+	}
+}
+
+// addressFile fills in where a file's content is. Files of the base keep the
+// addresses of their records unless their content moves.
+func (p *planner) addressFile(r *record) {
+	n := r.node
+	if n.Source == nil && !n.Replaced() {
+		for _, dr := range r.drafts {
+			if to, ok := p.moved[int64(dr.Record.LBA())]; ok && dr.Record.Size() > 0 {
+				dr.Record.SetExtent(iso9660.LBA(to), dr.Record.Size())
+			}
+		}
+		return
+	}
+	for i, s := range p.sections(n) {
+		r.drafts[i].Record.SetExtent(s.LBA, uint32(s.Size))
+	}
+}
+
+// areaExtents are the continuation areas of d: its new blocks whole, those that
+// stay byte for byte where they are.
+func (d *directory) areaExtents() []extent.Extent {
+	var out []extent.Extent
+	fresh := make([]byte, d.ceBlocks*iso9660.BlockSize)
+	for _, r := range d.all() {
+		for i, areas := range r.areas {
+			for j, at := range areas {
+				data := r.drafts[i].Areas[j]
+				if k := at.block - d.ceLBA; d.ceBlocks > 0 && k >= 0 && k < d.ceBlocks {
+					copy(fresh[k*iso9660.BlockSize+int64(at.offset):], data)
+				} else {
+					out = append(out, extent.BytesOf(at.block*iso9660.BlockSize+int64(at.offset), data))
+				}
+			}
+		}
+	}
+	if len(fresh) > 0 {
+		out = append(out, extent.BytesOf(d.ceLBA*iso9660.BlockSize, fresh))
+	}
+	return out
+}
+
+// mediaCheckMarks begin the texts that media checks keep in the application use
+// area: isomd5sum's, and checkmedia's key of a digest.
+var mediaCheckMarks = [][]byte{[]byte("ISO MD5SUM"), []byte("md5sum="), []byte("sha1sum="), []byte("sha224sum="), []byte("sha256sum="), []byte("sha384sum="), []byte("sha512sum=")}
+
+// hasMediaCheck reports a media checksum in an application use area.
+func hasMediaCheck(appUse []byte) bool {
+	for _, m := range mediaCheckMarks {
+		if bytes.Contains(appUse, m) {
+			return true
+		}
+	}
+	return false
+}
+
+// descriptorExtents are the volume descriptors of the result.
+func (p *planner) descriptorExtents(volume int64) []extent.Extent {
+	img := p.base.Image
+	oldVolume := int64(img.Primary().SpaceSize())
+	var out []extent.Extent
+	for _, old := range img.Descriptors {
+		b := p.hierarchyOf(old)
+		if b == nil {
+			continue
+		}
+		d := old.Clone()
+		// A descriptor that tells another size than the primary one keeps the distance.
+		d.SetSpaceSize(uint32(max(0, int64(d.SpaceSize())+volume-oldVolume)))
+		if b.placement != placedSame {
+			root := b.dirs[0]
+			d.Root().SetExtent(iso9660.LBA(root.lba), uint32(root.blocks*iso9660.BlockSize))
+			d.Root().ClearXAR()
+			t := b.tables
+			d.SetPathTables(uint32(t.size), iso9660.LBA(t.at[0]), iso9660.LBA(t.at[1]), iso9660.LBA(t.at[2]), iso9660.LBA(t.at[3]))
+		}
+		if hasMediaCheck(d.AppUse()) {
+			copy(d.AppUse(), bytes.Repeat([]byte{' '}, iso9660.AppUseSize))
+			if !p.o.StripMediaCheck {
+				p.report.Warnings = append(p.report.Warnings, "the base has a media checksum, which the result does not: the installer's media check will say so")
+			}
+		}
+		out = append(out, extent.BytesOf(old.Block.Offset(), d.Raw))
+	}
+	return out
+}
+
+// hierarchyOf returns the hierarchy that hangs from a descriptor, nil without one.
+func (p *planner) hierarchyOf(d *iso9660.Descriptor) *hierarchy {
+	h := iso9660.Primary
+	switch {
+	case d.Joliet() > 0:
+		h = iso9660.Joliet
+	case d.Enhanced():
+		if p.base.Image.Descriptor(iso9660.Enhanced) != nil {
+			h = iso9660.Enhanced
+		}
+	case d.Type() != iso9660.TypePrimary:
+		return nil
+	}
+	for _, b := range p.trees {
+		if b.h == h && (d.Enhanced() || d.Root().LBA() == b.tables.desc.Root().LBA()) {
+			return b
+		}
+	}
+	return nil
+}

@@ -1,0 +1,492 @@
+package layout
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/isolayer/isolayer/iso9660"
+	"github.com/isolayer/isolayer/tree"
+)
+
+// role tells what a record is to the directory it names.
+type role uint8
+
+const (
+	plain  role = iota // a file, or a directory that is stored here
+	holder             // CL: the place of a directory stored elsewhere
+)
+
+// record is one entry of a directory, to be written.
+type record struct {
+	node   *tree.Node // nil for "." and ".."
+	role   role
+	drafts []*iso9660.Draft // one a section
+	raws   []iso9660.Raw    // as found, if the areas of the drafts are those of the base
+	dirty  bool             // differs from the base in more than addresses
+	areas  [][]areaPos      // where the continuation areas go, as drafts
+}
+
+// areaPos is where a continuation area goes.
+type areaPos struct {
+	block  int64
+	offset int
+}
+
+func (r *record) id() []byte { return r.drafts[0].Record.ID() }
+
+// directory is one directory of one hierarchy, to be written.
+type directory struct {
+	node    *tree.Node
+	found   *iso9660.Entry // nil if it is new here
+	home    *directory     // the directory that stores it; the root is its own
+	logical *directory     // the one it is shown in, if that is another
+	self    *record
+	up      *record
+	records []*record
+
+	oldLBA, oldBlocks int64 // as found
+	lba, blocks       int64
+	ceLBA, ceBlocks   int64 // new continuation blocks
+	changed           bool  // its records are not those of the base
+	links             int64 // more subdirectories than before
+}
+
+// hierarchy is one of the image's directory hierarchies, to be written.
+type hierarchy struct {
+	h      iso9660.Hierarchy
+	base   *iso9660.Entry // root
+	rock   *iso9660.Rock  // nil without Rock Ridge
+	naming *iso9660.Naming
+	dirs   []*directory // pre-order, the root first
+	of     map[*tree.Node]*directory
+
+	placement string
+	tables    tables
+	nodes     map[*iso9660.Entry]*tree.Node
+	serials   *serials
+}
+
+// serials gives new files the file serial numbers that Rock Ridge 1.12 wants unique.
+type serials struct {
+	next  uint32
+	given map[any]uint32
+	names map[any]uint32 // how many names a new source has
+}
+
+// buildHierarchy makes the directories of hierarchy h from the edited tree.
+// Sizes are then known, addresses are not.
+func buildHierarchy(img *iso9660.Image, h iso9660.Hierarchy, t *tree.Tree, names map[any]uint32) (*hierarchy, error) {
+	root, err := img.Tree(h)
+	if err != nil || root == nil {
+		return nil, err
+	}
+	b := &hierarchy{h: h, base: root, of: map[*tree.Node]*directory{}, nodes: map[*iso9660.Entry]*tree.Node{}, naming: iso9660.NamingOf(h, root)}
+	b.serials = &serials{given: map[any]uint32{}, names: names}
+	rr, err := img.RockRidge(h)
+	if err != nil {
+		return nil, err
+	}
+	if rr {
+		rock := iso9660.RockOf(root)
+		b.rock = &rock
+	}
+	b.index(t.Root)
+	stack := []*directory{b.dir(t.Root)}
+	stack[0].home = stack[0]
+	for len(stack) > 0 {
+		d := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		b.dirs = append(b.dirs, d)
+		if err := b.fill(d); err != nil {
+			return nil, err
+		}
+		for _, r := range slices.Backward(d.records) {
+			if r.node.IsDir() && r.role == plain {
+				sub := b.dir(r.node)
+				sub.home = d
+				stack = append(stack, sub)
+			}
+		}
+	}
+	for _, d := range b.dirs {
+		b.countLinks(d)
+	}
+	for _, d := range b.dirs {
+		d.blocks = d.size()
+		for _, r := range d.all() {
+			d.changed = d.changed || r.dirty
+		}
+	}
+	return b, nil
+}
+
+// index finds the node of every entry that is still in the tree.
+func (b *hierarchy) index(root *tree.Node) {
+	stack := []*tree.Node{root}
+	for len(stack) > 0 {
+		n := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		if e := n.Found[b.h]; e != nil && n.In[b.h] {
+			b.nodes[e] = n
+			b.serials.next = max(b.serials.next, e.Serial)
+		}
+		stack = append(stack, n.Children...)
+	}
+}
+
+func (b *hierarchy) dir(n *tree.Node) *directory {
+	d := b.of[n]
+	if d == nil {
+		d = &directory{node: n, found: n.Found[b.h]}
+		b.of[n] = d
+		if e := d.found; e != nil {
+			d.oldLBA = int64(e.Raws[0].Record.LBA())
+			d.oldBlocks = iso9660.Blocks(int64(e.Raws[0].Record.Size()))
+		}
+	}
+	return d
+}
+
+// fill makes the records of d: those of the base in their order, newcomers where
+// the standard puts them (ECMA-119 9.3).
+func (b *hierarchy) fill(d *directory) error {
+	b.ends(d)
+	taken := map[string]bool{}
+	kept := map[*tree.Node]bool{}
+	if d.found != nil {
+		for _, e := range d.found.Children {
+			r := b.stay(d, e)
+			if r == nil {
+				d.changed = true
+				continue
+			}
+			kept[r.node] = kept[r.node] || d.node == r.node.Parent
+			if r.drafts != nil {
+				taken[string(r.id())] = true
+			}
+			d.records = append(d.records, r)
+		}
+	}
+	var fresh []*record
+	// Names that are given anew come after all that stay, so that those keep theirs.
+	for _, r := range d.records {
+		if r.drafts == nil {
+			if err := b.rename(d, r, taken); err != nil {
+				return err
+			}
+			fresh = append(fresh, r)
+		}
+	}
+	d.records = slices.DeleteFunc(d.records, func(r *record) bool { return slices.Contains(fresh, r) })
+	for _, n := range d.node.Children {
+		if kept[n] || !b.wants(n) {
+			continue
+		}
+		r := &record{node: n, dirty: true}
+		if err := b.rename(d, r, taken); err != nil {
+			return err
+		}
+		fresh = append(fresh, r)
+	}
+	if len(fresh) > 0 {
+		d.changed = true
+		d.records = b.mergeOrder(d.records, fresh)
+	}
+	return nil
+}
+
+// wants reports whether the node has a place in this hierarchy. Joliet has no
+// means for links and devices: new ones are left out of it.
+func (b *hierarchy) wants(n *tree.Node) bool {
+	return n.In[b.h] && (b.h != iso9660.Joliet || n.IsDir() || n.IsRegular() || n.Found[b.h] != nil && !n.Replaced())
+}
+
+// stay makes the record for entry e of the base's directory, nil if it is gone.
+// A record that needs another identifier has no drafts yet.
+func (b *hierarchy) stay(d *directory, e *iso9660.Entry) *record {
+	r := &record{role: plain}
+	from := e
+	if e.Target != nil { // d shows a directory that is stored elsewhere
+		r.role, from = holder, e.Target
+	}
+	r.node = b.nodes[from]
+	if r.node == nil || !b.wants(r.node) {
+		return nil
+	}
+	here := r.node.Parent == d.node
+	if e.Holder != nil { // d stores a directory that is shown elsewhere
+		b.dir(r.node).logical = b.dir(r.node.Parent)
+		here = true
+	}
+	if !here || e.Holder == nil && r.node.Moved() {
+		return nil
+	}
+	if e.Holder == nil && r.node.Renamed() {
+		return r
+	}
+	b.draft(r, e)
+	return r
+}
+
+// draft makes the drafts of a record that keeps its identifier.
+func (b *hierarchy) draft(r *record, e *iso9660.Entry) {
+	n := r.node
+	if n.Replaced() {
+		r.drafts, r.dirty = b.fresh(n, e.Raws[0].Record.ID()), true
+		return
+	}
+	for _, raw := range e.Raws {
+		r.drafts = append(r.drafts, raw.Draft(b.skip()))
+	}
+	r.raws = e.Raws
+	if n.Altered() && b.rock != nil {
+		r.dirty = true
+		for _, dr := range r.drafts {
+			dr.SetOwner(n.Mode, n.UID, n.GID)
+		}
+	}
+}
+
+func (b *hierarchy) skip() int {
+	if b.rock == nil {
+		return 0
+	}
+	return b.rock.Skip
+}
+
+// rename makes the drafts of a record with a new identifier.
+func (b *hierarchy) rename(d *directory, r *record, taken map[string]bool) error {
+	n := r.node
+	r.dirty = true
+	e := n.Found[b.h]
+	var id []byte
+	if e != nil && !n.Renamed() { // it came from another directory
+		if old := entryRecord(e).ID(); !taken[string(old)] {
+			id = old
+		}
+	}
+	if id == nil {
+		var err error
+		if id, err = b.naming.ID(n.Name, n.IsDir(), func(s string) bool { return taken[s] }); err != nil {
+			return err
+		}
+	}
+	taken[string(id)] = true
+	if e == nil || n.Replaced() {
+		r.drafts = b.fresh(n, id)
+		return nil
+	}
+	if e.Holder != nil {
+		r.role, e = holder, e.Holder
+		b.dir(n).logical = d
+	}
+	for _, raw := range e.Raws {
+		dr := raw.Draft(b.skip())
+		var names []iso9660.SystemUseEntry
+		if b.rock != nil {
+			names = iso9660.NameEntries(n.Name)
+		}
+		dr.Rename(id, names)
+		if n.Altered() && b.rock != nil {
+			dr.SetOwner(n.Mode, n.UID, n.GID)
+		}
+		r.drafts = append(r.drafts, dr)
+	}
+	return nil
+}
+
+// entryRecord is the record at the entry's logical place.
+func entryRecord(e *iso9660.Entry) iso9660.Record {
+	if e.Holder != nil {
+		e = e.Holder
+	}
+	return e.Raws[0].Record
+}
+
+// fresh makes the drafts of a new file, directory or link, one a section.
+func (b *hierarchy) fresh(n *tree.Node, id []byte) []*iso9660.Draft {
+	flags := byte(0)
+	if n.IsDir() {
+		flags = iso9660.FlagDirectory
+	}
+	var entries []iso9660.SystemUseEntry
+	if b.rock != nil {
+		entries = b.rock.Entries(n.Name, b.stat(n))
+	}
+	var out []*iso9660.Draft
+	parts := iso9660.SectionCount(n.Size())
+	for i := range parts {
+		f := flags
+		if i < parts-1 {
+			f |= iso9660.FlagMultiExtent
+		}
+		out = append(out, iso9660.NewDraft(id, f, n.ModTime, entries))
+	}
+	return out
+}
+
+func (b *hierarchy) stat(n *tree.Node) iso9660.Stat {
+	s := iso9660.Stat{Mode: n.Mode, Nlink: 1, UID: n.UID, GID: n.GID, Major: n.Major, Minor: n.Minor, Time: n.ModTime, Link: n.Link}
+	var key any = n
+	if n.Source != nil {
+		key = n.Source
+		s.Nlink = max(1, b.serials.names[key])
+	}
+	if e := n.Found[b.h]; e != nil && n.IsDir() { // a new ".." of an old directory
+		s.Nlink, s.Serial = e.Own().Nlink, e.Own().Serial
+		return s
+	}
+	if n.IsDir() && b.rock.LinkDirs {
+		s.Nlink = 2 // the subdirectories are counted in countLinks
+	}
+	if b.rock.Serials {
+		if b.serials.given[key] == 0 {
+			b.serials.next++
+			b.serials.given[key] = b.serials.next
+		}
+		s.Serial = b.serials.given[key]
+	}
+	return s
+}
+
+// ends makes the "." and ".." records of d.
+func (b *hierarchy) ends(d *directory) {
+	special := func(raw *iso9660.Raw, id byte, skip int, n *tree.Node) *record {
+		r := &record{}
+		if raw == nil {
+			var entries []iso9660.SystemUseEntry
+			if b.rock != nil {
+				entries = b.rock.Entries("", b.stat(n))
+			}
+			r.drafts = []*iso9660.Draft{iso9660.NewDraft([]byte{id}, iso9660.FlagDirectory, n.ModTime, entries)}
+			return r
+		}
+		r.drafts, r.raws = []*iso9660.Draft{raw.Draft(skip)}, []iso9660.Raw{*raw}
+		if n.Altered() && b.rock != nil {
+			r.dirty, d.changed = true, true
+			r.drafts[0].SetOwner(n.Mode, n.UID, n.GID)
+		}
+		return r
+	}
+	parent := d.node
+	if d.home != d {
+		parent = d.home.node
+	}
+	if d.found == nil {
+		d.changed = true
+		d.self = special(nil, 0, 0, d.node)
+		d.up = special(nil, 1, 0, parent)
+		return
+	}
+	skip := b.skip()
+	if b.rock != nil {
+		skip = b.rock.SelfSkip(d.found)
+	}
+	d.self = special(d.found.Self, 0, skip, d.node)
+	d.up = special(d.found.Up, 1, b.skip(), parent)
+}
+
+// mergeOrder puts newcomers in front of the first record that comes after them.
+func (b *hierarchy) mergeOrder(old, fresh []*record) []*record {
+	slices.SortStableFunc(fresh, func(x, y *record) int {
+		switch {
+		case iso9660.Less(b.h, x.id(), y.id()):
+			return -1
+		case iso9660.Less(b.h, y.id(), x.id()):
+			return 1
+		}
+		return bytes.Compare(x.id(), y.id())
+	})
+	out := make([]*record, 0, len(old)+len(fresh))
+	for _, r := range old {
+		for len(fresh) > 0 && iso9660.Less(b.h, fresh[0].id(), r.id()) {
+			out, fresh = append(out, fresh[0]), fresh[1:]
+		}
+		out = append(out, r)
+	}
+	return append(out, fresh...)
+}
+
+// countLinks brings link counts in line where the base counts subdirectories.
+func (b *hierarchy) countLinks(d *directory) {
+	if b.rock == nil || !b.rock.LinkDirs {
+		return
+	}
+	for _, n := range d.node.Children {
+		if n.IsDir() && !n.Hidden && b.wants(n) {
+			d.links++
+		}
+	}
+	if d.found != nil {
+		for _, e := range d.found.Entries() {
+			if e.IsDir() {
+				d.links--
+			}
+		}
+	}
+	if d.links == 0 {
+		return
+	}
+	touch := func(in *directory, r *record) {
+		for _, dr := range r.drafts {
+			dr.AddLinks(d.links)
+		}
+		r.dirty, in.changed = true, true
+	}
+	touch(d, d.self)
+	if d.home == d {
+		touch(d, d.up)
+	}
+	for _, r := range d.home.records {
+		if r.node == d.node && r.role == plain && d.home != d {
+			touch(d.home, r)
+		}
+	}
+	for _, r := range d.records {
+		if sub := b.of[r.node]; sub != nil && sub.home == d {
+			touch(sub, sub.up)
+		}
+	}
+}
+
+// all yields "." and ".." and then the other records.
+func (d *directory) all() []*record {
+	return append([]*record{d.self, d.up}, d.records...)
+}
+
+// size is how many blocks the records take.
+func (d *directory) size() int64 {
+	return iso9660.DirectoryBlocks(func(yield func(int) bool) {
+		for _, r := range d.all() {
+			for _, dr := range r.drafts {
+				if !yield(len(dr.Record)) {
+					return
+				}
+			}
+		}
+	})
+}
+
+// inOrder lists the directories as path tables have them: by level, then by
+// parent, then by identifier (ECMA-119 6.9.1).
+func (b *hierarchy) inOrder() []*directory {
+	ids := b.dirIDs()
+	level := []*directory{b.dirs[0]}
+	out := slices.Clone(level)
+	for len(level) > 0 {
+		var next []*directory
+		for _, d := range level {
+			var subs []*directory
+			for _, r := range d.records {
+				if r.role == plain && r.node.IsDir() {
+					subs = append(subs, b.of[r.node])
+				}
+			}
+			slices.SortStableFunc(subs, func(x, y *directory) int { return bytes.Compare(ids[x], ids[y]) })
+			next = append(next, subs...)
+		}
+		out = append(out, next...)
+		level = next
+	}
+	return out
+}

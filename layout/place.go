@@ -1,0 +1,442 @@
+package layout
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/iso9660"
+	"github.com/isolayer/isolayer/tree"
+)
+
+// The ways a hierarchy can be placed, as reports name them.
+const (
+	placedSame   = "unchanged"
+	placedHere   = "in place"
+	placedRelaid = "relaid"
+	placedEnd    = "at the end"
+)
+
+// maxEvict bounds how many bytes of untouched files move to make room for trees
+// of n bytes.
+func maxEvict(n int64) int64 { return max(8<<20, 2*n) }
+
+// planner carries the state of one Plan.
+type planner struct {
+	base  Base
+	tree  *tree.Tree
+	o     Options
+	own   *owners
+	trees []*hierarchy
+	pool  pool
+
+	moved  map[int64]int64         // first block of content that moves → where to
+	after  map[int64]int64         // … it must lie at or behind this block
+	placed map[extent.Source]int64 // first block of new content
+	floor  map[extent.Source]int64 // … it must lie at or behind this block
+	free   map[int64]bool          // content that may move, by first block; made by mayMove
+	report Report
+}
+
+// placeTrees gives every directory, continuation area and path table an address.
+func (p *planner) placeTrees() {
+	kept := p.own.kept
+	var relay []*hierarchy
+	for _, b := range p.trees {
+		if s, ok := b.staying(p.own); ok {
+			kept = kept.plus(s)
+			b.placement = placedHere
+		} else {
+			relay = append(relay, b)
+		}
+	}
+	p.pool = pool{free: spans{{0, kept.end()}}.minus(kept), end: kept.end()}
+	if p.o.AtEnd {
+		p.pool = pool{end: max(kept.end(), p.own.end)}
+	}
+	for _, b := range p.trees {
+		if b.placement == placedHere {
+			b.settle(&p.pool)
+		}
+	}
+	for _, b := range relay {
+		p.relay(b)
+	}
+	for _, b := range p.trees {
+		b.placeTables(&p.pool)
+	}
+}
+
+// staying reports whether every directory can stay where it is and, if so,
+// which blocks that takes. A directory that outgrew its extent, or that hangs
+// under a later one, cannot: readers want children behind their parents.
+func (b *hierarchy) staying(own *owners) (spans, bool) {
+	var used []span
+	seen := map[int64]bool{}
+	for _, d := range b.dirs {
+		if d.found == nil {
+			continue
+		}
+		if d.blocks > d.oldBlocks || d.found.Raws[0].Record.XAR() != 0 || seen[d.oldLBA] || own.kept.overlaps(span{d.oldLBA, d.oldLBA + d.oldBlocks}) {
+			return nil, false
+		}
+		if d.home != d && (d.node.Moved() || d.node.Replaced()) && (d.home.found == nil || d.home.oldLBA > d.oldLBA) {
+			return nil, false
+		}
+		seen[d.oldLBA] = true
+		d.lba = d.oldLBA
+		used = append(used, span{d.lba, d.lba + d.blocks})
+		for _, r := range d.all() {
+			if !r.keepsAreas() {
+				continue
+			}
+			for _, raw := range r.raws {
+				for _, a := range raw.Areas {
+					used = append(used, span{a.Off / iso9660.BlockSize, iso9660.Blocks(a.Off + int64(len(a.Data)))})
+				}
+			}
+		}
+	}
+	s := union(used)
+	if b.tablesFit() {
+		s = s.plus(union(tableSpans(b.tables.desc)))
+	}
+	return s, true
+}
+
+// keepsAreas reports whether the continuation areas can stay as and where they
+// are found, each inside one block.
+func (r *record) keepsAreas() bool {
+	if len(r.raws) != len(r.drafts) {
+		return false
+	}
+	for i, raw := range r.raws {
+		if len(raw.Areas) != len(r.drafts[i].Areas) {
+			return false
+		}
+		for j, a := range raw.Areas {
+			if len(a.Data) != len(r.drafts[i].Areas[j]) || a.Off/iso9660.BlockSize != (a.Off+int64(len(a.Data))-1)/iso9660.BlockSize {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// settle places what is new in a hierarchy that stays: directories behind their
+// parents and continuation areas behind their directories.
+func (b *hierarchy) settle(p *pool) {
+	slack := b.slack()
+	for _, d := range b.dirs {
+		if d.found == nil {
+			d.lba = p.take(d.blocks, d.home.lba+1, -1)
+		}
+		var fresh []areaRef
+		var own []int64
+		for _, r := range d.all() {
+			if !r.keepsAreas() {
+				fresh = append(fresh, r.refs()...)
+				continue
+			}
+			r.areas = make([][]areaPos, len(r.drafts))
+			for i, raw := range r.raws {
+				for _, a := range raw.Areas {
+					at := areaPos{a.Off / iso9660.BlockSize, int(a.Off % iso9660.BlockSize)}
+					r.areas[i] = append(r.areas[i], at)
+					own = append(own, at.block)
+				}
+			}
+		}
+		fresh = useSlack(fresh, own, slack, d.lba)
+		d.ceBlocks = packAreas(fresh, 0)
+		if d.ceBlocks > 0 {
+			d.ceLBA = p.take(d.ceBlocks, d.lba+d.blocks, -1)
+			packAreas(fresh, d.ceLBA)
+		}
+	}
+}
+
+// areaRef is one continuation area of one record.
+type areaRef struct {
+	r    *record
+	i, j int // draft, area
+}
+
+func (r *record) refs() []areaRef {
+	var out []areaRef
+	r.areas = make([][]areaPos, len(r.drafts))
+	for i, d := range r.drafts {
+		r.areas[i] = make([]areaPos, len(d.Areas))
+		for j := range d.Areas {
+			out = append(out, areaRef{r, i, j})
+		}
+	}
+	return out
+}
+
+func (a areaRef) size() int { return len(a.r.drafts[a.i].Areas[a.j]) }
+
+// slack tells, for each block with continuation areas of the base, where the
+// last of them ends.
+func (b *hierarchy) slack() map[int64]int {
+	out := map[int64]int{}
+	for e := range physical(b.base) {
+		raws := e.Raws
+		if e.IsDir() {
+			for _, raw := range []*iso9660.Raw{e.Self, e.Up} {
+				if raw != nil {
+					raws = append(raws[:len(raws):len(raws)], *raw)
+				}
+			}
+		}
+		for _, raw := range raws {
+			for _, a := range raw.Areas {
+				block := (a.Off + int64(len(a.Data)) - 1) / iso9660.BlockSize
+				out[block] = max(out[block], int(a.Off+int64(len(a.Data))-block*iso9660.BlockSize))
+			}
+		}
+	}
+	return out
+}
+
+// useSlack places areas behind those that a directory's own blocks hold already,
+// and returns the ones that found no room.
+func useSlack(list []areaRef, own []int64, slack map[int64]int, after int64) []areaRef {
+	slices.Sort(own)
+	own = slices.Compact(own)
+	var rest []areaRef
+next:
+	for _, a := range list {
+		for _, block := range own {
+			if block > after && slack[block]+a.size() <= iso9660.BlockSize {
+				a.r.areas[a.i][a.j] = areaPos{block, slack[block]}
+				slack[block] += a.size()
+				continue next
+			}
+		}
+		rest = append(rest, a)
+	}
+	return rest
+}
+
+// packAreas lays areas behind each other from block at on, none across a block,
+// and returns how many blocks they take.
+func packAreas(list []areaRef, at int64) int64 {
+	block, used := int64(0), 0
+	for _, a := range list {
+		if used+a.size() > iso9660.BlockSize {
+			block, used = block+1, 0
+		}
+		a.r.areas[a.i][a.j] = areaPos{at + block, used}
+		used += a.size()
+	}
+	if used > 0 {
+		block++
+	}
+	return block
+}
+
+// allAreas lists the continuation areas of all records of d.
+func (d *directory) allAreas() []areaRef {
+	var out []areaRef
+	for _, r := range d.all() {
+		out = append(out, r.refs()...)
+	}
+	return out
+}
+
+// relay places all directories of b afresh, in pre-order, each followed by its
+// continuation areas: over the free runs; or with some files moved away; or at
+// the end.
+func (p *planner) relay(b *hierarchy) {
+	var sizes []int64
+	var total int64
+	for _, d := range b.dirs {
+		d.ceBlocks = packAreas(d.allAreas(), 0)
+		sizes = append(sizes, d.blocks)
+		if d.ceBlocks > 0 {
+			sizes = append(sizes, d.ceBlocks)
+		}
+		total += d.blocks + d.ceBlocks
+	}
+	b.placement = placedRelaid
+	at, ok := sequence(sizes, p.pool.free, 0)
+	if !ok && b.h == iso9660.Primary && !p.o.AtEnd {
+		at, ok = p.makeRoom(sizes, total)
+	}
+	if !ok {
+		b.placement = placedEnd
+		at = nil
+		for _, n := range sizes {
+			at = append(at, p.pool.append(n, 0, -1))
+		}
+	} else {
+		var used []span
+		for i, n := range sizes {
+			used = append(used, span{at[i], at[i] + n})
+		}
+		p.pool.free = p.pool.free.minus(union(used))
+	}
+	for _, d := range b.dirs {
+		d.lba, at = at[0], at[1:]
+		if d.ceBlocks > 0 {
+			d.ceLBA, at = at[0], at[1:]
+			packAreas(d.allAreas(), d.ceLBA)
+		}
+	}
+}
+
+// candidate is content of untouched files that may make room for a tree.
+type candidate struct {
+	span
+	nodes []*tree.Node
+}
+
+// candidates lists the content that may move, by address: of one section, shared
+// only as a whole, and of no boot equipment.
+func (p *planner) candidates() []candidate {
+	at := map[span][]*tree.Node{}
+	count := map[int64]int{}
+	for n := range nodes(p.tree.Root) {
+		if n.IsDir() || n.Source != nil || n.Replaced() {
+			continue
+		}
+		for _, s := range n.Content {
+			r := span{int64(s.LBA), int64(s.LBA) + iso9660.Blocks(s.Size)}
+			if at[r] == nil {
+				count[r.from]++
+			}
+			at[r] = append(at[r], n)
+		}
+	}
+	var all []candidate
+	for s, ns := range at {
+		all = append(all, candidate{s, ns})
+	}
+	slices.SortFunc(all, func(a, b candidate) int { return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(a.to, b.to)) })
+	var out []candidate
+	end := int64(0)
+	for i, c := range all {
+		alone := c.from >= end && (i+1 == len(all) || all[i+1].from >= c.to)
+		end = max(end, c.to)
+		if alone && count[c.from] == 1 && !p.own.boot.overlaps(c.span) && !p.own.trees.overlaps(c.span) && movable(c.nodes) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// movable reports whether records that name content can follow it elsewhere.
+func movable(ns []*tree.Node) bool {
+	for _, n := range ns {
+		for _, e := range n.Found {
+			if e != nil && (len(e.Raws) != 1 || e.Raws[0].Record.XAR() != 0) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// mayMove reports whether the content at a block is a candidate.
+func (p *planner) mayMove(at int64) bool {
+	if p.free == nil {
+		p.free = map[int64]bool{}
+		for _, c := range p.candidates() {
+			p.free[c.from] = true
+		}
+	}
+	return p.free[at]
+}
+
+// makeRoom finds the cheapest run of neighbouring files whose blocks, with the
+// free ones, hold items of the given sizes, and moves those files away.
+func (p *planner) makeRoom(sizes []int64, total int64) ([]int64, bool) {
+	all := p.candidates()
+	have := p.pool.free.blocks()
+	// How much more room is needed is not known exactly, since runs are left with
+	// rests that no item fits into: try with more and more.
+	for need := max(1, total-have); need <= 2*total+64; need += max(1, need/2) {
+		from, to := cheapest(all, need, maxEvict(total*iso9660.BlockSize)/iso9660.BlockSize)
+		if from < 0 {
+			return nil, false
+		}
+		var freed []span
+		for _, c := range all[from:to] {
+			freed = append(freed, c.span)
+		}
+		free := p.pool.free.plus(union(freed))
+		if at, ok := sequence(sizes, free, 0); ok {
+			p.pool.free = free
+			for _, c := range all[from:to] {
+				p.moved[c.from] = -1
+			}
+			return at, true
+		}
+	}
+	return nil, false
+}
+
+// cheapest returns the window of candidates that holds at least need blocks and
+// has the fewest, not more than limit; -1 without one.
+func cheapest(all []candidate, need, limit int64) (from, to int) {
+	best, sum, start := limit+1, int64(0), 0
+	from = -1
+	for i, c := range all {
+		for sum += c.len(); start <= i && sum-all[start].len() >= need; start++ {
+			sum -= all[start].len()
+		}
+		if sum >= need && sum < best {
+			best, from, to = sum, start, i+1
+		}
+	}
+	return from, to
+}
+
+// orderContent sees to it that the content of files with continuation areas
+// lies behind those, as libarchive wants it.
+func (p *planner) orderContent() {
+	for _, b := range p.trees {
+		if b.h != iso9660.Primary {
+			continue
+		}
+		for _, d := range b.dirs {
+			for _, r := range d.records {
+				p.orderRecord(b, r)
+			}
+		}
+	}
+}
+
+func (p *planner) orderRecord(b *hierarchy, r *record) {
+	last := int64(-1)
+	for _, areas := range r.areas {
+		for _, a := range areas {
+			last = max(last, a.block)
+		}
+	}
+	if last < 0 || !r.node.IsRegular() {
+		return
+	}
+	if r.node.Source != nil {
+		p.floor[r.node.Source] = max(p.floor[r.node.Source], last+1)
+		return
+	}
+	if b.placement == placedHere && r.keepsAreas() {
+		return // as it was in the base
+	}
+	for _, s := range r.node.Content {
+		at := int64(s.LBA)
+		p.after[at] = max(p.after[at], last+1)
+		if at > last {
+			continue
+		}
+		if !p.mayMove(at) {
+			p.report.Warnings = append(p.report.Warnings, r.node.Path()+": its name is so long that some readers will not find its content")
+			continue
+		}
+		if _, ok := p.moved[at]; !ok {
+			p.moved[at] = -1
+		}
+	}
+}

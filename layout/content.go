@@ -26,10 +26,10 @@ func parity(size, off int64) int64 {
 // free run behind the tree that is large enough, else the end. Behind the tree,
 // because readers of a pipe have passed what lies in front of it.
 func (p *planner) placeContent() {
-	tree := p.treeEnd()
+	behind := p.treeEnd()
 	for _, c := range p.leaving() {
 		size := c.len() * iso9660.BlockSize
-		to := p.take(c.len(), max(tree, p.after[c.from]), parity(size, c.from*iso9660.BlockSize))
+		to := p.take(c.len(), max(behind, p.after[c.from]), parity(size, c.from*iso9660.BlockSize))
 		p.moved[c.from] = to
 		for _, n := range c.nodes {
 			p.report.Moved = append(p.report.Moved, Move{n.Path(), c.from, to, n.Size()})
@@ -42,7 +42,7 @@ func (p *planner) placeContent() {
 			return nil
 		}
 		if _, ok := p.placed[n.Source]; !ok {
-			p.placed[n.Source] = p.take(iso9660.Blocks(n.Size()), max(tree, p.floor[n.Source]), parity(n.Size(), 0))
+			p.placed[n.Source] = p.take(iso9660.Blocks(n.Size()), max(behind, p.floor[n.Source]), parity(n.Size(), 0))
 			p.report.Content += n.Size()
 		}
 		return nil

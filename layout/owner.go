@@ -21,8 +21,9 @@ type owners struct {
 }
 
 // maxScan bounds how much of the blocks that nobody owns is read to see whether
-// they hold data: 1 MiB or 1/256 of the image. What is not read is taken as data.
-func maxScan(size int64) int64 { return max(1<<20, size/256) }
+// they hold data: 1/256 of the image, but 16 MiB at least, so that the padding of
+// any partition table is seen through. What is not read is taken as data.
+func maxScan(size int64) int64 { return max(16<<20, size/256) }
 
 // ownersOf finds the owners of the base's blocks; t is the edited tree.
 func ownersOf(base Base, t *tree.Tree) (*owners, error) {

@@ -97,6 +97,9 @@ func (b *hierarchy) staying(own *owners) (spans, bool) {
 			}
 		}
 	}
+	if !b.stayAreas() {
+		return nil, false
+	}
 	s := union(used)
 	if b.tablesFit() {
 		s = s.plus(union(tableSpans(b.tables.desc)))
@@ -123,19 +126,20 @@ func (r *record) keepsAreas() bool {
 	return true
 }
 
-// settle places what is new in a hierarchy that stays: directories behind their
-// parents and continuation areas behind their directories.
-func (b *hierarchy) settle(p *pool) {
+// stayAreas places the continuation areas of directories that stay: those of the
+// base where they are, new ones behind them in the same block. It reports whether
+// they have room there. libarchive, once it has met an area that does not lie
+// directly behind its directory, reads none of the later ones: such a hierarchy
+// cannot take new areas.
+func (b *hierarchy) stayAreas() bool {
 	slack := b.slack()
+	orderly, fresh := true, false
 	for _, d := range b.dirs {
-		if d.found == nil {
-			d.lba = p.take(d.blocks, d.home.lba+1, -1)
-		}
-		var fresh []areaRef
+		var list []areaRef
 		var own []int64
 		for _, r := range d.all() {
 			if !r.keepsAreas() {
-				fresh = append(fresh, r.refs()...)
+				list = append(list, r.refs()...)
 				continue
 			}
 			r.areas = make([][]areaPos, len(r.drafts))
@@ -147,12 +151,38 @@ func (b *hierarchy) settle(p *pool) {
 				}
 			}
 		}
-		fresh = useSlack(fresh, own, slack, d.lba)
-		d.ceBlocks = packAreas(fresh, 0)
-		if d.ceBlocks > 0 {
-			d.ceLBA = p.take(d.ceBlocks, d.lba+d.blocks, -1)
-			packAreas(fresh, d.ceLBA)
+		fresh = fresh || len(list) > 0
+		if d.found == nil {
+			continue
 		}
+		slices.Sort(own)
+		own = slices.Compact(own)
+		for i, block := range own {
+			orderly = orderly && block == d.oldLBA+d.oldBlocks+int64(i)
+		}
+		if len(useSlack(list, own, slack)) > 0 {
+			return false
+		}
+	}
+	return orderly || !fresh
+}
+
+// settle places the new directories of a hierarchy that stays behind their parents.
+func (b *hierarchy) settle(p *pool) {
+	for _, d := range b.dirs {
+		if d.found == nil {
+			d.ceBlocks = packAreas(d.allAreas(), 0)
+			b.put(d, p.take(d.blocks+d.ceBlocks, d.home.lba+1, -1))
+		}
+	}
+}
+
+// put gives a directory its place, continuation areas directly behind it.
+func (b *hierarchy) put(d *directory, at int64) {
+	d.lba = at
+	if d.ceBlocks > 0 {
+		d.ceLBA = at + d.blocks
+		packAreas(d.allAreas(), d.ceLBA)
 	}
 }
 
@@ -201,14 +231,12 @@ func (b *hierarchy) slack() map[int64]int {
 
 // useSlack places areas behind those that a directory's own blocks hold already,
 // and returns the ones that found no room.
-func useSlack(list []areaRef, own []int64, slack map[int64]int, after int64) []areaRef {
-	slices.Sort(own)
-	own = slices.Compact(own)
+func useSlack(list []areaRef, own []int64, slack map[int64]int) []areaRef {
 	var rest []areaRef
 next:
 	for _, a := range list {
 		for _, block := range own {
-			if block > after && slack[block]+a.size() <= iso9660.BlockSize {
+			if slack[block]+a.size() <= iso9660.BlockSize {
 				a.r.areas[a.i][a.j] = areaPos{block, slack[block]}
 				slack[block] += a.size()
 				continue next
@@ -253,10 +281,7 @@ func (p *planner) relay(b *hierarchy) {
 	var total int64
 	for _, d := range b.dirs {
 		d.ceBlocks = packAreas(d.allAreas(), 0)
-		sizes = append(sizes, d.blocks)
-		if d.ceBlocks > 0 {
-			sizes = append(sizes, d.ceBlocks)
-		}
+		sizes = append(sizes, d.blocks+d.ceBlocks)
 		total += d.blocks + d.ceBlocks
 	}
 	b.placement = placedRelaid
@@ -277,12 +302,8 @@ func (p *planner) relay(b *hierarchy) {
 		}
 		p.pool.free = p.pool.free.minus(union(used))
 	}
-	for _, d := range b.dirs {
-		d.lba, at = at[0], at[1:]
-		if d.ceBlocks > 0 {
-			d.ceLBA, at = at[0], at[1:]
-			packAreas(d.allAreas(), d.ceLBA)
-		}
+	for i, d := range b.dirs {
+		b.put(d, at[i])
 	}
 }
 
@@ -349,15 +370,17 @@ func (p *planner) mayMove(at int64) bool {
 	return p.free[at]
 }
 
-// makeRoom finds the cheapest run of neighbouring files whose blocks, with the
-// free ones, hold items of the given sizes, and moves those files away.
+// makeRoom finds a run of neighbouring files whose blocks, with the free ones,
+// hold items of the given sizes, and moves those files away: the first files of
+// the image if they are small, so that trees stay in front of content, else the
+// cheapest.
 func (p *planner) makeRoom(sizes []int64, total int64) ([]int64, bool) {
 	all := p.candidates()
 	have := p.pool.free.blocks()
 	// How much more room is needed is not known exactly, since runs are left with
 	// rests that no item fits into: try with more and more.
 	for need := max(1, total-have); need <= 2*total+64; need += max(1, need/2) {
-		from, to := cheapest(all, need, maxEvict(total*iso9660.BlockSize)/iso9660.BlockSize)
+		from, to := window(all, need, maxEvict(total*iso9660.BlockSize)/iso9660.BlockSize)
 		if from < 0 {
 			return nil, false
 		}
@@ -377,13 +400,27 @@ func (p *planner) makeRoom(sizes []int64, total int64) ([]int64, bool) {
 	return nil, false
 }
 
-// cheapest returns the window of candidates that holds at least need blocks and
-// has the fewest, not more than limit; -1 without one.
-func cheapest(all []candidate, need, limit int64) (from, to int) {
-	best, sum, start := limit+1, int64(0), 0
-	from = -1
+// cheapFront is how many bytes of files at the front may move where fewer further
+// behind would do.
+const cheapFront = 1 << 20
+
+// window returns the candidates, as a range of indices, that hold at least need
+// blocks and not more than limit: the first ones if that is cheap, else those
+// with the fewest blocks; -1 without any.
+func window(all []candidate, need, limit int64) (from, to int) {
+	sum := int64(0)
 	for i, c := range all {
-		for sum += c.len(); start <= i && sum-all[start].len() >= need; start++ {
+		if sum += c.len(); sum >= need {
+			if sum <= min(limit, max(cheapFront/iso9660.BlockSize, 2*need)) {
+				return 0, i + 1
+			}
+			break
+		}
+	}
+	best, start := limit+1, 0
+	from, sum = -1, 0
+	for i, c := range all {
+		for sum += c.len(); sum-all[start].len() >= need; start++ {
 			sum -= all[start].len()
 		}
 		if sum >= need && sum < best {

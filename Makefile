@@ -1,0 +1,73 @@
+# isolayer: `make demo` shows the main job on a real image, `make test` proves it.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+FUZZTIME ?= 10s
+PACKAGES := internal/isotest/packages.txt
+TOOLS    := $(CURDIR)/bin/tools
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@2026.2.2
+GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
+
+.PHONY: build demo deps lint unit fuzz judge test soak bench fmt clean
+
+build: ## bin/isolayer, one static binary
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/isolayer ./cmd/isolayer
+
+demo: build ## rebuild a real image with a kickstart file, before and after
+	./tools/demo.sh $(ISO)
+
+# The Debian packages that tests judge with. Without root the missing ones are
+# named; their tests are then skipped, or fail where CI is set.
+deps:
+	@missing=$$(grep -v '^#' $(PACKAGES) | while read -r p; do \
+	  dpkg-query -W -f '$${Status}' "$$p" 2>/dev/null | grep -q 'ok installed' || echo "$$p"; done); \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" != 0 ]; then echo "missing test tools; install with: sudo apt-get install $$(echo $$missing)"; exit 0; fi; \
+	echo "== installing $$(echo $$missing)"; \
+	export DEBIAN_FRONTEND=noninteractive; apt-get update -q >/dev/null; \
+	apt-get install -y -q --no-install-recommends $$missing >/dev/null
+
+$(TOOLS)/staticcheck:
+	GOBIN=$(TOOLS) go install $(STATICCHECK)
+$(TOOLS)/gofumpt:
+	GOBIN=$(TOOLS) go install $(GOFUMPT)
+
+lint: $(TOOLS)/staticcheck $(TOOLS)/gofumpt
+	@echo "== lint"
+	go vet ./...
+	GOOS=darwin go vet ./...
+	GOOS=windows go vet ./...
+	$(TOOLS)/staticcheck ./...
+	@bad=$$($(TOOLS)/gofumpt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "not formatted (make fmt): $$bad"; exit 1; }
+	go mod tidy -diff
+
+unit: ## quick tests under the race detector
+	@echo "== unit tests, race detector"
+	go test -race -short ./...
+
+fuzz: ## every fuzz target for FUZZTIME
+	@echo "== fuzz targets, $(FUZZTIME) each"
+	@for dir in $$(grep -l '^func Fuzz' $$(git ls-files '*_test.go') | xargs -n1 dirname | sort -u); do \
+	  for f in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$dir/*_test.go | cut -c6-); do \
+	    echo "-- $$dir $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) ./$$dir | tail -n 1; done; done
+
+judge: ## everything, judged by other programs on real images
+	@echo "== tests with reference tools"
+	go test -timeout 20m ./...
+
+test: deps lint unit fuzz judge
+
+soak: deps ## the same for long: fuzzing, kills, random trees
+	ISOLAYER_SOAK=1 go test -timeout 12h ./...
+	$(MAKE) fuzz FUZZTIME=30m
+
+bench: build deps ## times beside other programs, see docs/benchmarks.md
+	go run ./tools/bench $(BENCHFLAGS)
+
+fmt: $(TOOLS)/gofumpt
+	$(TOOLS)/gofumpt -w $$(git ls-files '*.go')
+
+clean:
+	rm -rf bin

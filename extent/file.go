@@ -84,7 +84,8 @@ func (f *File) ReadAt(b []byte, off int64) (n int, err error) {
 	return n, err
 }
 
-// With calls fn with the open file, whose offset is shared: fn must not use it.
+// With calls fn with the open file. Its offset is shared: fn may change it, but
+// must not rely on it.
 func (f *File) With(fn func(*os.File) error) error {
 	h, err := f.pool.acquire(f)
 	if err != nil {

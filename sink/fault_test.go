@@ -1,0 +1,323 @@
+package sink
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"syscall"
+	"testing"
+
+	"github.com/isolayer/isolayer/extent"
+)
+
+// errShort makes a call that moves bytes move only some of them.
+var errShort = errors.New("short")
+
+// faulty is a system whose call number k fails with err, or is done in part.
+type faulty struct {
+	system
+	k, calls int
+	err      error
+	only     string   // unless empty, count the calls of this method alone
+	hit      string   // the method that failed
+	log      []string // every method called
+}
+
+// fails counts a call and tells whether it is the one to fail.
+func (s *faulty) fails(method string) bool {
+	s.log = append(s.log, method)
+	if s.only != "" && method != s.only {
+		return false
+	}
+	s.calls++
+	if s.calls-1 != s.k {
+		return false
+	}
+	s.hit = method
+	return s.err != errShort
+}
+
+func (s *faulty) short() bool { return s.calls-1 == s.k && s.err == errShort }
+
+func (s *faulty) openDir(path string) (*os.File, error) {
+	if s.fails("openDir") {
+		return nil, s.err
+	}
+	return s.system.openDir(path)
+}
+
+func (s *faulty) createUnnamed(dir *os.File, perm fs.FileMode) (*os.File, error) {
+	if s.fails("createUnnamed") {
+		return nil, s.err
+	}
+	return s.system.createUnnamed(dir, perm)
+}
+
+func (s *faulty) createNamed(dir *os.File, name string, perm fs.FileMode) (*os.File, error) {
+	if s.fails("createNamed") {
+		return nil, s.err
+	}
+	return s.system.createNamed(dir, name, perm)
+}
+
+func (s *faulty) chmod(f *os.File, perm fs.FileMode) error {
+	if s.fails("chmod") {
+		return s.err
+	}
+	return s.system.chmod(f, perm)
+}
+
+func (s *faulty) chown(f *os.File, like fs.FileInfo) error {
+	if s.fails("chown") {
+		return s.err
+	}
+	return s.system.chown(f, like)
+}
+
+func (s *faulty) link(f, dir *os.File, name string) error {
+	if s.fails("link") {
+		return s.err
+	}
+	return s.system.link(f, dir, name)
+}
+
+func (s *faulty) rename(dir *os.File, from, to string) error {
+	if s.fails("rename") {
+		return s.err
+	}
+	return s.system.rename(dir, from, to)
+}
+
+func (s *faulty) sync(f *os.File) error {
+	if s.fails("sync") {
+		return s.err
+	}
+	return s.system.sync(f)
+}
+
+func (s *faulty) syncDir(dir *os.File) error {
+	if s.fails("syncDir") {
+		return s.err
+	}
+	return s.system.syncDir(dir)
+}
+
+// close closes in any case, as the kernel does.
+func (s *faulty) close(f *os.File) error {
+	fails := s.fails("close")
+	if err := s.system.close(f); err != nil {
+		return err
+	}
+	if fails {
+		return s.err
+	}
+	return nil
+}
+
+func (s *faulty) space(f *os.File) (space, error) {
+	if s.fails("space") {
+		return space{}, s.err
+	}
+	return s.system.space(f)
+}
+
+func (s *faulty) truncate(f *os.File, size int64) error {
+	if s.fails("truncate") {
+		return s.err
+	}
+	return s.system.truncate(f, size)
+}
+
+func (s *faulty) allocate(f *os.File, off, n int64) error {
+	if s.fails("allocate") {
+		return s.err
+	}
+	return s.system.allocate(f, off, n)
+}
+
+func (s *faulty) punch(f *os.File, off, n int64) error {
+	if s.fails("punch") {
+		return s.err
+	}
+	return s.system.punch(f, off, n)
+}
+
+func (s *faulty) clone(dst, src *os.File) error {
+	if s.fails("clone") {
+		return s.err
+	}
+	return s.system.clone(dst, src)
+}
+
+func (s *faulty) cloneRange(dst *os.File, off int64, src *os.File, srcOff, n int64) error {
+	if s.fails("cloneRange") {
+		return s.err
+	}
+	return s.system.cloneRange(dst, off, src, srcOff, n)
+}
+
+func (s *faulty) copyRange(dst *os.File, off int64, src *os.File, srcOff, n int64) (int64, error) {
+	if s.fails("copyRange") {
+		return 0, s.err
+	}
+	if s.short() {
+		n = n/2 + 1
+	}
+	return s.system.copyRange(dst, off, src, srcOff, n)
+}
+
+func (s *faulty) nextRange(src *os.File, off int64) (start, end int64, err error) {
+	if s.fails("nextRange") {
+		return 0, 0, s.err
+	}
+	return s.system.nextRange(src, off)
+}
+
+func (s *faulty) writeAt(f *os.File, p []byte, off int64) (int, error) {
+	if s.fails("writeAt") {
+		n, err := s.system.writeAt(f, p[:len(p)/3], off)
+		return n, errors.Join(s.err, err)
+	}
+	if s.short() {
+		p = p[:len(p)/2+1]
+	}
+	return s.system.writeAt(f, p, off)
+}
+
+func (s *faulty) startWriteback(f *os.File, off, n int64) error {
+	if s.fails("startWriteback") {
+		return s.err
+	}
+	return s.system.startWriteback(f, off, n)
+}
+
+func (s *faulty) awaitWriteback(f *os.File, off, n int64) error {
+	if s.fails("awaitWriteback") {
+		return s.err
+	}
+	return s.system.awaitWriteback(f, off, n)
+}
+
+// testFaults makes every single call fail in every way.
+func testFaults(t *testing.T, dir string) {
+	r := rand.New(rand.NewPCG(5, 5))
+	pool := extent.NewFiles()
+	holes := filepath.Join(dir, "holes")
+	holey(t, holes, r)
+	base := source(t, pool, dir, noise(r, 10<<20))
+	other := source(t, pool, dir, noise(r, 2<<20))
+	m := overlay(t, extent.Whole(base).Resize(18<<20),
+		extent.BytesOf(32<<10, noise(r, 5000)), extent.ZeroOf(1<<20, 1<<20),
+		extent.CopyOf(4<<20+1, other, 0, other.Size()), // never cloned
+		extent.CopyOf(10<<20, other, 0, other.Size()),
+		extent.CopyOf(13<<20+2048, open(t, pool, holes), 0, 4<<20))
+	want := content(t, m)
+	for name, sys := range map[string]system{"unnamed": native, "named": noTmpfile{native}} {
+		for _, fault := range []error{
+			syscall.ENOSPC, syscall.EIO, syscall.EDQUOT, syscall.EINTR, syscall.EFBIG, errShort,
+		} {
+			for k := 0; faultAt(t, dir, &faulty{system: sys, k: k, err: fault}, m, want); k++ {
+				if k > 1000 {
+					t.Fatalf("%s, %v: no end of calls", name, fault)
+				}
+			}
+		}
+	}
+}
+
+// faultAt writes the map and reports whether the call to fail was made at all.
+func faultAt(t *testing.T, dir string, sys *faulty, m *extent.Map, want []byte) bool {
+	t.Helper()
+	path := filepath.Join(dir, "out.iso")
+	old := []byte("old output")
+	if err := os.WriteFile(path, old, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	_, err := file(t.Context(), sys, path, m, Options{})
+	what := fmt.Sprintf("call %d, %s: %v", sys.k, sys.hit, sys.err)
+	// Nobody asks again after a sync or a close, whatever the reason.
+	final := sys.hit == "sync" || sys.hit == "syncDir" || sys.hit == "close"
+	succeeds := sys.hit == "" || sys.err == errShort || errors.Is(sys.err, syscall.EINTR) && !final
+	switch {
+	case succeeds && err != nil:
+		t.Fatalf("%s: %v", what, err)
+	case !succeeds && !errors.Is(err, sys.err):
+		t.Fatalf("%s: got %v", what, err)
+	case !succeeds && errors.Is(sys.err, syscall.ENOSPC) && sys.hit == "writeAt" && !errors.Is(err, ErrNoSpace):
+		t.Fatalf("%s: %v is not %v", what, err, ErrNoSpace)
+	}
+	// The new file has got its name when its directory fails to be synced.
+	last := sys.hit == "syncDir" || sys.hit == "close" && sys.calls == sys.k+1
+	if succeeds || last {
+		old = want
+	}
+	mustHold(t, path, old)
+	if t.Failed() {
+		t.Fatal(what)
+	}
+	return sys.hit != ""
+}
+
+func TestFaults(t *testing.T) { testFaults(t, t.TempDir()) }
+
+// bigMap is large enough for the writer to wait for the disk.
+func bigMap(t *testing.T) *extent.Map {
+	data := memory(noise(rand.New(rand.NewPCG(10, 10)), backlog+2*window))
+	return extent.Whole(&data)
+}
+
+func TestWritebackFaults(t *testing.T) {
+	m := bigMap(t)
+	want := content(t, m)
+	for _, fault := range []error{syscall.EIO, syscall.ENOSPC, syscall.EINTR, syscall.ENOSYS} {
+		sys := &faulty{system: native, only: "awaitWriteback", err: fault}
+		path := filepath.Join(t.TempDir(), "out")
+		if err := os.WriteFile(path, []byte("old"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		_, err := file(t.Context(), sys, path, m, Options{})
+		if runtime.GOOS == "linux" && sys.hit == "" {
+			t.Fatal("nothing waits for the disk")
+		}
+		if fault == syscall.EINTR || fault == syscall.ENOSYS || sys.hit == "" {
+			if err != nil {
+				t.Errorf("%v: %v", fault, err)
+			}
+			mustHold(t, path, want)
+			continue
+		}
+		if !errors.Is(err, fault) {
+			t.Errorf("%v: %v", fault, err)
+		}
+		mustHold(t, path, []byte("old"))
+	}
+}
+
+// TestOrder holds the calls to the order that a power failure asks for.
+func TestOrder(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("other systems have no unnamed files")
+	}
+	m := bytesMap(t, []byte("content"))
+	for _, c := range []struct {
+		sys  system
+		tail []string
+	}{
+		{native, []string{"writeAt", "sync", "link", "close", "rename", "syncDir", "close"}},
+		{noTmpfile{native}, []string{"writeAt", "sync", "close", "rename", "syncDir", "close"}},
+	} {
+		sys := &faulty{system: c.sys, k: -1}
+		if _, err := file(t.Context(), sys, filepath.Join(t.TempDir(), "out"), m, Options{}); err != nil {
+			t.Fatal(err)
+		}
+		got := sys.log[slices.Index(sys.log, "writeAt"):]
+		if !slices.Equal(got, c.tail) {
+			t.Errorf("got  %v\nwant %v", got, c.tail)
+		}
+	}
+}

@@ -1,0 +1,136 @@
+package sink
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+var native system = linux{}
+
+const nonblock = unix.O_NONBLOCK
+
+// linux is the system with what the kernel offers beyond plain. Names are looked
+// up in the open directory, whatever happens to its path.
+type linux struct{ plain }
+
+func (linux) openDir(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY, 0)
+}
+
+func (linux) createUnnamed(dir *os.File, perm fs.FileMode) (*os.File, error) {
+	// link needs /proc; without it all the work would be lost at the end.
+	if err := unix.Access("/proc/self/fd", unix.X_OK); err != nil {
+		return nil, fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
+	}
+	return openat(dir, ".", unix.O_RDWR|unix.O_TMPFILE, perm)
+}
+
+func (linux) createNamed(dir *os.File, name string, perm fs.FileMode) (*os.File, error) {
+	return openat(dir, name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW, perm)
+}
+
+func openat(dir *os.File, name string, flags int, perm fs.FileMode) (*os.File, error) {
+	fd, err := unix.Openat(int(dir.Fd()), name, flags|unix.O_CLOEXEC, uint32(perm))
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: filepath.Join(dir.Name(), name), Err: err}
+	}
+	return os.NewFile(uintptr(fd), filepath.Join(dir.Name(), name)), nil
+}
+
+func (linux) chown(f *os.File, like fs.FileInfo) error {
+	st, ok := like.Sys().(*syscall.Stat_t)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return unix.Fchown(int(f.Fd()), int(st.Uid), int(st.Gid))
+}
+
+// link goes by way of /proc because AT_EMPTY_PATH needs a capability.
+func (linux) link(f, dir *os.File, name string) error {
+	from := fmt.Sprintf("/proc/self/fd/%d", f.Fd())
+	return unix.Linkat(unix.AT_FDCWD, from, int(dir.Fd()), name, unix.AT_SYMLINK_FOLLOW)
+}
+
+func (linux) rename(dir *os.File, from, to string) error {
+	return unix.Renameat(int(dir.Fd()), from, int(dir.Fd()), to)
+}
+
+func (linux) remove(dir *os.File, name string) error {
+	return unix.Unlinkat(int(dir.Fd()), name, 0)
+}
+
+func (linux) syncDir(dir *os.File) error { return dir.Sync() }
+
+func (linux) space(f *os.File) (space, error) {
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(int(f.Fd()), &st); err != nil {
+		return space{}, err
+	}
+	if st.Blocks == 0 { // some network file systems do not know
+		return space{}, errors.ErrUnsupported
+	}
+	free := st.Bavail
+	if os.Geteuid() == 0 {
+		free = st.Bfree // root may use what is held back
+	}
+	unit := st.Frsize
+	if unit == 0 {
+		unit = st.Bsize
+	}
+	return space{block: unit, free: int64(free) * unit}, nil
+}
+
+func (linux) allocate(f *os.File, off, n int64) error {
+	return unix.Fallocate(int(f.Fd()), 0, off, n)
+}
+
+func (linux) punch(f *os.File, off, n int64) error {
+	return unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, off, n)
+}
+
+func (linux) clone(dst, src *os.File) error {
+	return unix.IoctlFileClone(int(dst.Fd()), int(src.Fd()))
+}
+
+func (linux) cloneRange(dst *os.File, off int64, src *os.File, srcOff, n int64) error {
+	return unix.IoctlFileCloneRange(int(dst.Fd()), &unix.FileCloneRange{
+		Src_fd:      int64(src.Fd()),
+		Src_offset:  uint64(srcOff),
+		Src_length:  uint64(n),
+		Dest_offset: uint64(off),
+	})
+}
+
+func (linux) copyRange(dst *os.File, off int64, src *os.File, srcOff, n int64) (int64, error) {
+	done, err := unix.CopyFileRange(int(src.Fd()), &srcOff, int(dst.Fd()), &off, int(n), 0)
+	return int64(max(done, 0)), err
+}
+
+// nextRange moves the offset of src, which nothing here relies on.
+func (linux) nextRange(src *os.File, off int64) (start, end int64, err error) {
+	fd := int(src.Fd())
+	start, err = unix.Seek(fd, off, unix.SEEK_DATA)
+	if errors.Is(err, unix.ENXIO) { // nothing but a hole up to the end
+		end, err = unix.Seek(fd, 0, unix.SEEK_END)
+		return end, end, err
+	}
+	if err != nil {
+		return 0, 0, err
+	}
+	end, err = unix.Seek(fd, start, unix.SEEK_HOLE)
+	return start, end, err
+}
+
+func (linux) startWriteback(f *os.File, off, n int64) error {
+	return unix.SyncFileRange(int(f.Fd()), off, n, unix.SYNC_FILE_RANGE_WRITE)
+}
+
+func (linux) awaitWriteback(f *os.File, off, n int64) error {
+	return unix.SyncFileRange(int(f.Fd()), off, n, unix.SYNC_FILE_RANGE_WAIT_BEFORE)
+}

@@ -1,0 +1,108 @@
+package sink
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/isolayer/isolayer/extent"
+)
+
+// maxLinks bounds a chain of symbolic links, as Linux does.
+const maxLinks = 40
+
+// target is where an image goes.
+type target struct {
+	path string      // as given
+	dir  string      // directory of the file, free of symbolic links
+	name string      // name in dir; "" for what is not a regular file
+	old  fs.FileInfo // what is there now; nil if nothing
+}
+
+// resolve finds the file that a path means. It may not exist, even if symbolic
+// links lead to it.
+func resolve(path string) (target, error) {
+	t := target{path: path}
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return t, err
+	case info.IsDir():
+		return t, &fs.PathError{Op: "write", Path: path, Err: syscall.EISDIR}
+	default:
+		t.old = info
+	}
+	if t.special() {
+		return t, nil
+	}
+	if t.dir, t.name, err = follow(path); err != nil {
+		return t, err
+	}
+	if t.old == nil {
+		return t, nil
+	}
+	// A link of /proc/self/fd opens its file whatever the text of the link says.
+	info, err = os.Lstat(filepath.Join(t.dir, t.name))
+	if err != nil {
+		return t, err
+	}
+	if !os.SameFile(info, t.old) {
+		return t, &fs.PathError{Op: "write", Path: path, Err: errors.New("has no name to replace")}
+	}
+	return t, nil
+}
+
+// follow splits a path into a directory free of symbolic links and a name
+// which is none.
+func follow(path string) (dir, name string, err error) {
+	next := path
+	for range maxLinks {
+		dir, name = filepath.Split(next)
+		if name == "" {
+			return "", "", &fs.PathError{Op: "write", Path: path, Err: fs.ErrNotExist}
+		}
+		if dir == "" {
+			dir = "."
+		}
+		if dir, err = filepath.EvalSymlinks(dir); err != nil {
+			return "", "", fmt.Errorf("directory of %s: %w", path, err)
+		}
+		link, err := os.Readlink(filepath.Join(dir, name))
+		if err != nil { // no link, or nothing
+			return dir, name, nil
+		}
+		if next = link; !filepath.IsAbs(link) {
+			// Not Join: it would take back a ".." that follows a symbolic link.
+			next = dir + string(filepath.Separator) + link
+		}
+	}
+	return "", "", &fs.PathError{Op: "write", Path: path, Err: syscall.ELOOP}
+}
+
+// special tells whether the target cannot be replaced, only written to.
+func (t target) special() bool { return t.old != nil && !t.old.Mode().IsRegular() }
+
+// differs fails if the target is a source of the map, under whatever name.
+func (t target) differs(m *extent.Map) error {
+	if t.old == nil {
+		return nil
+	}
+	for src := range sources(m) {
+		f, ok := src.(*extent.File)
+		if !ok {
+			continue
+		}
+		info, err := os.Stat(f.Name())
+		if err != nil {
+			return err
+		}
+		if os.SameFile(info, t.old) {
+			return fmt.Errorf("%w: %s", ErrSameFile, f.Name())
+		}
+	}
+	return nil
+}

@@ -64,7 +64,7 @@ soak: deps ## the same for long: fuzzing, kills, random trees
 	$(MAKE) fuzz FUZZTIME=30m
 
 bench: build deps ## times beside other programs, see docs/benchmarks.md
-	go run ./tools/bench $(BENCHFLAGS)
+	go test -tags bench -count 1 -timeout 3h -run TestBench -v ./tools/bench
 
 fmt: $(TOOLS)/gofumpt
 	$(TOOLS)/gofumpt -w $$(git ls-files '*.go')

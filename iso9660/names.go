@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -78,46 +79,55 @@ func NamingOf(h Hierarchy, root *Entry) *Naming {
 	return n
 }
 
-// ID forms the identifier of a newcomer. taken tells whether the directory has
-// an identifier already; the one returned is free.
-func (n *Naming) ID(name string, dir bool, taken func(id string) bool) ([]byte, error) {
-	form := n.plain
-	switch n.h {
-	case Joliet:
-		form = n.jolietID
-	case Enhanced:
-		form = func(name string, _ bool, number string) string {
-			return strings.ToValidUTF8(cutBytes(name, enhancedMax-len(number)), "_") + number
-		}
-	}
-	if id := form(name, dir, ""); !taken(id) {
-		return []byte(id), nil
-	}
-	// Few names collide; of many that do, numbers with more digits are tried
-	// before all shorter ones have been looked at.
-	for digits, limit := 1, 10; digits <= 7; digits, limit = digits+1, limit*10 {
-		for i := range min(limit, 2000) {
-			if id := form(name, dir, fmt.Sprintf("%0*d", digits, i)); !taken(id) {
-				return []byte(id), nil
-			}
-		}
-	}
-	return n.bySum(name, dir, taken, form)
+// Namer forms the identifiers of one directory's newcomers.
+type Namer struct {
+	rules *Naming
+	taken map[string]bool
+	next  map[string]int // for names that are cut to the same, the number to try next
 }
 
-// bySum forms an identifier from a checksum of the name, for directories with
-// thousands of names that are cut to the same one.
-func (n *Naming) bySum(name string, dir bool, taken func(string) bool, form func(string, bool, string) string) ([]byte, error) {
-	sum := uint64(14695981039346656037) // FNV-1a
-	for i := range len(name) {
-		sum = (sum ^ uint64(name[i])) * 1099511628211
+// Namer returns a namer for a directory without any entry.
+func (n *Naming) Namer() *Namer {
+	return &Namer{n, map[string]bool{}, map[string]int{}}
+}
+
+// Take notes an identifier that is in use and tells whether it was free.
+func (n *Namer) Take(id []byte) bool {
+	free := !n.taken[string(id)]
+	n.taken[string(id)] = true
+	return free
+}
+
+// maxNumber is how many names may be cut to the same: with seven digits one
+// character of a short name is left.
+const maxNumber = 9_999_999
+
+// ID forms and takes the identifier of a newcomer. Where it is in use, the end
+// of the name gives way to a number.
+func (n *Namer) ID(name string, dir bool) ([]byte, error) {
+	first := n.rules.form(name, dir, "")
+	if n.Take([]byte(first)) {
+		return []byte(first), nil
 	}
-	for try := range uint64(1000) {
-		if id := form(name, dir, fmt.Sprintf("%07d", (sum+try)%10_000_000)); !taken(id) {
-			return []byte(id), nil
+	for i := n.next[first]; i <= maxNumber; i++ {
+		id := []byte(n.rules.form(name, dir, strconv.Itoa(i)))
+		if n.Take(id) {
+			n.next[first] = i + 1
+			return id, nil
 		}
 	}
-	return nil, fmt.Errorf("%s: no free identifier in the %s hierarchy", name, n.h)
+	return nil, fmt.Errorf("%s: no free identifier in the %s hierarchy", name, n.rules.h)
+}
+
+// form makes the identifier of name that ends in the given number.
+func (n *Naming) form(name string, dir bool, number string) string {
+	switch n.h {
+	case Joliet:
+		return n.jolietID(name, dir, number)
+	case Enhanced:
+		return strings.ToValidUTF8(cutBytes(name, enhancedMax-len(number)), "_") + number
+	}
+	return n.plain(name, dir, number)
 }
 
 // plain forms an ISO 9660 identifier (ECMA-119 7.5, 7.6).

@@ -151,7 +151,7 @@ func (b *hierarchy) dir(n *tree.Node) *directory {
 // the standard puts them (ECMA-119 9.3).
 func (b *hierarchy) fill(d *directory) error {
 	b.ends(d)
-	taken := map[string]bool{}
+	names := b.naming.Namer()
 	kept := map[*tree.Node]bool{}
 	if d.found != nil {
 		for _, e := range d.found.Children {
@@ -162,7 +162,7 @@ func (b *hierarchy) fill(d *directory) error {
 			}
 			kept[r.node] = kept[r.node] || d.node == r.node.Parent
 			if r.drafts != nil {
-				taken[string(r.id())] = true
+				names.Take(r.id())
 			}
 			d.records = append(d.records, r)
 		}
@@ -171,7 +171,7 @@ func (b *hierarchy) fill(d *directory) error {
 	// Names that are given anew come after all that stay, so that those keep theirs.
 	for _, r := range d.records {
 		if r.drafts == nil {
-			if err := b.rename(d, r, taken); err != nil {
+			if err := b.rename(d, r, names); err != nil {
 				return err
 			}
 			fresh = append(fresh, r)
@@ -183,7 +183,7 @@ func (b *hierarchy) fill(d *directory) error {
 			continue
 		}
 		r := &record{node: n, dirty: true}
-		if err := b.rename(d, r, taken); err != nil {
+		if err := b.rename(d, r, names); err != nil {
 			return err
 		}
 		fresh = append(fresh, r)
@@ -255,23 +255,22 @@ func (b *hierarchy) skip() int {
 }
 
 // rename makes the drafts of a record with a new identifier.
-func (b *hierarchy) rename(d *directory, r *record, taken map[string]bool) error {
+func (b *hierarchy) rename(d *directory, r *record, names *iso9660.Namer) error {
 	n := r.node
 	r.dirty = true
 	e := n.Found[b.h]
 	var id []byte
 	if e != nil && !n.Renamed() { // it came from another directory
-		if old := entryRecord(e).ID(); !taken[string(old)] {
+		if old := entryRecord(e).ID(); names.Take(old) {
 			id = old
 		}
 	}
 	if id == nil {
 		var err error
-		if id, err = b.naming.ID(n.Name, n.IsDir(), func(s string) bool { return taken[s] }); err != nil {
+		if id, err = names.ID(n.Name, n.IsDir()); err != nil {
 			return err
 		}
 	}
-	taken[string(id)] = true
 	if e == nil || n.Replaced() {
 		r.drafts = b.fresh(n, id)
 		return nil
@@ -282,11 +281,11 @@ func (b *hierarchy) rename(d *directory, r *record, taken map[string]bool) error
 	}
 	for _, raw := range e.Raws {
 		dr := raw.Draft(b.skip())
-		var names []iso9660.SystemUseEntry
+		var nm []iso9660.SystemUseEntry
 		if b.rock != nil {
-			names = iso9660.NameEntries(n.Name)
+			nm = iso9660.NameEntries(n.Name)
 		}
-		dr.Rename(id, names)
+		dr.Rename(id, nm)
 		if n.Altered() && b.rock != nil {
 			dr.SetOwner(n.Mode, n.UID, n.GID)
 		}

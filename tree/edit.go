@@ -129,6 +129,9 @@ func (e Put) apply(t *Tree) error {
 	case isDir:
 		return fmt.Errorf("%s %w", old.Path(), ErrNotDir)
 	}
+	if !old.IsRegular() {
+		old.In = t.Has // a link may be in no Joliet tree; a file belongs there
+	}
 	old.replaced = true
 	old.Attr, old.Source, old.Content = e.Attr, e.Source, nil
 	return nil

@@ -191,6 +191,26 @@ func (d *Draft) SetOwner(mode, uid, gid uint32) {
 	}
 }
 
+// DropChecksums removes the reference to libisofs's array of file checksums,
+// which an AAIP field of the root holds as the attribute isofs.ca, and tells
+// whether there was one. The other AAIP fields of the record go with it.
+func (d *Draft) DropChecksums() bool {
+	found := false
+	var rest []SystemUseEntry
+	for _, e := range d.Entries() {
+		if e.Sig() != "AL" {
+			rest = append(rest, e)
+			continue
+		}
+		// The prefix "isofs." of a name is coded as byte 4.
+		found = found || bytes.Contains(e, []byte("\x04ca")) || bytes.Contains(e, []byte("isofs.ca"))
+	}
+	if found {
+		d.Pack(rest)
+	}
+	return found
+}
+
 // Rename gives the record another identifier and, where Rock Ridge names are
 // recorded, another name.
 func (d *Draft) Rename(id []byte, names []SystemUseEntry) {

@@ -15,7 +15,7 @@ func (d *directory) moves() bool {
 
 // stale reports whether the records of d have to be written.
 func (p *planner) stale(b *hierarchy, d *directory) bool {
-	if d.changed || d.moves() || d.home.moves() || d.logical != nil && d.logical.moves() {
+	if d.changed || d.self.sums || d.up.sums || d.moves() || d.home.moves() || d.logical != nil && d.logical.moves() {
 		return true
 	}
 	for _, r := range d.records {

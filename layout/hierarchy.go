@@ -23,6 +23,7 @@ type record struct {
 	drafts []*iso9660.Draft // one a section
 	raws   []iso9660.Raw    // as found, if the areas of the drafts are those of the base
 	dirty  bool             // differs from the base in more than addresses
+	sums   bool             // had a reference to checksums that any change makes wrong
 	areas  [][]areaPos      // where the continuation areas go, as drafts
 }
 
@@ -361,6 +362,9 @@ func (b *hierarchy) ends(d *directory) {
 			return r
 		}
 		r.drafts, r.raws = []*iso9660.Draft{raw.Draft(skip)}, []iso9660.Raw{*raw}
+		if d.home == d && r.drafts[0].DropChecksums() {
+			r.sums = true
+		}
 		if n.Altered() && b.rock != nil {
 			r.dirty, d.changed = true, true
 			r.drafts[0].SetOwner(n.Mode, n.UID, n.GID)

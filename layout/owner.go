@@ -6,6 +6,7 @@ import (
 	"iter"
 	"slices"
 
+	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/tree"
 )
@@ -17,7 +18,8 @@ type owners struct {
 	boot    spans // the part of kept that belongs to boot equipment
 	content spans // all file content of the base
 	trees   spans // directories, continuation areas and path tables
-	end     int64 // first block behind all of these
+	stale   spans // checksum tags that any change makes wrong
+	end     int64 // first block behind all but those
 }
 
 // maxScan bounds how much of the blocks that nobody owns is read to see whether
@@ -65,10 +67,11 @@ func ownersOf(base Base, t *tree.Tree) (*owners, error) {
 	o.content, o.trees = union(content), union(trees)
 	o.kept = union(slices.Concat(fixed, equipment, stay))
 	used := o.kept.plus(o.content).plus(o.trees)
-	data, err := unowned(base, used)
+	data, tags, err := unowned(base, used)
 	if err != nil {
 		return nil, err
 	}
+	o.stale = tags
 	o.kept = o.kept.plus(data)
 	o.end = max(used.end(), data.end())
 	return o, nil
@@ -153,52 +156,74 @@ func tableSpans(d *iso9660.Descriptor) []span {
 	return out
 }
 
-// unowned returns the blocks that nobody owns and that hold data: whole gaps
-// between owned blocks, and from the last owned one to the last that is not zero.
-// The backup GPT is not data; package boot makes it anew.
-func unowned(base Base, used spans) (spans, error) {
-	total := iso9660.Blocks(base.Source.Size())
-	gaps := spans{{0, total}}.minus(used)
+// unowned finds out what the blocks hold that nobody owns. Data is kept: whole
+// gaps between owned blocks that have any, and from the last owned block to the
+// last that is not zero. Checksum tags of libisofs go stale with any change. The
+// backup GPT is neither; package boot makes it anew.
+func unowned(base Base, used spans) (data, tags spans, err error) {
+	gaps := spans{{0, iso9660.Blocks(base.Source.Size())}}.minus(used)
 	if t, ok := base.Boot.Trailer(); ok {
 		gaps = gaps.minus(spans{{t.Off / iso9660.BlockSize, iso9660.Blocks(t.End())}})
 	}
-	budget := maxScan(base.Source.Size()) / iso9660.BlockSize
-	var out []span
+	s := scanner{src: base.Source, budget: maxScan(base.Source.Size()) / iso9660.BlockSize}
+	var found []span
 	for _, g := range gaps {
-		last, err := lastData(base, g, &budget)
+		last, err := s.gap(g)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		if last < g.from {
+		if last < 0 {
 			continue
 		}
 		if g.from < used.end() {
 			last = g.to - 1
 		}
-		out = append(out, span{g.from, last + 1})
+		found = append(found, span{g.from, last + 1})
 	}
-	return union(out), nil
+	tags = union(s.tags)
+	return union(found).minus(tags), tags, nil
 }
 
-// lastData returns the last block of g that is not zero, g.from-1 without one.
-// It reads backwards and gives up, assuming data, when the budget is used up.
-func lastData(base Base, g span, budget *int64) (int64, error) {
+// scanner reads gaps until its budget, in blocks, is used up.
+type scanner struct {
+	src    extent.Source
+	budget int64
+	tags   []span
+}
+
+// gap returns the last block of g that holds data, -1 without one. What the
+// budget does not suffice for is taken as data.
+func (s *scanner) gap(g span) (int64, error) {
 	const step = 32
+	last := int64(-1)
 	buf := make([]byte, step*iso9660.BlockSize)
-	for to := g.to; to > g.from; {
-		from := max(g.from, to-step)
-		if *budget -= to - from; *budget < 0 {
-			return to - 1, nil
+	for from := g.from; from < g.to; from += step {
+		n := min(step, g.to-from)
+		if s.budget -= n; s.budget < 0 {
+			return g.to - 1, nil
 		}
 		off := from * iso9660.BlockSize
-		b := buf[:min((to-from)*iso9660.BlockSize, base.Source.Size()-off)]
-		if n, err := base.Source.ReadAt(b, off); n < len(b) {
+		b := buf[:min(n*iso9660.BlockSize, s.src.Size()-off)]
+		if got, err := s.src.ReadAt(b, off); got < len(b) {
 			return 0, fmt.Errorf("read unused blocks at %d: %w", off, err)
 		}
-		if z := len(bytes.TrimRight(b, "\x00")); z > 0 {
-			return from + int64(z-1)/iso9660.BlockSize, nil
+		for i := int64(0); len(b) > 0; i++ {
+			block := b[:min(iso9660.BlockSize, len(b))]
+			switch {
+			case isTag(block):
+				s.tags = append(s.tags, span{from + i, from + i + 1})
+			case len(bytes.TrimRight(block, "\x00")) > 0:
+				last = from + i
+			}
+			b = b[len(block):]
 		}
-		to = from
 	}
-	return g.from - 1, nil
+	return last, nil
+}
+
+// isTag reports a block that holds one of libisofs's checksum tags: a line of
+// text with the MD5 of descriptors, trees or the session.
+func isTag(block []byte) bool {
+	line, _, _ := bytes.Cut(block, []byte{'\n'})
+	return bytes.HasPrefix(line, []byte("libisofs_")) && bytes.Contains(line, []byte("_checksum_tag_v1 pos="))
 }

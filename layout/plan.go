@@ -208,11 +208,11 @@ func (b *hierarchy) occupied() spans {
 }
 
 // wiped are zeros over what the base used and the result does not: freed content
-// and trees, and the backup GPT if it moves.
+// and trees, stale checksum tags, and the backup GPT if it moves.
 func (p *planner) wiped(used spans, fit boot.Fit) []extent.Extent {
-	var gone spans
+	gone := p.own.stale.minus(used)
 	if !p.o.KeepFreed {
-		gone = p.own.content.plus(p.own.trees).minus(used)
+		gone = gone.plus(p.own.content.plus(p.own.trees).minus(used))
 	}
 	if t, ok := p.base.Boot.Trailer(); ok && len(fit.Patches) > 0 {
 		gone = gone.plus(spans{{t.Off / iso9660.BlockSize, iso9660.Blocks(t.End())}}.minus(used))

@@ -5,7 +5,7 @@ SHELL := /bin/bash
 
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 FUZZTIME ?= 10s
-PACKAGES := internal/isotest/packages.txt
+PACKAGES := internal/isotest/corpus/packages.txt
 TOOLS    := $(CURDIR)/bin/tools
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@2026.2.2
 GOFUMPT     := mvdan.cc/gofumpt@v0.12.0

@@ -1,0 +1,40 @@
+package isolayer_test
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// ranks is the list of docs/design.md: a package imports only what stands below it.
+var ranks = []string{"cmd/isolayer", "", "layout", "tree", "boot", "sink", "iso9660", "extent"}
+
+func TestImportsOnlyGoDown(t *testing.T) {
+	const module = "github.com/isolayer/isolayer"
+	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rank := func(path string) int {
+		return slices.Index(ranks, strings.TrimPrefix(strings.TrimPrefix(path, module), "/"))
+	}
+	for line := range strings.Lines(string(out)) {
+		f := strings.Fields(line)
+		if strings.HasPrefix(f[0], module+"/internal/") || strings.HasPrefix(f[0], module+"/tools/") {
+			continue
+		}
+		from := rank(f[0])
+		if from < 0 {
+			t.Errorf("%s is not in the list of docs/design.md", f[0])
+		}
+		for _, imp := range f[1:] {
+			if !strings.HasPrefix(imp, module) {
+				continue
+			}
+			if to := rank(imp); to <= from {
+				t.Errorf("%s imports %s", f[0], imp)
+			}
+		}
+	}
+}

@@ -43,11 +43,17 @@ func (p *planner) placeTrees() {
 	kept := p.own.kept
 	var relay []*hierarchy
 	for _, b := range p.trees {
-		if s, ok := b.staying(p.own); ok {
+		if s, ok := b.staying(kept); ok {
 			kept = kept.plus(s)
 			b.placement = placedHere
 		} else {
 			relay = append(relay, b)
+		}
+	}
+	for _, b := range p.trees {
+		if s := union(tableSpans(b.tables.desc)); b.placement == placedHere && b.tablesFit() && kept.clear(s) {
+			kept = kept.plus(s)
+			b.tables.stay = true
 		}
 	}
 	p.pool = pool{free: spans{{0, kept.end()}}.minus(kept), end: kept.end()}
@@ -68,43 +74,35 @@ func (p *planner) placeTrees() {
 }
 
 // staying reports whether every directory can stay where it is and, if so,
-// which blocks that takes. A directory that outgrew its extent, or that hangs
-// under a later one, cannot: readers want children behind their parents.
-func (b *hierarchy) staying(own *owners) (spans, bool) {
-	var used []span
-	seen := map[int64]bool{}
+// which blocks that takes. A directory that outgrew its extent, that hangs under
+// a later one, or whose blocks are somebody else's too, cannot: readers want
+// children behind their parents.
+func (b *hierarchy) staying(kept spans) (spans, bool) {
+	var dirs []span
+	var sum int64
 	for _, d := range b.dirs {
 		if d.found == nil {
 			continue
 		}
-		if d.blocks > d.oldBlocks || d.found.Raws[0].Record.XAR() != 0 || seen[d.oldLBA] || own.kept.overlaps(span{d.oldLBA, d.oldLBA + d.oldBlocks}) {
+		if d.blocks > d.oldBlocks || d.found.Raws[0].Record.XAR() != 0 {
 			return nil, false
 		}
 		if d.home != d && (d.node.Moved() || d.node.Replaced()) && (d.home.found == nil || d.home.oldLBA > d.oldLBA) {
 			return nil, false
 		}
-		seen[d.oldLBA] = true
 		d.lba = d.oldLBA
-		used = append(used, span{d.lba, d.lba + d.blocks})
-		for _, r := range d.all() {
-			if !r.keepsAreas() {
-				continue
-			}
-			for _, raw := range r.raws {
-				for _, a := range raw.Areas {
-					used = append(used, span{a.Off / iso9660.BlockSize, iso9660.Blocks(a.Off + int64(len(a.Data)))})
-				}
-			}
-		}
+		dirs = append(dirs, span{d.lba, d.lba + d.blocks})
+		sum += d.blocks
 	}
-	if !b.stayAreas() {
+	areas, ok := b.stayAreas()
+	if !ok {
 		return nil, false
 	}
-	s := union(used)
-	if b.tablesFit() {
-		s = s.plus(union(tableSpans(b.tables.desc)))
+	d, a := union(dirs), union(areas)
+	if d.blocks() != sum || !kept.clear(d) || !kept.clear(a) || !d.clear(a) {
+		return nil, false
 	}
-	return s, true
+	return d.plus(a), true
 }
 
 // keepsAreas reports whether the continuation areas can stay as and where they
@@ -127,13 +125,14 @@ func (r *record) keepsAreas() bool {
 }
 
 // stayAreas places the continuation areas of directories that stay: those of the
-// base where they are, new ones behind them in the same block. It reports whether
-// they have room there. libarchive, once it has met an area that does not lie
-// directly behind its directory, reads none of the later ones: such a hierarchy
-// cannot take new areas.
-func (b *hierarchy) stayAreas() bool {
+// base where they are, new ones behind them in the same block. It returns their
+// blocks, and whether there is room. libarchive, once it has met an area that
+// does not lie directly behind its directory, reads none of the later ones: such
+// a hierarchy cannot take new areas.
+func (b *hierarchy) stayAreas() ([]span, bool) {
 	slack := b.slack()
 	orderly, fresh := true, false
+	var bytes []span // as found
 	for _, d := range b.dirs {
 		var list []areaRef
 		var own []int64
@@ -148,6 +147,7 @@ func (b *hierarchy) stayAreas() bool {
 					at := areaPos{a.Off / iso9660.BlockSize, int(a.Off % iso9660.BlockSize)}
 					r.areas[i] = append(r.areas[i], at)
 					own = append(own, at.block)
+					bytes = append(bytes, span{a.Off, a.Off + int64(len(a.Data))})
 				}
 			}
 		}
@@ -161,10 +161,16 @@ func (b *hierarchy) stayAreas() bool {
 			orderly = orderly && block == d.oldLBA+d.oldBlocks+int64(i)
 		}
 		if len(useSlack(list, own, slack)) > 0 {
-			return false
+			return nil, false
 		}
 	}
-	return orderly || !fresh
+	var sum int64
+	var blocks []span
+	for _, s := range bytes {
+		sum += s.len()
+		blocks = append(blocks, span{s.from / iso9660.BlockSize, iso9660.Blocks(s.to)})
+	}
+	return blocks, (orderly || !fresh) && union(bytes).blocks() == sum
 }
 
 // settle places the new directories of a hierarchy that stays behind their parents.

@@ -73,6 +73,11 @@ func (a spans) overlaps(s span) bool {
 	return i < len(a) && a[i].from < s.to
 }
 
+// clear reports whether the sets have no block in common.
+func (a spans) clear(b spans) bool {
+	return !slices.ContainsFunc(b, a.overlaps)
+}
+
 // sequence places items of the given sizes, in blocks, in ascending order into
 // the free runs from block from on, each in one piece. It returns their first
 // blocks, or false if they do not fit.

@@ -10,6 +10,7 @@ import (
 type tables struct {
 	desc *iso9660.Descriptor
 	size int64    // bytes of each
+	stay bool     // they keep their place
 	at   [4]int64 // L, optional L, M, optional M; 0: there is none
 }
 
@@ -45,10 +46,15 @@ func (b *hierarchy) dirIDs() map[*directory][]byte {
 	return ids
 }
 
-// tablesFit reports whether the tables have room where they are.
+// tablesFit reports whether the tables have room where they are, each its own.
 func (b *hierarchy) tablesFit() bool {
 	l, _, m, _ := b.tables.desc.PathTables()
-	return l != 0 && m != 0 && iso9660.Blocks(b.tables.size) == iso9660.Blocks(int64(b.tables.desc.PathTableSize()))
+	var sum int64
+	list := tableSpans(b.tables.desc)
+	for _, s := range list {
+		sum += s.len()
+	}
+	return l != 0 && m != 0 && union(list).blocks() == sum && iso9660.Blocks(b.tables.size) == iso9660.Blocks(int64(b.tables.desc.PathTableSize()))
 }
 
 // placeTables gives the path tables their addresses. Nobody wants them in an
@@ -58,7 +64,7 @@ func (b *hierarchy) placeTables(p *pool) {
 	old := [4]iso9660.LBA{l, optL, m, optM}
 	for i, at := range old {
 		switch {
-		case b.placement == placedHere && b.tablesFit():
+		case b.tables.stay:
 			b.tables.at[i] = int64(at)
 		case at != 0 || i == 0 || i == 2:
 			b.tables.at[i] = p.take(iso9660.Blocks(b.tables.size), 0, -1)

@@ -145,7 +145,12 @@ func (e Remove) apply(t *Tree) error {
 	if n.Parent == nil {
 		return fmt.Errorf("%w: the root directory", fs.ErrInvalid)
 	}
-	n.detach()
+	// Damaged images have a file in one hierarchy and a directory of the same
+	// name in another: whoever removes the name means both.
+	dir, name := n.Parent, n.Name
+	for ; n != nil; n = dir.exact(name) {
+		n.detach()
+	}
 	return nil
 }
 
@@ -163,7 +168,7 @@ func (e Opaque) apply(t *Tree) error {
 			keep = append(keep, c)
 		}
 	}
-	n.Children, n.index = keep, nil
+	n.Children, n.index, n.aliases = keep, nil, nil
 	return nil
 }
 

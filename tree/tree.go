@@ -48,7 +48,8 @@ type Node struct {
 	name     string
 	parent   *Node
 	replaced bool
-	index    map[string]*Node
+	index    map[string]*Node // of the children, by name; made on demand
+	aliases  map[string]*Node // of the children of the base, by their other names
 }
 
 // Tree is the merged tree of an image.
@@ -177,6 +178,29 @@ func (t *Tree) Lookup(path string) (*Node, error) {
 
 // Child returns the child with the given name, nil without one; see Lookup.
 func (n *Node) Child(name string) *Node {
+	if c := n.exact(name); c != nil {
+		return c
+	}
+	if n.aliases == nil {
+		n.aliases = map[string]*Node{}
+		for _, c := range n.Children {
+			for _, alias := range c.otherNames() {
+				if n.aliases[alias] == nil {
+					n.aliases[alias] = c
+				}
+			}
+		}
+	}
+	for _, key := range []string{name, isoKey(name)} {
+		if c := n.aliases[key]; c != nil && c.Parent == n && !c.Renamed() {
+			return c
+		}
+	}
+	return nil
+}
+
+// exact returns the first child shown under the given name.
+func (n *Node) exact(name string) *Node {
 	if n.index == nil {
 		n.index = make(map[string]*Node, len(n.Children))
 		for i := len(n.Children) - 1; i >= 0; i-- {
@@ -185,25 +209,24 @@ func (n *Node) Child(name string) *Node {
 			}
 		}
 	}
-	if c := n.index[name]; c != nil {
-		return c
-	}
-	for _, c := range n.Children {
-		if !c.Hidden && !c.Renamed() && c.alias(name) {
-			return c
-		}
-	}
-	return nil
+	return n.index[name]
 }
 
-// alias reports whether another hierarchy has the node under the given name.
-func (c *Node) alias(name string) bool {
-	if e := c.Found[iso9660.Joliet]; e != nil && e.Name == name {
-		return true
+// otherNames are the keys by which other hierarchies have a node of the base:
+// Joliet's name, and the plain one in any case.
+func (c *Node) otherNames() []string {
+	var out []string
+	if e := c.Found[iso9660.Joliet]; e != nil && !c.Hidden {
+		out = append(out, e.Name)
 	}
-	e := c.Found[iso9660.Primary]
-	return e != nil && strings.EqualFold(e.ISOName(), name)
+	if e := c.Found[iso9660.Primary]; e != nil && !c.Hidden {
+		out = append(out, isoKey(e.ISOName()))
+	}
+	return out
 }
+
+// isoKey makes keys of plain names that no other name can be: NUL is in none.
+func isoKey(name string) string { return "\x00" + strings.ToUpper(name) }
 
 func (n *Node) attach(c *Node) {
 	c.Parent = n
@@ -221,6 +244,6 @@ func (n *Node) detach() {
 			break
 		}
 	}
-	p.index = nil
+	p.index, p.aliases = nil, nil
 	n.Parent = nil
 }

@@ -112,6 +112,13 @@ func (b *Base) Boot() *boot.Equipment { return b.boot }
 // Tree returns the merged tree of the base, a new one at each call.
 func (b *Base) Tree() (*tree.Tree, error) { return tree.FromImage(b.img) }
 
+// Refusals tells why Build cannot change this image, a sentence each; none if it can.
+func (b *Base) Refusals() []string { return layout.Refusals(b.layout()) }
+
+func (b *Base) layout() layout.Base {
+	return layout.Base{Image: b.img, Boot: b.boot, Source: b.src}
+}
+
 // Open returns the content of a file of the base's tree.
 func (b *Base) Open(n *tree.Node) (io.ReaderAt, int64, error) {
 	for _, e := range n.Found {
@@ -177,7 +184,7 @@ func (b *Base) Build(steps []Step, o Options) (*Image, error) {
 	if errs := b.img.Missing(); len(errs) > 0 {
 		return nil, fmt.Errorf("%s: %w", b.path, errs[0])
 	}
-	res, err := layout.Plan(layout.Base{Image: b.img, Boot: b.boot, Source: b.src}, t, layout.Options{
+	res, err := layout.Plan(b.layout(), t, layout.Options{
 		KeepFreed: o.KeepFreed, AtEnd: o.AtEnd, StripMediaCheck: o.MediaCheck == MediaStrip,
 	})
 	if err != nil {
@@ -191,7 +198,7 @@ func (i *Image) WriteFile(ctx context.Context, path string, o sink.Options) (sin
 	return sink.File(ctx, path, i.Map, o)
 }
 
-// WriteTo writes the image to a stream; see sink.Stream.
+// Stream writes the image to a stream; see sink.Stream.
 func (i *Image) Stream(ctx context.Context, w io.Writer, o sink.Options) (sink.Result, error) {
 	return sink.Stream(ctx, w, i.Map, o)
 }

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"sync"
+	"syscall"
+	"syscall"
 )
 
 // maxOpen bounds how many files a Files keeps open: far below the usual limit
@@ -58,7 +60,7 @@ func (p *Files) Add(path string) (*File, error) {
 		return nil, err
 	}
 	if info.IsDir() {
-		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("is a directory")}
+		return nil, &fs.PathError{Op: "read", Path: path, Err: syscall.EISDIR}
 	}
 	if !info.Mode().IsRegular() {
 		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("not a regular file")}
@@ -116,7 +118,8 @@ func (p *Files) acquire(f *File) (*handle, error) {
 		h.uses++
 		return h, nil
 	}
-	o, err := os.Open(f.path)
+	// The path may lead to a FIFO by now, which would block until somebody writes.
+	o, err := os.OpenFile(f.path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -136,6 +136,24 @@ func (d *Descriptor) Modified() Date17 { return Date17(d.Raw[offModified : offMo
 // AppUse returns the application use area, 512 bytes.
 func (d *Descriptor) AppUse() []byte { return d.Raw[OffAppUse : OffAppUse+AppUseSize] }
 
+// mediaCheckMarks begin the texts that media checks keep in the application use
+// area: isomd5sum's, and the digest keys of checkmedia.
+var mediaCheckMarks = map[string]string{
+	"ISO MD5SUM": "isomd5sum", "md5sum=": "checkmedia", "sha1sum=": "checkmedia", "sha224sum=": "checkmedia",
+	"sha256sum=": "checkmedia", "sha384sum=": "checkmedia", "sha512sum=": "checkmedia",
+}
+
+// MediaCheck names the program whose media checksum is in the application use
+// area, "" if there is none.
+func (d *Descriptor) MediaCheck() string {
+	for mark, program := range mediaCheckMarks {
+		if bytes.Contains(d.AppUse(), []byte(mark)) {
+			return program
+		}
+	}
+	return ""
+}
+
 // SetSpaceSize sets the volume space size in blocks.
 func (d *Descriptor) SetSpaceSize(blocks uint32) { putBoth32(d.Raw[OffSpaceSize:], blocks) }
 

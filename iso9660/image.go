@@ -170,6 +170,9 @@ func (img *Image) Primary() *Descriptor { return img.primary }
 // UDF reports a UDF file system beside ISO 9660 (a bridge).
 func (img *Image) UDF() bool { return img.udf }
 
+// MediaCheck names the program whose media checksum the image has, "" without one.
+func (img *Image) MediaCheck() string { return img.primary.MediaCheck() }
+
 // BootCatalog returns the block of the El Torito boot catalog; 0 if there is none.
 func (img *Image) BootCatalog() LBA {
 	for _, d := range img.Descriptors {

@@ -143,20 +143,6 @@ func (d *directory) areaExtents() []extent.Extent {
 	return out
 }
 
-// mediaCheckMarks begin the texts that media checks keep in the application use
-// area: isomd5sum's, and checkmedia's key of a digest.
-var mediaCheckMarks = [][]byte{[]byte("ISO MD5SUM"), []byte("md5sum="), []byte("sha1sum="), []byte("sha224sum="), []byte("sha256sum="), []byte("sha384sum="), []byte("sha512sum=")}
-
-// hasMediaCheck reports a media checksum in an application use area.
-func hasMediaCheck(appUse []byte) bool {
-	for _, m := range mediaCheckMarks {
-		if bytes.Contains(appUse, m) {
-			return true
-		}
-	}
-	return false
-}
-
 // descriptorExtents are the volume descriptors of the result.
 func (p *planner) descriptorExtents(volume int64) []extent.Extent {
 	img := p.base.Image
@@ -177,7 +163,7 @@ func (p *planner) descriptorExtents(volume int64) []extent.Extent {
 			t := b.tables
 			d.SetPathTables(uint32(t.size), iso9660.LBA(t.at[0]), iso9660.LBA(t.at[1]), iso9660.LBA(t.at[2]), iso9660.LBA(t.at[3]))
 		}
-		if hasMediaCheck(d.AppUse()) {
+		if d.MediaCheck() != "" {
 			copy(d.AppUse(), bytes.Repeat([]byte{' '}, iso9660.AppUseSize))
 			if !p.o.StripMediaCheck {
 				p.report.Warnings = append(p.report.Warnings, "the base has a media checksum, which the result does not: the installer's media check will say so")

@@ -103,17 +103,21 @@ func (p *planner) build() (changed bool, err error) {
 	return changed, nil
 }
 
-// refuse returns an error for bases and edits that cannot be had.
-func (p *planner) refuse() error {
-	img := p.base.Image
-	why := p.base.Boot.Unsupported()
-	if img.UDF() {
+// Refusals tells why an image cannot be changed, a sentence each.
+func Refusals(base Base) []string {
+	why := base.Boot.Unsupported()
+	if base.Image.UDF() {
 		why = append(why, "The image is a UDF file system too, which would show the old content.")
 	}
-	if img.Start() != 0 {
+	if base.Image.Start() != 0 {
 		why = append(why, "Only the session that readers see can be rebuilt; take another one out with extract.")
 	}
-	if len(why) > 0 {
+	return why
+}
+
+// refuse returns an error for bases and edits that cannot be had.
+func (p *planner) refuse() error {
+	if why := Refusals(p.base); len(why) > 0 {
 		return fmt.Errorf("%w: %s", ErrUnsupported, strings.Join(why, " "))
 	}
 	if c := p.base.Boot.Catalog; c != nil {

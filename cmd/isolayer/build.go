@@ -1,0 +1,250 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/layout"
+	"github.com/isolayer/isolayer/sink"
+)
+
+// buildOptions are the flags of build.
+type buildOptions struct {
+	steps      []isolayer.Step
+	output     string
+	mediaCheck string
+	preserve   string
+	place      string
+	progress   string
+	session    int
+	wipe       bool
+	dryRun     bool
+	showMap    bool
+	asJSON     bool
+}
+
+func (a *app) buildCommand() *cobra.Command {
+	var o buildOptions
+	cmd := &cobra.Command{
+		Use:     "build BASE [edits] -o OUT",
+		Short:   "Make a changed image from BASE",
+		GroupID: "make",
+		Long: `build makes a changed image from BASE. Edits are applied in the order given;
+everything else stays as it is, byte for byte and at its place. OUT appears whole
+or not at all; "-o -" writes to standard output.
+
+Added files belong to root and have mode 0644 or 0755; their times are bounded by
+SOURCE_DATE_EPOCH if that is set.`,
+		Example: `  isolayer build base.iso --add ks.cfg --add ./rpms:/extra/rpms -o custom.iso
+  isolayer build base.iso --rm '/Packages/*-debuginfo-*' --mv /a:/b -o custom.iso --dry-run`,
+		Args: needArgs("BASE"),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.build(cmd.Context(), args[0], o) },
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	addEditFlags(f, &o.steps)
+	f.StringVarP(&o.output, "output", "o", "", "the new image, `FILE`; - is standard output")
+	f.BoolVar(&o.dryRun, "dry-run", false, "say what would be done and how much written, write nothing")
+	f.BoolVar(&o.showMap, "map", false, "with --dry-run: print the extents of the image")
+	f.StringVar(&o.mediaCheck, "media-check", "auto", "what becomes of a media checksum: `auto|strip`")
+	f.BoolVar(&o.wipe, "wipe", true, "overwrite the bytes of removed files with zeros")
+	f.StringVar(&o.place, "place", "reuse", "where new data goes, `reuse|end`: into space that became free, or behind all else")
+	f.StringVar(&o.preserve, "preserve", "", "take `mode,owner,time` from the source of added files")
+	f.IntVar(&o.session, "session", 0, "read session `N` of a multi-session image, 1 is the oldest")
+	f.StringVar(&o.progress, "progress", progressAuto, "`auto|plain|none`")
+	f.BoolVar(&o.asJSON, "json", false, "print a report as JSON")
+	return cmd
+}
+
+// options checks the flags and turns them into those of the library.
+func (o *buildOptions) options() (isolayer.Options, error) {
+	var out isolayer.Options
+	if o.output == "" && !o.dryRun {
+		return out, usagef("name the new image: -o custom.iso, or -o - for standard output", "-o is missing")
+	}
+	switch o.mediaCheck {
+	case "auto", "strip":
+		out.MediaCheck = isolayer.MediaCheck(o.mediaCheck)
+	default:
+		return out, usagef("auto and strip are possible; computing a new checksum comes in a later version", "--media-check %q", o.mediaCheck)
+	}
+	switch o.place {
+	case "reuse", "end":
+		out.AtEnd = o.place == "end"
+	default:
+		return out, usagef("reuse or end", "--place %q", o.place)
+	}
+	switch o.progress {
+	case progressAuto, progressPlain, progressNone:
+	default:
+		return out, usagef("auto, plain or none", "--progress %q", o.progress)
+	}
+	out.KeepFreed = !o.wipe
+	for what := range strings.SplitSeq(o.preserve, ",") {
+		switch what {
+		case "":
+		case "mode":
+			out.Preserve.Mode = true
+		case "owner":
+			out.Preserve.Owner = true
+		case "time":
+			out.Preserve.Time = true
+		default:
+			return out, usagef("mode, owner and time, separated by commas", "--preserve %q", what)
+		}
+	}
+	epoch, err := sourceDateEpoch()
+	out.Epoch = epoch
+	return out, err
+}
+
+// sourceDateEpoch reads the environment; see reproducible-builds.org.
+func sourceDateEpoch() (*time.Time, error) {
+	s := os.Getenv("SOURCE_DATE_EPOCH")
+	if s == "" {
+		return nil, nil
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		return nil, usagef("it is a number of seconds since 1970", "SOURCE_DATE_EPOCH is %q", s)
+	}
+	t := time.Unix(n, 0).UTC()
+	return &t, nil
+}
+
+// openBase opens an image and makes "not an image" say what the file is.
+func openBase(path string, session int) (*isolayer.Base, error) {
+	b, err := isolayer.Open(path, isolayer.OpenOptions{Session: session})
+	return b, notISO(path, err)
+}
+
+func (a *app) build(ctx context.Context, path string, o buildOptions) (err error) {
+	options, err := o.options()
+	if err != nil {
+		return err
+	}
+	if _, ok := terminal(a.out); ok && o.output == "-" && !o.dryRun {
+		return usagef("redirect it: > custom.iso, or name a file with -o", "an image does not belong on a terminal")
+	}
+	base, err := openBase(path, o.session)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, base.Close()) }()
+	img, err := base.Build(o.steps, options)
+	if err != nil {
+		return err
+	}
+	if o.dryRun {
+		return a.dryRun(img, o)
+	}
+	start := time.Now()
+	res, err := a.write(ctx, img, o)
+	if err != nil {
+		return err
+	}
+	if o.asJSON {
+		w := a.out
+		if o.output == "-" {
+			w = a.err
+		}
+		return printJSON(w, struct {
+			Output string        `json:"output"`
+			Report layout.Report `json:"report"`
+			Copied int64         `json:"bytes_written"`
+			Cloned int64         `json:"bytes_shared"`
+			Holes  int64         `json:"bytes_in_holes"`
+			Method string        `json:"method"`
+		}{o.output, img.Report, res.Written, res.Cloned, res.Holes, res.Method})
+	}
+	a.summary(o.output, img.Report, res, time.Since(start))
+	return nil
+}
+
+// write sends the image where the user wants it.
+func (a *app) write(ctx context.Context, img *isolayer.Image, o buildOptions) (sink.Result, error) {
+	kind := o.progress
+	if o.asJSON {
+		kind = progressNone
+	}
+	m := newMeter(a.err, kind)
+	defer m.done()
+	opts := sink.Options{Progress: m.at}
+	if o.output == "-" {
+		return img.Stream(ctx, a.out, opts)
+	}
+	return img.WriteFile(ctx, o.output, opts)
+}
+
+// summary says in one line what was done, then the warnings.
+func (a *app) summary(output string, r layout.Report, res sink.Result, took time.Duration) {
+	if output == "-" {
+		output = "standard output"
+	}
+	rest := "the rest copied"
+	if res.Method == sink.MethodReflink {
+		rest = "the rest shared with the base"
+	}
+	fmt.Fprintf(a.err, "%s: %s, %s; %s differ from the base, %s, in %.1f s\n",
+		name(output), size(r.Size), changes(r), size(r.Written), rest, took.Seconds())
+	a.warn(r)
+}
+
+func (a *app) warn(r layout.Report) {
+	for _, w := range r.Warnings {
+		fmt.Fprintf(a.err, "isolayer: warning: %s\n", plain(w))
+	}
+}
+
+// changes counts what was edited, in words.
+func changes(r layout.Report) string {
+	var out []string
+	for _, c := range []struct {
+		n    int
+		what string
+	}{{r.Added, "added"}, {r.Replaced, "replaced"}, {r.Removed, "removed"}, {r.Changed, "renamed or altered"}} {
+		if c.n > 0 {
+			out = append(out, fmt.Sprintf("%d %s", c.n, c.what))
+		}
+	}
+	if len(out) == 0 {
+		return "unchanged"
+	}
+	return strings.Join(out, ", ")
+}
+
+// dryRun prints the plan.
+func (a *app) dryRun(img *isolayer.Image, o buildOptions) error {
+	r := img.Report
+	if o.showMap {
+		return img.Map.WriteText(a.out)
+	}
+	if o.asJSON {
+		return printJSON(a.out, r)
+	}
+	p := func(label, format string, args ...any) {
+		fmt.Fprintf(a.out, "%-12s %s\n", label, fmt.Sprintf(format, args...))
+	}
+	p("Changes", "%s", changes(r))
+	p("Size", "%s, the base has %s", size(r.Size), size(r.BaseSize))
+	p("Differs", "%s: %s of new content, %s wiped, the rest trees and tables", size(r.Written), size(r.Content), size(r.Wiped))
+	for _, t := range r.Trees {
+		p("Tree", "%s, %s: %d directories, %d entries", t.Hierarchy, t.Placement, t.Dirs, t.Records)
+	}
+	for _, m := range r.Moved {
+		p("Makes room", "%s moves from block %d to %d, %s", name(m.Path), m.From, m.To, size(m.Size))
+	}
+	for _, b := range r.Boot {
+		p("Follows", "%s", b)
+	}
+	a.warn(r)
+	return nil
+}

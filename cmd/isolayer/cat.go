@@ -1,0 +1,68 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/isolayer/isolayer/tree"
+)
+
+func (a *app) catCommand() *cobra.Command {
+	var session int
+	cmd := &cobra.Command{
+		Use:     "cat IMAGE PATH",
+		Short:   "Print a file of an image",
+		GroupID: "look",
+		Long:    "cat prints the content of a file, uncompressed if it is stored by zisofs.\nLinks are not followed.",
+		Example: "  isolayer cat base.iso /isolinux/isolinux.cfg",
+		Args:    needArgs("IMAGE", "PATH"),
+		RunE:    func(_ *cobra.Command, args []string) error { return a.cat(args[0], args[1], session) },
+	}
+	cmd.Flags().IntVar(&session, "session", 0, "read session `N` of a multi-session image")
+	return cmd
+}
+
+func (a *app) cat(image, path string, session int) (err error) {
+	base, err := openBase(image, session)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, base.Close()) }()
+	t, err := base.Tree()
+	if err != nil {
+		return err
+	}
+	n, err := t.Lookup(path)
+	if err != nil {
+		return err
+	}
+	switch {
+	case n.IsDir():
+		return hinted{fmt.Errorf("%s %w", n.Path(), tree.ErrIsDir), "isolayer ls lists it"}
+	case n.IsLink():
+		return hinted{fmt.Errorf("%s is a symbolic link", n.Path()), "it leads to " + n.Link}
+	}
+	r, size, err := base.Open(n)
+	if err != nil {
+		return err
+	}
+	content := io.NewSectionReader(r, 0, size)
+	if _, ok := terminal(a.out); ok {
+		head := make([]byte, min(size, 4096))
+		if _, err := io.ReadFull(content, head); err != nil {
+			return err
+		}
+		if bytes.IndexByte(head, 0) >= 0 {
+			return usagef("redirect it to a file, or use isolayer extract", "%s is binary and does not belong on a terminal", n.Path())
+		}
+		if _, err := content.Seek(0, io.SeekStart); err != nil {
+			return err
+		}
+	}
+	_, err = io.CopyBuffer(struct{ io.Writer }{a.out}, content, make([]byte, 1<<20))
+	return err
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/isolayer/isolayer"
+)
+
+// editFlag adds a step to a list that all edit flags share, so that edits
+// happen in the order of the command line.
+type editFlag struct {
+	steps *[]isolayer.Step
+	kind  string
+	parse func(string) (isolayer.Step, error)
+}
+
+func (f editFlag) String() string { return "" }
+func (f editFlag) Type() string   { return f.kind }
+
+func (f editFlag) Set(s string) error {
+	step, err := f.parse(s)
+	if err == nil {
+		*f.steps = append(*f.steps, step)
+	}
+	return err
+}
+
+// addEditFlags defines the edit flags.
+func addEditFlags(flags *pflag.FlagSet, steps *[]isolayer.Step) {
+	add := func(name, kind, usage string, parse func(string) (isolayer.Step, error)) {
+		flags.Var(editFlag{steps, kind, parse}, name, usage)
+	}
+	add("add", "SRC[:DST]", "put a file or directory tree into the image; DST/ is the directory it goes into (default /)", parseAdd)
+	add("rm", "PATH", "remove a file or directory tree; * and ** match names", func(s string) (isolayer.Step, error) {
+		return isolayer.Remove{Pattern: s}, notObject(s)
+	})
+	add("mv", "OLD:NEW", "rename a file or directory", func(s string) (isolayer.Step, error) {
+		old, to, ok := splitSpec(s)
+		if !ok {
+			return nil, fmt.Errorf("want OLD:NEW, NEW beginning with a slash")
+		}
+		return isolayer.Move{Old: old, New: to}, notObject(to)
+	})
+	add("ln", "TARGET:PATH", "make a symbolic link at PATH", func(s string) (isolayer.Step, error) {
+		target, p, ok := splitSpec(s)
+		if !ok {
+			return nil, fmt.Errorf("want TARGET:PATH, PATH beginning with a slash")
+		}
+		return isolayer.Link{Target: target, Path: p}, notObject(p)
+	})
+	add("mkdir", "PATH", "make a directory", func(s string) (isolayer.Step, error) {
+		return isolayer.Mkdir{Path: s}, notObject(s)
+	})
+	add("chmod", "MODE:PATH", "set permission bits, octal", func(s string) (isolayer.Step, error) {
+		mode, p, ok := splitFirst(s)
+		bits, err := strconv.ParseUint(mode, 8, 12)
+		if !ok || err != nil {
+			return nil, fmt.Errorf("want MODE:PATH, such as 0644:/ks.cfg")
+		}
+		return isolayer.Chmod{Mode: uint32(bits), Path: p}, notObject(p)
+	})
+	add("chown", "UID:GID:PATH", "set the owner, by number", parseChown)
+}
+
+func parseAdd(s string) (isolayer.Step, error) {
+	src, dst, _ := splitSpec(s)
+	return isolayer.Add{Source: src, Dest: dst}, notObject(dst)
+}
+
+func parseChown(s string) (isolayer.Step, error) {
+	uid, rest, _ := splitFirst(s)
+	gid, p, ok := splitFirst(rest)
+	u, err := strconv.ParseUint(uid, 10, 32)
+	g, err2 := strconv.ParseUint(gid, 10, 32)
+	if !ok || err != nil || err2 != nil {
+		return nil, fmt.Errorf("want UID:GID:PATH, such as 0:0:/ks.cfg")
+	}
+	return isolayer.Chown{UID: uint32(u), GID: uint32(g), Path: p}, notObject(p)
+}
+
+// notObject refuses the names of what no directory lists.
+func notObject(p string) error {
+	if strings.HasPrefix(p, "@") {
+		return fmt.Errorf("%s: boot images and partitions cannot be replaced yet", p)
+	}
+	return nil
+}

@@ -1,0 +1,307 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/iso9660"
+	"github.com/isolayer/isolayer/tree"
+)
+
+// extractOptions are the flags of extract.
+type extractOptions struct {
+	dir      string
+	preserve string
+	progress string
+	session  int
+	boot     bool
+}
+
+func (a *app) extractCommand() *cobra.Command {
+	var o extractOptions
+	cmd := &cobra.Command{
+		Use:     "extract IMAGE [PATH...] -C DIR",
+		Short:   "Take files out of an image",
+		GroupID: "look",
+		Long: `extract writes files and directory trees of an image below DIR, everything without
+PATH. Nothing is written outside DIR, whatever the image holds: links are made
+last and never followed. Hard links stay hard links. Devices are left out, setuid
+and setgid bits too unless --preserve mode asks for them.`,
+		Example: "  isolayer extract base.iso /EFI /isolinux/isolinux.cfg -C out/",
+		Args:    needArgs("IMAGE", "[PATH...]"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.extract(cmd.Context(), args[0], args[1:], o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVarP(&o.dir, "directory", "C", "", "put the files below `DIR`; made if it is missing")
+	f.StringVar(&o.preserve, "preserve", "", "`mode,owner` as the image has them")
+	f.IntVar(&o.session, "session", 0, "read session `N` of a multi-session image")
+	f.StringVar(&o.progress, "progress", progressAuto, "`auto|plain|none`")
+	f.BoolVar(&o.boot, "boot", false, "")
+	_ = f.MarkHidden("boot") // defined above
+	return cmd
+}
+
+func (a *app) extract(ctx context.Context, image string, paths []string, o extractOptions) (err error) {
+	switch {
+	case o.boot:
+		return usagef("isolayer info shows where they are", "extracting boot equipment is not possible yet")
+	case o.dir == "":
+		return usagef("say where the files go: -C DIR", "-C is missing")
+	}
+	base, err := openBase(image, o.session)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, base.Close()) }()
+	t, err := base.Tree()
+	if err != nil {
+		return err
+	}
+	if len(paths) == 0 {
+		paths = []string{"/"}
+	}
+	var tops []*tree.Node
+	for _, p := range paths {
+		n, err := t.Lookup(p)
+		if err != nil {
+			return err
+		}
+		tops = append(tops, n)
+	}
+	if err := os.MkdirAll(o.dir, 0o777); err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(o.dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, root.Close()) }()
+	x := &extractor{ctx: ctx, base: base, root: root, meter: newMeter(a.err, o.progress), linked: map[iso9660.Section]string{}}
+	x.keepMode, x.keepOwner = strings.Contains(o.preserve, "mode"), strings.Contains(o.preserve, "owner")
+	defer x.meter.done()
+	if err := x.all(tops); err != nil {
+		return err
+	}
+	for _, p := range x.skipped {
+		fmt.Fprintf(a.err, "isolayer: warning: %s is a device, FIFO or socket and was left out\n", name(p))
+	}
+	return nil
+}
+
+// extractor writes nodes below a directory that it cannot leave.
+type extractor struct {
+	ctx                 context.Context
+	base                *isolayer.Base
+	root                *os.Root
+	meter               *meter
+	keepMode, keepOwner bool
+
+	done, total int64
+	linked      map[iso9660.Section]string // content that is out already → path
+	links       []item
+	dirs        []item
+	skipped     []string
+}
+
+// item is a node and the path it gets below the directory.
+type item struct {
+	n  *tree.Node
+	to string
+}
+
+// all writes files and directories, then links, then the attributes of
+// directories, which may forbid writing.
+func (x *extractor) all(tops []*tree.Node) error {
+	var items []item
+	for _, top := range tops {
+		strip := path.Dir(top.Path())
+		for _, n := range append([]*tree.Node{top}, list(top, true)...) {
+			to := strings.TrimPrefix(strings.TrimPrefix(n.Path(), strip), "/")
+			if to == "" || n == top && len(items) > 0 && items[len(items)-1].n == top {
+				continue
+			}
+			items = append(items, item{n, to})
+			x.total += contentSize(n)
+		}
+	}
+	for _, it := range items {
+		if err := x.ctx.Err(); err != nil {
+			return err
+		}
+		if err := x.one(it); err != nil {
+			return fmt.Errorf("extract %s: %w", it.n.Path(), err)
+		}
+	}
+	for _, it := range x.links {
+		if err := x.link(it); err != nil {
+			return fmt.Errorf("extract %s: %w", it.n.Path(), err)
+		}
+	}
+	for _, it := range slices.Backward(x.dirs) {
+		if err := x.attributes(it, 0o777); err != nil {
+			return fmt.Errorf("extract %s: %w", it.n.Path(), err)
+		}
+	}
+	return nil
+}
+
+func (x *extractor) one(it item) error {
+	if err := portable(it.to); err != nil {
+		return err
+	}
+	switch {
+	case it.n.IsDir():
+		x.dirs = append(x.dirs, it)
+		return x.dir(it.to)
+	case it.n.IsLink():
+		x.links = append(x.links, it)
+		return nil
+	case it.n.IsRegular():
+		return x.file(it)
+	}
+	x.skipped = append(x.skipped, it.n.Path())
+	return nil
+}
+
+// portable refuses names that mean something else on this system.
+func portable(p string) error {
+	if !fs.ValidPath(strings.ToValidUTF8(p, "_")) || strings.ContainsRune(p, os.PathSeparator) && os.PathSeparator != '/' {
+		return fmt.Errorf("%w: the name cannot be used here", fs.ErrInvalid)
+	}
+	return nil
+}
+
+// dir makes a directory and its parents, writable until all is done. What is in
+// the way and no directory is replaced: a link would lead elsewhere.
+func (x *extractor) dir(p string) error {
+	if parent := path.Dir(p); parent != "." {
+		if err := x.dir(parent); err != nil {
+			return err
+		}
+	}
+	info, err := x.root.Lstat(p)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return x.root.Mkdir(p, 0o777)
+	case err != nil:
+		return err
+	case info.IsDir():
+		return x.root.Chmod(p, info.Mode().Perm()|0o700)
+	}
+	if err := x.root.Remove(p); err != nil {
+		return err
+	}
+	return x.root.Mkdir(p, 0o777)
+}
+
+// clear takes away an older file or link at p.
+func (x *extractor) clear(p string) error {
+	if parent := path.Dir(p); parent != "." {
+		if err := x.dir(parent); err != nil {
+			return err
+		}
+	}
+	if err := x.root.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+func (x *extractor) file(it item) (err error) {
+	if err := x.clear(it.to); err != nil {
+		return err
+	}
+	if len(it.n.Content) > 0 {
+		if first, ok := x.linked[it.n.Content[0]]; ok {
+			x.add(contentSize(it.n))
+			return x.root.Link(first, it.to)
+		}
+		x.linked[it.n.Content[0]] = it.to
+	}
+	r, size, err := x.base.Open(it.n)
+	if err != nil {
+		return err
+	}
+	f, err := x.root.OpenFile(it.to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(x.copy(f, io.NewSectionReader(r, 0, size)), f.Close()); err != nil {
+		return errors.Join(err, x.root.Remove(it.to)) // no half a file
+	}
+	return x.attributes(it, 0o777)
+}
+
+func (x *extractor) copy(w io.Writer, r io.Reader) error {
+	for {
+		n, err := io.CopyN(w, r, 8<<20)
+		x.add(n)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := x.ctx.Err(); err != nil {
+			return err
+		}
+	}
+}
+
+func (x *extractor) add(n int64) {
+	x.done += n
+	x.meter.at(x.done, x.total)
+}
+
+func (x *extractor) link(it item) error {
+	if err := x.clear(it.to); err != nil {
+		return err
+	}
+	if err := x.root.Symlink(it.n.Link, it.to); err != nil {
+		return err
+	}
+	if x.keepOwner {
+		return x.root.Lchown(it.to, int(it.n.UID), int(it.n.GID))
+	}
+	return nil
+}
+
+// attributes sets owner, mode and time; without --preserve the umask rules and
+// the owner may always write.
+func (x *extractor) attributes(it item, most fs.FileMode) error {
+	if x.keepOwner {
+		if err := x.root.Lchown(it.to, int(it.n.UID), int(it.n.GID)); err != nil {
+			return err
+		}
+	}
+	mode := iso9660.FileMode(it.n.Mode) & (fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky)
+	if !x.keepMode {
+		info, err := x.root.Lstat(it.to)
+		if err != nil {
+			return err
+		}
+		mode = info.Mode().Perm()&^0o111 | mode&0o111&most | 0o600
+		if it.n.IsDir() {
+			mode = info.Mode().Perm()
+		}
+	}
+	if err := x.root.Chmod(it.to, mode); err != nil {
+		return err
+	}
+	if t := it.n.ModTime; !t.IsZero() {
+		return x.root.Chtimes(it.to, t, t)
+	}
+	return nil
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/iso9660"
+	"github.com/isolayer/isolayer/layout"
+	"github.com/isolayer/isolayer/sink"
+	"github.com/isolayer/isolayer/tree"
+)
+
+// hinted is an error that knows what the user can do.
+type hinted struct {
+	error
+	hint string
+}
+
+func (h hinted) Unwrap() error { return h.error }
+
+// hints map causes to advice; the first that matches counts.
+var hints = []struct {
+	cause error
+	hint  string
+}{
+	{sink.ErrSameFile, "name another file with -o; the base is never written to"},
+	{extent.ErrChanged, "let whoever writes to it finish, then run the command again"},
+	{layout.ErrUnsupported, "isolayer info shows what the image has; its content can be read with ls, cat and extract"},
+	{layout.ErrBootImage, "leave it where it is: everything around it can change"},
+	{isolayer.ErrNoMatch, "isolayer ls -R shows the paths; quote patterns so that the shell does not expand them"},
+	{isolayer.ErrSpecial, "leave it out: images get regular files, directories and symbolic links"},
+	{tree.ErrIsDir, "remove the directory first (--rm), or add into it: DST with a slash at the end"},
+	{tree.ErrNotDir, "remove what is in the way first (--rm)"},
+	{tree.ErrLinkPath, "name the path that the link leads to"},
+	{tree.ErrNoAttr, "only images with Rock Ridge hold links, modes and owners"},
+	{iso9660.ErrTruncated, "the image is not complete: compare its size and checksum with the source and fetch it again"},
+	{iso9660.ErrLoop, "the directory tree is damaged; fetch the image again"},
+	{iso9660.ErrFormat, "the image is damaged; compare its checksum with the source"},
+	{iso9660.ErrRange, "the image is damaged or cut short; compare its checksum with the source"},
+	{syscall.EISDIR, "name a file"},
+	{syscall.EROFS, "choose a place that can be written to"},
+	{fs.ErrPermission, "check the permissions of the file and its directory"},
+	{fs.ErrExist, "remove it first (--rm), or choose another name"},
+	{fs.ErrNotExist, "check the path; paths in images are listed by isolayer ls"},
+}
+
+// hintFor returns advice for an error, "" if there is none.
+func hintFor(err error) string {
+	var h hinted
+	var u usageError
+	var space *sink.SpaceError
+	switch {
+	case errors.As(err, &h):
+		return h.hint
+	case errors.As(err, &u):
+		return u.hint
+	case errors.As(err, &space):
+		return fmt.Sprintf("%s are needed, %s are free there: make room or choose another place", humanize.IBytes(uint64(space.Needed)), humanize.IBytes(uint64(space.Free)))
+	}
+	for _, h := range hints {
+		if errors.Is(err, h.cause) {
+			return h.hint
+		}
+	}
+	return ""
+}
+
+// magics tell common files that are taken for ISO images.
+var magics = []struct {
+	off   int64
+	magic string
+	what  string
+	hint  string
+}{
+	{0, "\x1f\x8b", "gzip data", "unpack it first: gunzip"},
+	{0, "\xfd7zXZ\x00", "xz data", "unpack it first: unxz"},
+	{0, "\x28\xb5\x2f\xfd", "zstd data", "unpack it first: unzstd"},
+	{0, "BZh", "bzip2 data", "unpack it first: bunzip2"},
+	{0, "PK\x03\x04", "a zip archive", "unpack it first: unzip"},
+	{0, "7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "unpack it first: 7z x"},
+	{0, "hsqs", "a squashfs image", "ISO images often hold one; name the ISO image itself"},
+	{0, "QFI\xfb", "a qcow2 disk image", "convert it if it holds an ISO image: qemu-img convert -O raw"},
+	{0, "ER\x02\x00", "an Apple disk image", ""},
+	{0, "<", "text (a web page?)", "the download may have failed: look at the file"},
+}
+
+// notISO says what a file is that is no ISO image.
+func notISO(path string, err error) error {
+	if !errors.Is(err, iso9660.ErrNotISO) {
+		return err
+	}
+	f, ferr := os.Open(path)
+	if ferr != nil {
+		return err
+	}
+	defer f.Close()
+	head := make([]byte, 64)
+	n, rerr := io.ReadFull(f, head)
+	if n == 0 && rerr != nil {
+		return hinted{fmt.Errorf("%s: not an ISO 9660 image: the file is empty", path), "fetch it again"}
+	}
+	for _, m := range magics {
+		if int64(n) >= m.off+int64(len(m.magic)) && string(head[m.off:m.off+int64(len(m.magic))]) == m.magic {
+			return hinted{fmt.Errorf("%s: not an ISO 9660 image: it is %s", path, m.what), m.hint}
+		}
+	}
+	return hinted{fmt.Errorf("%s: not an ISO 9660 image", path), "an ISO image has the text CD001 at byte 32769; check that this is the right file and complete"}
+}

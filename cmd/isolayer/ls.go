@@ -1,0 +1,222 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/isolayer/isolayer/iso9660"
+	"github.com/isolayer/isolayer/tree"
+)
+
+// lsOptions are the flags of ls.
+type lsOptions struct {
+	long, recursive, blocks, asJSON bool
+	session                         int
+}
+
+func (a *app) lsCommand() *cobra.Command {
+	var o lsOptions
+	cmd := &cobra.Command{
+		Use:     "ls IMAGE [PATH]",
+		Short:   "List files of an image",
+		GroupID: "look",
+		Long: `ls lists a directory of an image, the root without PATH, sorted by name. Names
+are looked up as Rock Ridge has them, else Joliet, else ISO 9660 in any case.
+Control characters in names are shown escaped.`,
+		Example: "  isolayer ls -lR base.iso /isolinux",
+		Args:    needArgs("IMAGE", "[PATH]"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			path := "/"
+			if len(args) > 1 {
+				path = args[1]
+			}
+			return a.ls(args[0], path, o)
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVarP(&o.long, "long", "l", false, "mode, owner, size, time and link target as well")
+	f.BoolVarP(&o.recursive, "recursive", "R", false, "everything below, as paths")
+	f.BoolVar(&o.blocks, "blocks", false, "the first block of the content as well")
+	f.IntVar(&o.session, "session", 0, "read session `N` of a multi-session image")
+	f.BoolVar(&o.asJSON, "json", false, "print an array of objects")
+	return cmd
+}
+
+// listed is one entry in --json.
+type listed struct {
+	Path   string `json:"path"`
+	Type   string `json:"type"`
+	Mode   string `json:"mode"`
+	UID    uint32 `json:"uid"`
+	GID    uint32 `json:"gid"`
+	Size   int64  `json:"size"`
+	Time   string `json:"time,omitempty"`
+	Target string `json:"target,omitempty"`
+	Block  int64  `json:"block,omitempty"`
+}
+
+func (a *app) ls(image, path string, o lsOptions) (err error) {
+	base, err := openBase(image, o.session)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, base.Close()) }()
+	t, err := base.Tree()
+	if err != nil {
+		return err
+	}
+	top, err := t.Lookup(path)
+	if err != nil {
+		return err
+	}
+	nodes := list(top, o.recursive)
+	if o.asJSON {
+		out := make([]listed, 0, len(nodes))
+		for _, n := range nodes {
+			out = append(out, describe(n))
+		}
+		return printJSON(a.out, out)
+	}
+	for _, n := range nodes {
+		shown := n.Name
+		if o.recursive || n == top {
+			shown = n.Path()
+		}
+		if _, err := fmt.Fprintln(a.out, line(n, name(shown), o)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// list returns what ls shows of top: itself, its children, or all below it.
+func list(top *tree.Node, recursive bool) []*tree.Node {
+	if !top.IsDir() {
+		return []*tree.Node{top}
+	}
+	if !recursive {
+		return shownChildren(top)
+	}
+	var out []*tree.Node
+	stack := shownChildren(top)
+	slices.Reverse(stack)
+	for len(stack) > 0 {
+		n := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		out = append(out, n)
+		children := shownChildren(n)
+		slices.Reverse(children)
+		stack = append(stack, children...)
+	}
+	return out
+}
+
+// shownChildren returns the children that listings show, sorted by name.
+func shownChildren(n *tree.Node) []*tree.Node {
+	out := slices.DeleteFunc(slices.Clone(n.Children), func(n *tree.Node) bool { return n.Hidden })
+	slices.SortStableFunc(out, func(a, b *tree.Node) int { return cmp.Compare(a.Name, b.Name) })
+	return out
+}
+
+// line is an entry as text.
+func line(n *tree.Node, shown string, o lsOptions) string {
+	var b strings.Builder
+	if o.blocks {
+		fmt.Fprintf(&b, "%10d ", first(n))
+	}
+	if !o.long {
+		b.WriteString(shown)
+		return b.String()
+	}
+	size := fmt.Sprint(contentSize(n))
+	if t := n.Mode & iso9660.ModeType; t == iso9660.ModeChar || t == iso9660.ModeBlock {
+		size = fmt.Sprintf("%d, %d", n.Major, n.Minor)
+	}
+	when := "                "
+	if !n.ModTime.IsZero() {
+		when = n.ModTime.UTC().Format("2006-01-02 15:04")
+	}
+	fmt.Fprintf(&b, "%s %4d %4d %11s %s %s", modeString(n.Mode), n.UID, n.GID, size, when, shown)
+	if n.IsLink() {
+		b.WriteString(" -> " + name(n.Link))
+	}
+	return b.String()
+}
+
+// contentSize is what cat prints of a file: not the stored size of a compressed one.
+func contentSize(n *tree.Node) int64 {
+	if n.IsDir() {
+		return 0
+	}
+	for _, e := range n.Found {
+		if e != nil {
+			return e.ContentSize()
+		}
+	}
+	return n.Size()
+}
+
+// first is the first block of a file's content or a directory's extent, 0 without one.
+func first(n *tree.Node) int64 {
+	if len(n.Content) > 0 {
+		return int64(n.Content[0].LBA)
+	}
+	if e := n.Found[iso9660.Primary]; e != nil && n.IsDir() {
+		return int64(e.Raws[0].Record.LBA())
+	}
+	return 0
+}
+
+// types names st_mode's file types as ls letters and as JSON has them.
+var types = map[uint32]struct {
+	letter byte
+	name   string
+}{
+	iso9660.ModeRegular: {'-', "file"},
+	iso9660.ModeDir:     {'d', "directory"},
+	iso9660.ModeSymlink: {'l', "link"},
+	iso9660.ModeChar:    {'c', "character device"},
+	iso9660.ModeBlock:   {'b', "block device"},
+	iso9660.ModeFIFO:    {'p', "fifo"},
+	iso9660.ModeSocket:  {'s', "socket"},
+}
+
+// modeString is st_mode as ls -l has it.
+func modeString(m uint32) string {
+	out := []byte("?rwxrwxrwx")
+	if t, ok := types[m&iso9660.ModeType]; ok {
+		out[0] = t.letter
+	}
+	for i := range 9 {
+		if m&(1<<(8-i)) == 0 {
+			out[1+i] = '-'
+		}
+	}
+	for _, s := range []struct {
+		bit      uint32
+		at       int
+		with, no byte
+	}{{0o4000, 3, 's', 'S'}, {0o2000, 6, 's', 'S'}, {0o1000, 9, 't', 'T'}} {
+		if m&s.bit != 0 {
+			if out[s.at] == 'x' {
+				out[s.at] = s.with
+			} else {
+				out[s.at] = s.no
+			}
+		}
+	}
+	return string(out)
+}
+
+func describe(n *tree.Node) listed {
+	l := listed{Path: n.Path(), Type: types[n.Mode&iso9660.ModeType].name, Mode: fmt.Sprintf("%04o", n.Mode&0o7777), UID: n.UID, GID: n.GID, Size: contentSize(n), Target: n.Link, Block: first(n)}
+	if !n.ModTime.IsZero() {
+		l.Time = n.ModTime.UTC().Format("2006-01-02T15:04:05Z")
+	}
+	return l
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes. Signals give 128 + their number.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// app is what commands work with.
+type app struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// usageError is a wrong command line.
+type usageError struct {
+	error
+	hint string
+}
+
+func (e usageError) Unwrap() error { return e.error }
+
+func usagef(hint, format string, args ...any) error {
+	return usageError{fmt.Errorf(format, args...), hint}
+}
+
+// run executes one command line and returns its exit code.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, caught := catchSignals(ctx)
+	a := &app{stdin, stdout, stderr}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if sig := caught(); sig != nil {
+		fmt.Fprintf(stderr, "isolayer: interrupted; nothing was left behind\n")
+		return 128 + int(sig.(syscall.Signal))
+	}
+	return a.report(err)
+}
+
+// catchSignals cancels the context at the first SIGINT or SIGTERM; a second one
+// ends the program at once. The function tells which signal it was.
+func catchSignals(ctx context.Context) (context.Context, func() os.Signal) {
+	ctx, cancel := context.WithCancel(ctx)
+	ch := make(chan os.Signal, 2)
+	got := make(chan os.Signal, 1)
+	signal.Notify(ch, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		select {
+		case sig := <-ch:
+			got <- sig
+			cancel()
+			signal.Stop(ch) // the next one has its default effect
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() os.Signal {
+		cancel()
+		signal.Stop(ch)
+		select {
+		case sig := <-got:
+			return sig
+		default:
+			return nil
+		}
+	}
+}
+
+// report prints an error with its hint and returns the exit code.
+func (a *app) report(err error) int {
+	if err == nil || errors.Is(err, syscall.EPIPE) { // who closed the pipe has seen enough
+		return exitOK
+	}
+	fmt.Fprintf(a.err, "isolayer: %s\n", plain(err.Error()))
+	var usage usageError
+	isUsage := errors.As(err, &usage)
+	if hint := hintFor(err); hint != "" {
+		fmt.Fprintf(a.err, "hint: %s\n", plain(hint))
+	}
+	if isUsage {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "isolayer",
+		Short: "Change ISO images and keep everything else as it is",
+		Long: `isolayer changes ISO images the way container images are built: a read-only
+base, a few changes, a new image. Nothing is unpacked or mounted, no rights are
+needed, and what nobody asked to change stays byte for byte.`,
+		Example:       "  isolayer build base.iso --add ks.cfg -o custom.iso",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cmd.Help()
+			}
+			hint := "isolayer help lists the commands"
+			if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {
+				hint = "did you mean isolayer " + s[0] + "?"
+			}
+			return usagef(hint, "unknown command %q", args[0])
+		},
+	}
+	root.SuggestionsMinimumDistance = 2
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usagef(cmd.CommandPath()+" --help lists the options", "%w", err)
+	})
+	root.AddGroup(&cobra.Group{ID: "make", Title: "Make images:"}, &cobra.Group{ID: "look", Title: "Look into images:"})
+	root.AddCommand(a.buildCommand(), a.infoCommand(), a.lsCommand(), a.catCommand(), a.extractCommand(), a.versionCommand())
+	for _, c := range root.Commands() {
+		c.DisableFlagsInUseLine = true
+	}
+	return root
+}
+
+// needArgs demands positional arguments by name; those in brackets, which come
+// last, may be left out, and one that ends in dots may be repeated.
+func needArgs(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		many := false
+		for i, name := range names {
+			many = many || name[len(name)-1] == '.' || len(name) > 4 && name[len(name)-4:] == "...]"
+			if i >= len(args) && name[0] != '[' {
+				return usagef("usage: "+cmd.UseLine(), "%s is missing", name)
+			}
+		}
+		if len(args) > len(names) && !many {
+			return usagef("usage: "+cmd.UseLine(), "unexpected argument %q", args[len(names)])
+		}
+		return nil
+	}
+}

@@ -1,0 +1,478 @@
+package isolayer_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/internal/isotest"
+	"github.com/isolayer/isolayer/layout"
+	"github.com/isolayer/isolayer/sink"
+)
+
+// rebuilt are the images that build changes.
+var rebuilt = []string{
+	"grub-rescue-cdrom", "ipxe", "rhel-like-small", "rhel9-isolinux", "alpine", "suse", "floppy", "hdemul",
+	"multisession", "multisession-xorriso", "multisession-gen", "deep", "zisofs", "level4", "nopad", "bigdir",
+	"dupinode", "utf8", "norr", "nojoliet", "joliet-only", "padded-tail",
+}
+
+// refused are the images that it does not, with a part of the reason.
+var refused = map[string]string{
+	"debian":             "Apple partition map",
+	"ubuntu2204":         "appended partition",
+	"ubuntu2204-pkgs":    "appended partition",
+	"fedora":             "second superblock",
+	"arch":               "second superblock",
+	"grubrescue":         "HFS+",
+	"efionly-arm64style": "appended partition",
+	"hfs":                "HFS",
+	"sparc-label":        "no PC",
+	"hppa":               "no PC",
+	"windows":            "UDF",
+	"memtest86+x64":      "appended partition",
+	"memtest86+ia32":     "appended partition",
+}
+
+// build makes a changed image in a directory of its own.
+func build(t *testing.T, base string, o isolayer.Options, steps ...isolayer.Step) (string, layout.Report) {
+	t.Helper()
+	b, err := isolayer.Open(base, isolayer.OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	img, err := b.Build(steps, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(t.TempDir(), "out.iso")
+	if _, err := img.WriteFile(t.Context(), out, sink.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out, img.Report
+}
+
+// local writes a local file for --add.
+func local(t *testing.T, name string, content []byte) string {
+	t.Helper()
+	p := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(p, content, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func noise(n int, seed uint64) []byte {
+	b := make([]byte, n)
+	r := rand.New(rand.NewPCG(seed, 0))
+	for i := range b {
+		b[i] = byte(r.Uint32())
+	}
+	return b
+}
+
+// isBoot reports files that boot equipment may point to; edits stay off them.
+func isBoot(p string) bool {
+	switch strings.ToLower(path.Base(p)) {
+	case "isolinux.bin", "boot.cat", "boot.catalog", "efi.img", "efiboot.img", "eltorito.img", "floppy.img", "hd.img", "esp.img", "ipxe.lkrn", "loader.copy":
+		return true
+	}
+	return false
+}
+
+// edits are the changes made to every image, chosen from its manifest.
+type edits struct {
+	steps  []isolayer.Step
+	expect isotest.Manifest
+	fresh  map[string]bool // paths whose attributes are new
+}
+
+// plan chooses a tree to remove, a directory to rename, and two files to replace.
+func plan(t *testing.T, base isotest.Manifest) edits {
+	big, small, added := noise(200_000, 1), []byte("small\n"), noise(300_000, 2)
+	e := edits{expect: base, fresh: map[string]bool{}}
+	e.put(t, "ks/new.bin", added)
+	e.expect = e.expect.With("ks", isotest.Entry{Type: 'd'})
+	e.fresh["ks"] = true
+	e.put(t, "added.txt", small)
+
+	dirs := func(p string) bool { return base[p].Type == 'd' }
+	var gone, moved string
+	for _, p := range []string{"pool", "Packages", "boot/grub/locale", "LiveOS", "d", "données", "a1", "POOL"} {
+		if dirs(p) {
+			gone = p
+			break
+		}
+	}
+	for _, p := range []string{"images", "boot/grub/fonts", "repodata", "isolinux"} {
+		if dirs(p) && p != gone {
+			moved = p
+			break
+		}
+	}
+	within := func(p, dir string) bool { return dir != "" && (p == dir || strings.HasPrefix(p, dir+"/")) }
+	shared := map[string]int{}
+	for _, x := range base {
+		shared[x.SHA256]++
+	}
+	content := [][]byte{big, small}
+	for _, p := range slices.Sorted(maps.Keys(base)) {
+		if x := base[p]; len(content) > 0 && x.Type == 'f' && x.Size > 0 && shared[x.SHA256] == 1 && !isBoot(p) && !within(p, gone) && !within(p, moved) {
+			e.put(t, p, content[0])
+			content = content[1:]
+		}
+	}
+	if gone != "" {
+		e.steps = append(e.steps, isolayer.Remove{Pattern: "/" + gone})
+		e.expect = e.expect.Without(gone)
+	}
+	if moved != "" {
+		e.steps = append(e.steps, isolayer.Move{Old: moved, New: "/renamed-directory"})
+		e.expect = e.expect.Rename(moved, "renamed-directory")
+	}
+	return e
+}
+
+func (e *edits) put(t *testing.T, p string, content []byte) {
+	e.steps = append(e.steps, isolayer.Add{Source: local(t, "file", content), Dest: "/" + p})
+	e.expect = e.expect.With(p, isotest.File(content))
+	e.fresh[p] = true
+}
+
+// content drops the attributes of fresh entries, which are not the base's.
+func (e *edits) content(m isotest.Manifest) isotest.Manifest {
+	out := isotest.Manifest{}
+	for p, x := range m {
+		if e.fresh[p] {
+			x = isotest.Entry{Type: x.Type, Size: x.Size, SHA256: x.SHA256}
+			if x.Type == 'd' {
+				x.Size = 0
+			}
+		}
+		out[p] = x
+	}
+	return out
+}
+
+// TestEveryLayout makes the same kinds of change to every image and lets other
+// programs say what came out.
+func TestEveryLayout(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes real images")
+	}
+	for _, name := range rebuilt {
+		t.Run(name, func(t *testing.T) {
+			base := isotest.Image(t, name)
+			before := isotest.Bsdtar(t, base)
+			e := plan(t, before)
+			out, report := build(t, base, isolayer.Options{}, e.steps...)
+
+			errs := isotest.BsdtarErrors(t, out)
+			if errs != "" {
+				t.Errorf("bsdtar: %s", errs)
+			}
+			if name != "suse" { // which bsdtar cannot read as genisoimage -f left it
+				if d := e.content(e.expect).Diff(e.content(isotest.Bsdtar(t, out))); d != "" {
+					t.Errorf("bsdtar reads another tree:\n%s", d)
+				}
+			}
+			if err := isotest.SevenZipTest(t, out); err != nil {
+				t.Errorf("7z: %v", err)
+			}
+			sameBlocks(t, e, base, out, report)
+			sameJoliet(t, e, base, out)
+
+			again, _ := build(t, base, isolayer.Options{}, e.steps...)
+			if isotest.SHA256File(t, out) != isotest.SHA256File(t, again) {
+				t.Error("two runs differ")
+			}
+		})
+	}
+}
+
+// renamedTo maps a path of the base to that of the result, "" if it is gone.
+func (e *edits) renamedTo(p string) string {
+	for _, s := range e.steps {
+		switch s := s.(type) {
+		case isolayer.Remove:
+			if q := strings.TrimPrefix(s.Pattern, "/"); p == q || strings.HasPrefix(p, q+"/") {
+				return ""
+			}
+		case isolayer.Move:
+			if rest, ok := strings.CutPrefix(p, s.Old); ok && (rest == "" || rest[0] == '/') {
+				return strings.TrimPrefix(s.New, "/") + rest
+			}
+		}
+	}
+	return p
+}
+
+// sameBlocks checks that untouched files are where they were, as xorriso sees
+// it, but for those that the report names.
+func sameBlocks(t *testing.T, e edits, base, out string, report layout.Report) {
+	moved := map[string]bool{}
+	for _, m := range report.Moved {
+		moved[strings.TrimPrefix(m.Path, "/")] = true
+	}
+	now := isotest.XorrisoLBA(t, out)
+	for p, old := range isotest.XorrisoLBA(t, base) {
+		to := e.renamedTo(strings.TrimPrefix(p, "/"))
+		if to == "" || e.fresh[to] || moved[to] || old[0].Size == 0 {
+			continue
+		}
+		got := now[to]
+		if got == nil {
+			got = now["/"+to]
+		}
+		if !slices.Equal(got, old) {
+			t.Errorf("%s: xorriso has it at %v, it was at %v", to, got, old)
+		}
+	}
+}
+
+// sameJoliet checks the Joliet tree as isoinfo lists it.
+func sameJoliet(t *testing.T, e edits, base, out string) {
+	before, after := isotest.IsoinfoJoliet(t, base), isotest.IsoinfoJoliet(t, out)
+	if len(before) == 0 {
+		if len(after) > 0 {
+			t.Error("a Joliet tree came from nowhere")
+		}
+		return
+	}
+	want := map[string]isotest.Listed{}
+	for p, x := range before {
+		if to := e.renamedTo(strings.TrimPrefix(p, "/")); to != "" && !e.fresh[to] {
+			want[to] = x
+		}
+	}
+	for p, x := range after {
+		p = strings.TrimPrefix(p, "/")
+		w, ok := want[p]
+		switch {
+		case e.fresh[p]:
+			delete(e.fresh, p)
+		case !ok:
+			t.Errorf("Joliet: %s should not be there", p)
+		case w.Type != x.Type || x.Type != 'd' && (w.Size != x.Size || x.Size > 0 && w.LBA != x.LBA):
+			t.Errorf("Joliet: %s is %v, was %v", p, x, w)
+		}
+		delete(want, p)
+	}
+	for p := range want {
+		t.Errorf("Joliet: %s is missing", p)
+	}
+	for p := range e.fresh {
+		t.Errorf("Joliet: %s is missing", p)
+	}
+}
+
+func TestRefused(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes real images")
+	}
+	ks := local(t, "ks.cfg", []byte("text\n"))
+	for _, name := range slices.Sorted(maps.Keys(refused)) {
+		t.Run(name, func(t *testing.T) {
+			b, err := isolayer.Open(isotest.Image(t, name), isolayer.OpenOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer b.Close()
+			_, err = b.Build([]isolayer.Step{isolayer.Add{Source: ks}}, isolayer.Options{})
+			if !errors.Is(err, layout.ErrUnsupported) || !strings.Contains(err.Error(), refused[name]) {
+				t.Errorf("got %v, want a refusal that says %q", err, refused[name])
+			}
+		})
+	}
+}
+
+// TestNoChange covers the laws of nothing to do.
+func TestNoChange(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes real images")
+	}
+	ks := local(t, "ks.cfg", []byte("text\n"))
+	for _, name := range append(slices.Clone(rebuilt), slices.Sorted(maps.Keys(refused))...) {
+		t.Run(name, func(t *testing.T) {
+			base := isotest.Image(t, name)
+			sum := isotest.SHA256File(t, base)
+			for what, steps := range map[string][]isolayer.Step{
+				"no edits":       nil,
+				"add and remove": {isolayer.Add{Source: ks, Dest: "/new/ks.cfg"}, isolayer.Remove{Pattern: "/new"}},
+			} {
+				out, report := build(t, base, isolayer.Options{}, steps...)
+				if isotest.SHA256File(t, out) != sum || report.Written != 0 {
+					t.Errorf("%s: the result is not the base, %d bytes written", what, report.Written)
+				}
+			}
+		})
+	}
+}
+
+// TestBackAgain adds in one build and removes in the next.
+func TestBackAgain(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes real images")
+	}
+	file := local(t, "new.bin", noise(400_000, 3))
+	for _, name := range rebuilt {
+		if name == "suse" {
+			continue // bsdtar cannot read the base
+		}
+		t.Run(name, func(t *testing.T) {
+			base := isotest.Image(t, name)
+			there, _ := build(t, base, isolayer.Options{}, isolayer.Add{Source: file, Dest: "/zz/new.bin"})
+			back, _ := build(t, there, isolayer.Options{}, isolayer.Remove{Pattern: "/zz"})
+			if d := isotest.Bsdtar(t, base).Diff(isotest.Bsdtar(t, back)); d != "" {
+				t.Errorf("the tree is not what it was:\n%s", d)
+			}
+			if bytes.Contains(read(t, back), noise(400_000, 3)[2048:4096]) {
+				t.Error("removed content is still in the image")
+			}
+		})
+	}
+}
+
+func read(t *testing.T, p string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// TestCrowd adds so much to a directory that the trees outgrow their place, with
+// names that need continuation areas.
+func TestCrowd(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes real images")
+	}
+	dir := t.TempDir()
+	fresh := isotest.Manifest{}
+	add := func(name string, size int) {
+		content := bytes.Repeat([]byte(name[:1]), size)
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		fresh[name] = isotest.File(content)
+	}
+	for i := range 1500 {
+		add(fmt.Sprintf("some-rather-long-package-name-%05d-1.2.3-4.el7.x86_64.rpm", i), i)
+	}
+	for i := range 3 {
+		add(fmt.Sprintf("%d-%s", i, strings.Repeat("long", 50)), 100)
+	}
+	var images []string
+	for _, c := range []struct{ name, dir, placement string }{
+		{"rhel-like-small", "Packages", "relaid"},
+		{"alpine", "EFI/BOOT", "relaid"},
+		{"utf8", "isolinux", "relaid"},
+		{"deep", "a1/a2/a3/a4/a5/a6/a7/a8/a9/a10/new", "relaid"}, // a long name in a new directory
+		{"zisofs", "pool/main", "relaid"},
+		{"level4", "pool/main", "relaid"},
+		{"multisession", "pool/main", "relaid"},
+		{"grub-rescue-cdrom", "boot/grub", "relaid"},
+		{"ipxe", "new", "in place"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			base := isotest.Image(t, c.name)
+			want := isotest.Bsdtar(t, base)
+			e := edits{fresh: map[string]bool{c.dir: true}}
+			if _, ok := want[c.dir]; !ok {
+				want = want.With(c.dir, isotest.Entry{Type: 'd'})
+			}
+			for name, x := range fresh {
+				want = want.With(c.dir+"/"+name, x)
+				e.fresh[c.dir+"/"+name] = true
+			}
+			out, report := build(t, base, isolayer.Options{}, isolayer.Add{Source: dir, Dest: "/" + c.dir})
+			if report.Trees[0].Placement != c.placement {
+				t.Errorf("the tree was placed %s, the test is for %s", report.Trees[0].Placement, c.placement)
+			}
+			if errs := isotest.BsdtarErrors(t, out); errs != "" {
+				t.Errorf("bsdtar: %s", errs)
+			}
+			if d := e.content(want).Diff(e.content(isotest.Bsdtar(t, out))); d != "" {
+				t.Errorf("bsdtar reads another tree:\n%s", d)
+			}
+			if err := isotest.SevenZipTest(t, out); err != nil {
+				t.Errorf("7z: %v", err)
+			}
+			sameBlocks(t, e, base, out, report)
+			kept := filepath.Join(dir+"-images", c.name+".iso")
+			if err := os.MkdirAll(filepath.Dir(kept), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Rename(out, kept); err != nil {
+				t.Fatal(err)
+			}
+			images = append(images, kept)
+		})
+	}
+	defer os.RemoveAll(dir + "-images")
+	t.Run("kernel", func(t *testing.T) { kernelAgrees(t, images) })
+}
+
+// kernelAgrees mounts images in a virtual machine and compares what Linux shows
+// with what bsdtar does.
+func kernelAgrees(t *testing.T, images []string) {
+	for image, view := range isotest.KernelMount(t, isotest.MountOptions{}, images...) {
+		want := isotest.Bsdtar(t, image)
+		for p, x := range want {
+			got, ok := view.RR[p]
+			if !ok || got.Type != x.Type || x.Type == 'f' && (got.Size != x.Size || got.SHA256 != x.SHA256) || got.Link != x.Link {
+				t.Errorf("%s: %s: the kernel shows %+v, bsdtar %+v", filepath.Base(image), p, got, x)
+			}
+		}
+		for p := range view.RR {
+			if _, ok := want[p]; !ok && p != "rr_moved" {
+				t.Errorf("%s: the kernel shows %s, bsdtar does not", filepath.Base(image), p)
+			}
+		}
+	}
+}
+
+// TestHundredThousand adds 100 000 files.
+func TestHundredThousand(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes many files")
+	}
+	dir := t.TempDir()
+	for i := range 100_000 {
+		d := filepath.Join(dir, fmt.Sprintf("d%03d", i/500))
+		if i%500 == 0 {
+			if err := os.Mkdir(d, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.WriteFile(filepath.Join(d, fmt.Sprintf("file-%06d.txt", i)), []byte(fmt.Sprintln(i)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, report := build(t, isotest.Image(t, "nopad"), isolayer.Options{}, isolayer.Add{Source: dir, Dest: "/huge"})
+	if report.Added != 100_201 {
+		t.Errorf("%d added, want 100 000 files and 201 directories", report.Added)
+	}
+	m := isotest.Bsdtar(t, out)
+	for i := range 100_000 {
+		p := fmt.Sprintf("huge/d%03d/file-%06d.txt", i/500, i)
+		if sum := fmt.Sprintf("%x", sha256.Sum256([]byte(fmt.Sprintln(i)))); m[p].SHA256 != sum {
+			t.Fatalf("%s: %+v", p, m[p])
+		}
+	}
+}

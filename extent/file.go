@@ -9,7 +9,6 @@ import (
 	"os"
 	"sync"
 	"syscall"
-	"syscall"
 )
 
 // maxOpen bounds how many files a Files keeps open: far below the usual limit

@@ -118,9 +118,10 @@ func (m *Map) ReadAt(p []byte, off int64) (int, error) {
 		return 0, errors.New("negative offset")
 	}
 	i := sort.Search(len(m.extents), func(i int) bool { return m.extents[i].End() > off })
+	end := off + min(int64(len(p)), m.Size()-off)
 	n := 0
 	for ; i < len(m.extents) && n < len(p); i++ {
-		e := m.extents[i].slice(off+int64(n), off+int64(len(p)))
+		e := m.extents[i].slice(off+int64(n), end)
 		if err := e.read(p[n : n+int(e.Len)]); err != nil {
 			return n, err
 		}

@@ -150,7 +150,7 @@ func (n *Naming) plain(name string, dir bool, number string) string {
 		ext = ""
 	case n.long:
 		total := max(level2File, n.file-1)
-		extMax = min(len(ext), max(level1Ext, total-len(stem)))
+		extMax = min(len(ext), max(level1Ext, total-max(len(stem), len(number))))
 		stemMax = total - extMax
 	}
 	ext = ext[:min(len(ext), extMax)]

@@ -29,6 +29,9 @@ func (t *walker) tree(d *Descriptor) (*Entry, error) {
 	if d.Root().Flags()&FlagDirectory == 0 {
 		return nil, &FormatError{root.Raws[0].Off, "volume descriptor", "root directory", errorf(ErrFormat, "is no directory")}
 	}
+	if d.Root()[32] > 1 {
+		return nil, &FormatError{root.Raws[0].Off, "volume descriptor", "root directory", errorf(ErrFormat, "identifier of %d bytes", d.Root()[32])}
+	}
 	root.Parent = root
 	t.dirs = map[LBA]*Entry{}
 	type task struct {
@@ -331,11 +334,17 @@ func (t *walker) relocate(root *Entry) error {
 	if len(holders) == 0 {
 		return nil
 	}
-	seen := 0
-	for range root.Walk() {
+	seen, placed := 0, 0
+	for e := range root.Walk() {
+		if e.Holder != nil {
+			placed++
+		}
 		if seen++; seen > t.records {
 			return &FormatError{root.Raws[0].Off, "Rock Ridge CL", "", errorf(ErrLoop, "a relocated directory contains itself")}
 		}
+	}
+	if placed < len(holders) { // cut off from the root, with itself as an ancestor
+		return &FormatError{root.Raws[0].Off, "Rock Ridge CL", "", errorf(ErrLoop, "a relocated directory contains itself")}
 	}
 	return nil
 }

@@ -435,7 +435,7 @@ func kernelAgrees(t *testing.T, images []string) {
 		want := isotest.Bsdtar(t, image)
 		for p, x := range want {
 			got, ok := view.RR[p]
-			if !ok || got.Type != x.Type || x.Type == 'f' && (got.Size != x.Size || got.SHA256 != x.SHA256) || got.Link != x.Link {
+			if !ok || got.Type != x.Type || x.Type == 'f' && (got.Size != x.Size || got.SHA256 != x.SHA256) || strings.TrimSuffix(got.Link, "/") != strings.TrimSuffix(x.Link, "/") { // Linux drops the slash
 				t.Errorf("%s: %s: the kernel shows %+v, bsdtar %+v", filepath.Base(image), p, got, x)
 			}
 		}

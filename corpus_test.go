@@ -476,3 +476,32 @@ func TestHundredThousand(t *testing.T) {
 		}
 	}
 }
+
+// TestBoots starts rebuilt images: the kernel comes up, finds the medium and
+// reads the replaced file from it.
+func TestBoots(t *testing.T) {
+	if testing.Short() {
+		t.Skip("boots virtual machines")
+	}
+	ks := []byte("a kickstart file of another size than before\n")
+	pkgs := local(t, "big.rpm", noise(5<<20, 5))
+	seen := fmt.Sprintf("CORPUS-FILE /ks.cfg %x", sha256.Sum256(ks))
+	for _, c := range []struct {
+		name string
+		uefi bool
+		m    isotest.Medium
+	}{
+		{"rhel9-isolinux", false, isotest.CD},
+		{"rhel9-isolinux", false, isotest.Disk},
+		{"rhel9-isolinux", true, isotest.CD},
+		{"alpine", false, isotest.Disk},
+		{"alpine", true, isotest.Disk},
+		{"nojoliet", false, isotest.Disk},
+	} {
+		t.Run(fmt.Sprintf("%s,uefi=%v,%s", c.name, c.uefi, c.m), func(t *testing.T) {
+			out, _ := build(t, isotest.Image(t, c.name), isolayer.Options{},
+				isolayer.Add{Source: local(t, "ks.cfg", ks)}, isolayer.Add{Source: pkgs, Dest: "/extra/"})
+			isotest.Boot(t, out, c.uefi, c.m, seen)
+		})
+	}
+}

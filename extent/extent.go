@@ -12,6 +12,7 @@ import (
 
 // Source holds bytes that an image takes over unchanged. ReadAt must be safe
 // for concurrent use; the bytes must not change while a map refers to them.
+// Sources are told apart by ==, so they must be comparable: pointers, as a rule.
 type Source interface {
 	io.ReaderAt
 	Name() string // for people and for the text form of a map

@@ -18,7 +18,8 @@ const maxOpen = 64
 // ErrChanged reports that a source is no longer the file that was planned with.
 var ErrChanged = errors.New("file changed while it was in use")
 
-// Files opens file sources on demand and keeps at most 64 of them open.
+// Files opens file sources on demand and keeps at most 64 of them open, more
+// only while more than that are being read at once.
 // It is safe for concurrent use.
 type Files struct {
 	mu   sync.Mutex
@@ -108,12 +109,24 @@ func (f *File) Check() error {
 	return nil
 }
 
+// same tells whether an open file is the one that was added, unchanged.
+func (f *File) same(o *os.File) error {
+	info, err := o.Stat()
+	if err == nil && identify(info) != f.id {
+		err = fmt.Errorf("%s: %w", f.path, ErrChanged)
+	}
+	return err
+}
+
 func (p *Files) acquire(f *File) (*handle, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if e, ok := p.open[f]; ok {
 		p.lru.MoveToFront(e)
 		h := e.Value.(*handle)
+		if err := f.same(h.os); err != nil {
+			return nil, err
+		}
 		h.uses++
 		return h, nil
 	}
@@ -122,11 +135,7 @@ func (p *Files) acquire(f *File) (*handle, error) {
 	if err != nil {
 		return nil, err
 	}
-	info, err := o.Stat()
-	if err == nil && identify(info) != f.id {
-		err = fmt.Errorf("%s: %w", f.path, ErrChanged)
-	}
-	if err != nil {
+	if err := f.same(o); err != nil {
 		return nil, errors.Join(err, o.Close())
 	}
 	h := &handle{file: f, os: o, uses: 1}

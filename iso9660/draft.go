@@ -21,17 +21,28 @@ type Draft struct {
 }
 
 // Draft returns a copy of the record to patch. skip is the LEN_SKP in force.
-// Areas that no block could hold are packed anew.
+// Areas that no block could hold, CE entries that lead to nothing and lengths
+// that no record may have are put right by packing it anew.
 func (r Raw) Draft(skip int) *Draft {
 	d := &Draft{Record: bytes.Clone(r.Record), skip: min(skip, len(r.Record.SystemUse()))}
 	for _, a := range r.Areas {
 		d.Areas = append(d.Areas, bytes.Clone(a.Data))
 	}
-	for _, a := range d.Areas {
-		if len(a) > BlockSize {
-			d.Pack(d.Entries())
-			break
+	if n := len(d.Record); n%2 == 0 && n <= maxRecord {
+		d.Record[0] = byte(n) // was odd, without the pad byte
+	}
+	links := 0
+	for e := range d.views() {
+		if e.Sig() == "CE" {
+			links++
 		}
+	}
+	fits := links == len(d.Areas) && len(d.Record)%2 == 0 && len(d.Record) <= maxRecord
+	for _, a := range d.Areas {
+		fits = fits && len(a) <= BlockSize
+	}
+	if !fits {
+		d.Pack(d.Entries())
 	}
 	return d
 }
@@ -79,8 +90,8 @@ func (d *Draft) Entries() []SystemUseEntry {
 }
 
 // Pack replaces the system use entries, keeping what stands in front of them.
-// What does not fit into the record goes to continuation areas; names, links
-// and AAIP fields are cut where the record ends, other entries stay whole.
+// What does not fit into the record goes to continuation areas; names are cut
+// where the record ends, other entries stay whole.
 func (d *Draft) Pack(entries []SystemUseEntry) {
 	head := recordFixed + len(d.Record.ID()) + (len(d.Record.ID())+1)%2 + d.skip
 	d.Record, d.Areas = d.Record[:head:head], nil

@@ -29,7 +29,7 @@ const (
 	level2File, level2Dir = 30, 31
 	jolietShort           = 64  // Joliet 1.0
 	jolietLong            = 103 // what genisoimage -joliet-long and xorriso write
-	enhancedMax           = 197 // ISO 9660:1999 with room for Rock Ridge
+	identifierMax         = 184 // of new identifiers: leaves room for a CE entry (28 bytes) in a record
 )
 
 // NamingOf learns the rules of hierarchy h from its records.
@@ -125,7 +125,7 @@ func (n *Naming) form(name string, dir bool, number string) string {
 	case Joliet:
 		return n.jolietID(name, dir, number)
 	case Enhanced:
-		return strings.ToValidUTF8(cutBytes(name, enhancedMax-len(number)), "_") + number
+		return strings.ToValidUTF8(cutBytes(name, identifierMax-len(number)), "_") + number
 	}
 	return n.plain(name, dir, number)
 }
@@ -149,7 +149,7 @@ func (n *Naming) plain(name string, dir bool, number string) string {
 		stem += ext
 		ext = ""
 	case n.long:
-		total := max(level2File, n.file-1)
+		total := min(max(level2File, n.file-1), identifierMax-len(".;1"))
 		extMax = min(len(ext), max(level1Ext, total-max(len(stem), len(number))))
 		stemMax = total - extMax
 	}

@@ -35,15 +35,17 @@ func (img *Image) findSessions() []Session {
 // chain lists the sessions from the first one that begins at or behind block from.
 func (img *Image) chain(from int64) []Session {
 	var out []Session
-	for len(out) < maxSessions {
+	for last := int64(0); len(out) < maxSessions; {
 		start := (from + 15) &^ 15
 		d, ok := img.descriptorAt(LBA(start))
 		if !ok {
 			start = (from + 31) &^ 31
-			if d, ok = img.descriptorAt(LBA(start)); !ok {
-				break
-			}
+			d, ok = img.descriptorAt(LBA(start))
 		}
+		if !ok || start <= last || start*BlockSize >= img.size {
+			break
+		}
+		last = start
 		out = append(out, Session{Start: LBA(start), Blocks: d.SpaceSize(), VolumeID: d.VolumeID()})
 		// The space size counts from block 0 in some writers, from the session in others.
 		end := int64(d.SpaceSize())

@@ -125,7 +125,7 @@ func (t *walker) continuation(e SystemUseEntry, at int64) (*Area, error) {
 		return nil, &FormatError{at, name, "length", errorf(ErrRange, "%d bytes", length)}
 	}
 	off := LBA(block).Offset() + int64(start)
-	if start+length > BlockSize {
+	if int64(start)+int64(length) > BlockSize {
 		t.warn.add(at, name, "", errorf(ErrFormat, "crosses its block"))
 	}
 	data, err := t.readMeta(off, int64(length))

@@ -107,6 +107,12 @@ func (t *walker) directory(e *Entry) error {
 	if e.Self == nil {
 		return &FormatError{first.Offset(), "directory", "", errorf(ErrFormat, "no directory begins at this block")}
 	}
+	if k := len(e.Children); k > 0 {
+		raws := e.Children[k-1].Raws
+		if raw := raws[len(raws)-1]; raw.Record.Flags()&FlagMultiExtent != 0 {
+			return &FormatError{raw.Off, "directory record", "flags", errorf(ErrFormat, "announces a further section, but the directory ends")}
+		}
+	}
 	t.addressing(e)
 	return nil
 }

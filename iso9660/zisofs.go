@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"sync"
 )
 
 // Zisofs describes a transparently compressed file: entry ZF of Rock Ridge.
@@ -45,8 +46,10 @@ type zisofsReader struct {
 	z      *Zisofs
 	r      *io.SectionReader // compressed
 	starts []byte            // table of block pointers, 4 bytes each
-	index  int64             // of the block in data; -1: none
-	data   []byte
+
+	mu    sync.Mutex
+	index int64 // of the block in data; -1: none
+	data  []byte
 }
 
 // newZisofsReader checks the header and the block pointer table before it
@@ -76,8 +79,10 @@ func newZisofsReader(z *Zisofs, r *io.SectionReader) (*zisofsReader, error) {
 	return &zisofsReader{z: z, r: r, starts: starts, index: -1}, nil
 }
 
-// ReadAt reads uncompressed bytes. It is not safe for concurrent use.
+// ReadAt reads uncompressed bytes.
 func (r *zisofsReader) ReadAt(p []byte, off int64) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	n := 0
 	for n < len(p) {
 		at := off + int64(n)

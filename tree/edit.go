@@ -100,6 +100,15 @@ func (t *Tree) parent(p string) (dir *Node, name string, err error) {
 	return dir, parts[len(parts)-1], nil
 }
 
+// occupant returns what a new entry of that name would replace. With Rock Ridge
+// names are what they are; without it they are what the hierarchies make of them.
+func (t *Tree) occupant(dir *Node, name string) *Node {
+	if t.RockRidge {
+		return dir.exact(name)
+	}
+	return dir.Child(name)
+}
+
 func (t *Tree) create(dir *Node, name string, a Attr) *Node {
 	n := &Node{Name: name, Attr: a, replaced: true, In: t.Has}
 	dir.attach(n)
@@ -117,7 +126,7 @@ func (e Put) apply(t *Tree) error {
 	if err != nil {
 		return err
 	}
-	old := dir.Child(name)
+	old := t.occupant(dir, name)
 	isDir := e.Attr.Mode&iso9660.ModeType == iso9660.ModeDir
 	switch {
 	case old == nil:
@@ -218,7 +227,12 @@ func (e Rename) apply(t *Tree) error {
 	if err != nil {
 		return err
 	}
-	if there := dir.Child(name); there != nil && there != n {
+	for d := dir; d != nil; d = d.Parent { // which another name of n may have hidden
+		if d == n {
+			return fmt.Errorf("%w: a directory cannot move into itself", fs.ErrInvalid)
+		}
+	}
+	if there := t.occupant(dir, name); there != nil && there != n {
 		return fmt.Errorf("%s: %w", there.Path(), fs.ErrExist)
 	}
 	n.detach()

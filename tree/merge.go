@@ -141,7 +141,7 @@ var keys = []func(*iso9660.Entry) string{
 		}
 		return ""
 	},
-	func(e *iso9660.Entry) string { return kind(e) + strings.ToUpper(e.ISOName()) },
+	func(e *iso9660.Entry) string { return kind(e) + strings.ToUpper(e.LogicalName()) },
 	// Joliet and plain names are cut at different lengths: what is left alike is
 	// the head. 8 characters are what every level keeps.
 	func(e *iso9660.Entry) string { return kind(e) + head(e.LogicalName()) },

@@ -192,7 +192,7 @@ func (n *Node) Child(name string) *Node {
 		}
 	}
 	for _, key := range []string{name, isoKey(name)} {
-		if c := n.aliases[key]; c != nil && c.Parent == n && !c.Renamed() {
+		if c := n.aliases[key]; c != nil && c.Parent == n && c.Name == c.name {
 			return c
 		}
 	}

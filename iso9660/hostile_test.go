@@ -472,7 +472,7 @@ type full struct{ image }
 
 func (r full) ReadAt(p []byte, off int64) (int, error) {
 	if off < int64(len(r.image)) {
-		return zeroBehind{r.image}.ReadAt(p, off)
+		return zeroBehind(r).ReadAt(p, off)
 	}
 	one := rec("A", 0, 0, 0)
 	for b := p; len(b) >= BlockSize; b = b[BlockSize:] {

@@ -45,6 +45,23 @@ var (
 	ErrBootImage = errors.New("boot images cannot be replaced or removed yet")
 )
 
+// planner carries the state of one Plan.
+type planner struct {
+	base  Base
+	tree  *tree.Tree
+	o     Options
+	own   *owners
+	trees []*hierarchy
+	pool  pool
+
+	moved  map[int64]int64         // first block of content that moves → where to
+	after  map[int64]int64         // … it must lie at or behind this block
+	placed map[extent.Source]int64 // first block of new content
+	floor  map[extent.Source]int64 // … it must lie at or behind this block
+	free   map[int64]bool          // content that may move, by first block; made by mayMove
+	report Report
+}
+
 // Plan lays out the tree t, made from base and edited, as a changed base. The
 // result is base itself if the edits come to nothing.
 func Plan(base Base, t *tree.Tree, o Options) (*Result, error) {
@@ -67,6 +84,7 @@ func Plan(base Base, t *tree.Tree, o Options) (*Result, error) {
 	if p.own, err = ownersOf(base, t); err != nil {
 		return nil, err
 	}
+	p.warnNames()
 	p.placeTrees()
 	p.orderContent()
 	p.placeContent()
@@ -256,6 +274,30 @@ func (p *planner) changedOnly(list []extent.Extent, size int64) ([]extent.Extent
 		}
 	}
 	return out, nil
+}
+
+// The limits that some readers have: Linux drops the end of longer names, and a
+// path table numbers parents in 16 bits.
+const (
+	safeName  = 253
+	tableDirs = 1<<16 - 1
+)
+
+// warnNames reports what the format holds but not every reader can show.
+func (p *planner) warnNames() {
+	warn := func(format string, args ...any) {
+		p.report.Warnings = append(p.report.Warnings, fmt.Sprintf(format, args...))
+	}
+	for n := range nodes(p.tree.Root) {
+		if len(n.Name) > safeName && (n.Replaced() || n.Renamed()) {
+			warn("%s: Linux cuts names of more than %d bytes", n.Path(), safeName)
+		}
+	}
+	for _, b := range p.trees {
+		if len(b.dirs) > tableDirs {
+			warn("%s: path tables hold %d directories; the others are in the tree only", b.h, tableDirs)
+		}
+	}
 }
 
 // count fills in how many nodes changed.

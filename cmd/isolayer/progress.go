@@ -24,13 +24,12 @@ const (
 
 // meter shows how far a job is. done must be called at its end.
 type meter struct {
-	w       io.Writer
-	kind    string
-	start   time.Time
-	last    time.Time
-	bars    *mpb.Progress
-	bar     *mpb.Bar
-	current int64
+	w     io.Writer
+	kind  string
+	start time.Time
+	last  time.Time
+	bars  *mpb.Progress
+	bar   *mpb.Bar
 }
 
 // newMeter decides how progress is shown: a bar on a terminal, lines if asked

@@ -1,0 +1,223 @@
+package layout
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/isolayer/isolayer/iso9660"
+	"github.com/isolayer/isolayer/tree"
+)
+
+// wants reports whether the node has a place in this hierarchy. Joliet has no
+// means for links and devices: new ones are left out of it.
+func (b *hierarchy) wants(n *tree.Node) bool {
+	return n.In[b.h] && (b.h != iso9660.Joliet || n.IsDir() || n.IsRegular() || n.Found[b.h] != nil && !n.Replaced())
+}
+
+// stay makes the record for entry e of the base's directory, nil if it is gone.
+// A record that needs another identifier has no drafts yet.
+func (b *hierarchy) stay(d *directory, e *iso9660.Entry) *record {
+	r := &record{role: plain}
+	from := e
+	if e.Target != nil { // d shows a directory that is stored elsewhere
+		r.role, from = holder, e.Target
+	}
+	r.node = b.nodes[from]
+	if r.node == nil || !b.wants(r.node) {
+		return nil
+	}
+	here := r.node.Parent == d.node
+	if e.Holder != nil { // d stores a directory that is shown elsewhere
+		b.dir(r.node).logical = b.dir(r.node.Parent)
+		here = true
+	}
+	if !here || e.Holder == nil && r.node.Moved() {
+		return nil
+	}
+	if e.Holder == nil && r.node.Renamed() {
+		return r
+	}
+	b.draft(r, e)
+	return r
+}
+
+// draft makes the drafts of a record that keeps its identifier.
+func (b *hierarchy) draft(r *record, e *iso9660.Entry) {
+	n := r.node
+	if n.Replaced() {
+		r.drafts, r.dirty = b.fresh(n, e.Raws[0].Record.ID()), true
+		return
+	}
+	for _, raw := range e.Raws {
+		r.drafts = append(r.drafts, raw.Draft(b.skip()))
+	}
+	r.raws = e.Raws
+	if n.Altered() && b.rock != nil {
+		r.dirty = true
+		for _, dr := range r.drafts {
+			dr.SetOwner(n.Mode, n.UID, n.GID)
+		}
+	}
+}
+
+func (b *hierarchy) skip() int {
+	if b.rock == nil {
+		return 0
+	}
+	return b.rock.Skip
+}
+
+// rename makes the drafts of a record with a new identifier.
+func (b *hierarchy) rename(d *directory, r *record, names *iso9660.Namer) error {
+	n := r.node
+	r.dirty = true
+	e := n.Found[b.h]
+	var id []byte
+	if e != nil && !n.Renamed() { // it came from another directory
+		if old := entryRecord(e).ID(); names.Take(old) {
+			id = old
+		}
+	}
+	if id == nil {
+		var err error
+		if id, err = names.ID(n.Name, n.IsDir()); err != nil {
+			return err
+		}
+	}
+	if e == nil || n.Replaced() {
+		r.drafts = b.fresh(n, id)
+		return nil
+	}
+	if e.Holder != nil {
+		r.role, e = holder, e.Holder
+		b.dir(n).logical = d
+	}
+	for _, raw := range e.Raws {
+		dr := raw.Draft(b.skip())
+		var nm []iso9660.SystemUseEntry
+		if b.rock != nil {
+			nm = iso9660.NameEntries(n.Name)
+		}
+		dr.Rename(id, nm)
+		if n.Altered() && b.rock != nil {
+			dr.SetOwner(n.Mode, n.UID, n.GID)
+		}
+		r.drafts = append(r.drafts, dr)
+	}
+	return nil
+}
+
+// entryRecord is the record at the entry's logical place.
+func entryRecord(e *iso9660.Entry) iso9660.Record {
+	if e.Holder != nil {
+		e = e.Holder
+	}
+	return e.Raws[0].Record
+}
+
+// fresh makes the drafts of a new file, directory or link, one a section.
+func (b *hierarchy) fresh(n *tree.Node, id []byte) []*iso9660.Draft {
+	flags := byte(0)
+	if n.IsDir() {
+		flags = iso9660.FlagDirectory
+	}
+	var entries []iso9660.SystemUseEntry
+	if b.rock != nil {
+		entries = b.rock.Entries(n.Name, b.stat(n))
+	}
+	var out []*iso9660.Draft
+	parts := iso9660.SectionCount(n.Size())
+	for i := range parts {
+		f := flags
+		if i < parts-1 {
+			f |= iso9660.FlagMultiExtent
+		}
+		out = append(out, iso9660.NewDraft(id, f, n.ModTime, entries))
+	}
+	return out
+}
+
+func (b *hierarchy) stat(n *tree.Node) iso9660.Stat {
+	s := iso9660.Stat{Mode: n.Mode, Nlink: 1, UID: n.UID, GID: n.GID, Major: n.Major, Minor: n.Minor, Time: n.ModTime, Link: n.Link}
+	var key any = n
+	if n.Source != nil {
+		key = n.Source
+		s.Nlink = max(1, b.serials.names[key])
+	}
+	if e := n.Found[b.h]; e != nil && n.IsDir() { // a new ".." of an old directory
+		s.Nlink, s.Serial = e.Own().Nlink, e.Own().Serial
+		return s
+	}
+	if n.IsDir() && b.rock.LinkDirs {
+		s.Nlink = 2 // the subdirectories are counted in countLinks
+	}
+	if b.rock.Serials {
+		if b.serials.given[key] == 0 {
+			b.serials.next++
+			b.serials.given[key] = b.serials.next
+		}
+		s.Serial = b.serials.given[key]
+	}
+	return s
+}
+
+// ends makes the "." and ".." records of d.
+func (b *hierarchy) ends(d *directory) {
+	special := func(raw *iso9660.Raw, id byte, skip int, n *tree.Node) *record {
+		r := &record{}
+		if raw == nil {
+			var entries []iso9660.SystemUseEntry
+			if b.rock != nil {
+				entries = b.rock.Entries("", b.stat(n))
+			}
+			r.drafts = []*iso9660.Draft{iso9660.NewDraft([]byte{id}, iso9660.FlagDirectory, n.ModTime, entries)}
+			return r
+		}
+		r.drafts, r.raws = []*iso9660.Draft{raw.Draft(skip)}, []iso9660.Raw{*raw}
+		if d.home == d && r.drafts[0].DropChecksums() {
+			r.sums = true
+		}
+		if n.Altered() && b.rock != nil {
+			r.dirty, d.changed = true, true
+			r.drafts[0].SetOwner(n.Mode, n.UID, n.GID)
+		}
+		return r
+	}
+	parent := d.node
+	if d.home != d {
+		parent = d.home.node
+	}
+	if d.found == nil {
+		d.changed = true
+		d.self = special(nil, 0, 0, d.node)
+		d.up = special(nil, 1, 0, parent)
+		return
+	}
+	skip := b.skip()
+	if b.rock != nil {
+		skip = b.rock.SelfSkip(d.found)
+	}
+	d.self = special(d.found.Self, 0, skip, d.node)
+	d.up = special(d.found.Up, 1, b.skip(), parent)
+}
+
+// mergeOrder puts newcomers in front of the first record that comes after them.
+func (b *hierarchy) mergeOrder(old, fresh []*record) []*record {
+	slices.SortStableFunc(fresh, func(x, y *record) int {
+		switch {
+		case iso9660.Less(b.h, x.id(), y.id()):
+			return -1
+		case iso9660.Less(b.h, y.id(), x.id()):
+			return 1
+		}
+		return bytes.Compare(x.id(), y.id())
+	})
+	out := make([]*record, 0, len(old)+len(fresh))
+	for _, r := range old {
+		for len(fresh) > 0 && iso9660.Less(b.h, fresh[0].id(), r.id()) {
+			out, fresh = append(out, fresh[0]), fresh[1:]
+		}
+		out = append(out, r)
+	}
+	return append(out, fresh...)
+}

@@ -505,3 +505,22 @@ func TestBoots(t *testing.T) {
 		})
 	}
 }
+
+// TestLarge changes an image of 8 GiB that holds a file of more than 4 GiB.
+func TestLarge(t *testing.T) {
+	if os.Getenv("ISOLAYER_SOAK") == "" {
+		t.Skip("takes minutes and 17 GiB; set ISOLAYER_SOAK")
+	}
+	base := isotest.Image(t, "rhel-like-large")
+	out, report := build(t, base, isolayer.Options{}, isolayer.Add{Source: local(t, "ks.cfg", []byte("text\n"))})
+	want := isotest.Bsdtar(t, base)
+	e := edits{fresh: map[string]bool{"ks.cfg": true}}
+	want = want.With("ks.cfg", isotest.File([]byte("text\n")))
+	if d := e.content(want).Diff(e.content(isotest.Bsdtar(t, out))); d != "" {
+		t.Errorf("bsdtar reads another tree:\n%s", d)
+	}
+	sameBlocks(t, e, base, out, report)
+	if !slices.ContainsFunc(report.Warnings, func(w string) bool { return strings.Contains(w, "left as found") }) {
+		t.Errorf("GPT entry 1, which isohybrid wraps on images of this size, is not reported: %q", report.Warnings)
+	}
+}

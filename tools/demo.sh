@@ -19,19 +19,20 @@ if [ ! -f "$iso" ] && [ $# -eq 0 ]; then
 fi
 [ -f "$iso" ] || { echo "$iso: no such image" >&2; exit 1; }
 
-show() { printf '\n\033[1m$ isolayer %s\033[0m\n' "$*" | sed "s|$work/||g"; "$tool" "$@"; }
-out=$work/out.iso
-printf 'text\nreboot\nrootpw --lock\n' > "$work/ks.cfg"
+cp -s "$(realpath "$iso")" "$work/base.iso"
+cd "$work"
+show() { printf '\n$ isolayer %s\n' "$*"; "$tool" "$@"; }
+printf 'text\nreboot\nrootpw --lock\n' > ks.cfg
+mkdir notes; echo "made with isolayer" > notes/README
 
 echo "== before"
-show info "$iso"
+show info base.iso
 echo; echo "== the change: a kickstart file, and a directory with a note"
-mkdir "$work/notes"; echo "made with isolayer" > "$work/notes/README"
-show build "$iso" --add "$work/ks.cfg" --add "$work/notes:/notes" -o "$out"
+show build base.iso --add ks.cfg --add notes:/notes -o out.iso
 echo; echo "== after"
-show info "$out"
-show ls -l "$out" /
-show cat "$out" /ks.cfg
+show info out.iso
+show ls -l out.iso /
+show cat out.iso /ks.cfg
 echo; echo "== and back again: the same tree as before"
-show build "$out" --rm /ks.cfg --rm /notes -o "$work/back.iso"
-diff <("$tool" ls -lR "$iso" /) <("$tool" ls -lR "$work/back.iso" /) && echo "no difference"
+show build out.iso --rm /ks.cfg --rm /notes -o back.iso
+diff <("$tool" ls -lR base.iso) <("$tool" ls -lR back.iso) && echo "no difference"

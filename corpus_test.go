@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -16,8 +17,10 @@ import (
 
 	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/internal/isotest"
+	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/layout"
 	"github.com/isolayer/isolayer/sink"
+	"github.com/isolayer/isolayer/tree"
 )
 
 // rebuilt are the images that build changes.
@@ -194,7 +197,10 @@ func TestEveryLayout(t *testing.T) {
 				t.Errorf("7z: %v", err)
 			}
 			sameBlocks(t, e, base, out, report)
-			sameJoliet(t, e, base, out)
+			sameListings(t, e, base, out)
+			if name != "suse" {
+				agree(t, out)
+			}
 
 			again, _ := build(t, base, isolayer.Options{}, e.steps...)
 			if isotest.SHA256File(t, out) != isotest.SHA256File(t, again) {
@@ -244,39 +250,137 @@ func sameBlocks(t *testing.T, e edits, base, out string, report layout.Report) {
 	}
 }
 
-// sameJoliet checks the Joliet tree as isoinfo lists it.
-func sameJoliet(t *testing.T, e edits, base, out string) {
-	before, after := isotest.IsoinfoJoliet(t, base), isotest.IsoinfoJoliet(t, out)
-	if len(before) == 0 {
-		if len(after) > 0 {
-			t.Error("a Joliet tree came from nowhere")
+// sameListings compares what isoinfo lists of both trees with the base's
+// listings plus the edits.
+func sameListings(t *testing.T, e edits, base, out string) {
+	lists := map[string]func(testing.TB, string) map[string]isotest.Listed{"Joliet": isotest.IsoinfoJoliet}
+	if rockRidge(t, base) {
+		lists["Rock Ridge"] = isotest.IsoinfoRR
+	}
+	for what, list := range lists {
+		before, after := list(t, base), list(t, out)
+		if len(before) == 0 && len(after) == 0 {
+			continue
 		}
-		return
-	}
-	want := map[string]isotest.Listed{}
-	for p, x := range before {
-		if to := e.renamedTo(strings.TrimPrefix(p, "/")); to != "" && !e.fresh[to] {
-			want[to] = x
+		want := map[string]isotest.Listed{}
+		for p, x := range before {
+			if to := e.renamedTo(strings.TrimPrefix(p, "/")); to != "" && !e.fresh[to] && to != "rr_moved" && !strings.HasPrefix(to, "rr_moved/") {
+				want[to] = x
+			}
+		}
+		for p, x := range after {
+			p = strings.TrimPrefix(p, "/")
+			w, ok := want[p]
+			switch {
+			case e.fresh[p], p == "rr_moved", strings.HasPrefix(p, "rr_moved/"):
+			case !ok:
+				t.Errorf("%s: %s should not be there", what, p)
+			case w.Type != x.Type || x.Type != 'd' && (w.Size != x.Size || x.Size > 0 && w.LBA != x.LBA):
+				t.Errorf("%s: %s is %v, was %v", what, p, x, w)
+			}
+			delete(want, p)
+		}
+		for p := range want {
+			t.Errorf("%s: %s is missing", what, p)
+		}
+		for p := range e.fresh {
+			if _, ok := after[p]; !ok {
+				if _, ok := after["/"+p]; !ok {
+					t.Errorf("%s: %s is missing", what, p)
+				}
+			}
 		}
 	}
-	for p, x := range after {
-		p = strings.TrimPrefix(p, "/")
-		w, ok := want[p]
-		switch {
-		case e.fresh[p]:
-			delete(e.fresh, p)
-		case !ok:
-			t.Errorf("Joliet: %s should not be there", p)
-		case w.Type != x.Type || x.Type != 'd' && (w.Size != x.Size || x.Size > 0 && w.LBA != x.LBA):
-			t.Errorf("Joliet: %s is %v, was %v", p, x, w)
+}
+
+// rockRidge asks our own reader; the other programs then have to agree.
+func rockRidge(t *testing.T, image string) bool {
+	b, err := isolayer.Open(image, isolayer.OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	rr, err := b.Image().RockRidge(iso9660.Primary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rr
+}
+
+// ours is the manifest of an image as we read it.
+func ours(t *testing.T, image string) isotest.Manifest {
+	t.Helper()
+	b, err := isolayer.Open(image, isolayer.OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	tr, err := b.Tree()
+	if err != nil {
+		t.Fatal(err)
+	}
+	letters := map[uint32]byte{iso9660.ModeDir: 'd', iso9660.ModeSymlink: 'l', iso9660.ModeChar: 'c', iso9660.ModeBlock: 'b', iso9660.ModeFIFO: 'p', iso9660.ModeRegular: 'f'}
+	m := isotest.Manifest{}
+	if err := tr.Walk(func(n *tree.Node) error {
+		if n.Parent == nil {
+			return nil
 		}
-		delete(want, p)
+		x := isotest.Entry{Type: letters[n.Mode&iso9660.ModeType], Perm: n.Mode & 0o7777, UID: int(n.UID), GID: int(n.GID), MTime: n.ModTime.Unix(), Link: n.Link}
+		if n.IsRegular() {
+			r, size, err := b.Open(n)
+			if err != nil {
+				return err
+			}
+			sum := sha256.New()
+			if _, err := io.Copy(sum, io.NewSectionReader(r, 0, size)); err != nil {
+				return err
+			}
+			x.Size, x.SHA256 = size, fmt.Sprintf("%x", sum.Sum(nil))
+		}
+		m[strings.TrimPrefix(n.Path(), "/")] = x
+		return nil
+	}); err != nil {
+		t.Fatal(err)
 	}
-	for p := range want {
-		t.Errorf("Joliet: %s is missing", p)
+	return m
+}
+
+// TestReading compares our reading of every image with bsdtar's.
+func TestReading(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes real images")
 	}
-	for p := range e.fresh {
-		t.Errorf("Joliet: %s is missing", p)
+	for _, name := range append(slices.Clone(rebuilt), slices.Sorted(maps.Keys(refused))...) {
+		if name == "suse" {
+			continue // which bsdtar cannot read
+		}
+		t.Run(name, func(t *testing.T) {
+			image := isotest.Image(t, name)
+			agree(t, image)
+		})
+	}
+}
+
+// agree compares our reading of an image with bsdtar's.
+func agree(t *testing.T, image string) {
+	t.Helper()
+	rr := rockRidge(t, image)
+	normal := func(m isotest.Manifest) isotest.Manifest {
+		return m.Map(func(x isotest.Entry) isotest.Entry {
+			if x.Type == 'd' {
+				x.Size = 0
+			}
+			if !rr { // libarchive makes up other modes than Linux
+				x.Perm, x.UID, x.GID = 0, 0, 0
+			}
+			if x.Type == 'l' { // libarchive loses slashes between pieces of a long link
+				x.Size, x.Perm, x.Link = 0, 0, strings.ReplaceAll(x.Link, "/", "")
+			}
+			return x
+		})
+	}
+	if d := normal(isotest.Bsdtar(t, image)).Diff(normal(ours(t, image))); d != "" {
+		t.Errorf("we read another tree than bsdtar:\n%s", d)
 	}
 }
 

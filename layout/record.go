@@ -11,7 +11,17 @@ import (
 // wants reports whether the node has a place in this hierarchy. Joliet has no
 // means for links and devices: new ones are left out of it.
 func (b *hierarchy) wants(n *tree.Node) bool {
+	if n.Hidden && n.IsDir() && !b.stores(n) {
+		return false
+	}
 	return n.In[b.h] && (b.h != iso9660.Joliet || n.IsDir() || n.IsRegular() || n.Found[b.h] != nil && !n.Replaced())
+}
+
+// stores reports whether a directory for relocated ones still has any. Without,
+// it goes: readers would show it.
+func (b *hierarchy) stores(n *tree.Node) bool {
+	e := n.Found[b.h]
+	return e != nil && slices.ContainsFunc(e.Children, func(c *iso9660.Entry) bool { return b.nodes[c] != nil })
 }
 
 // stay makes the record for entry e of the base's directory, nil if it is gone.

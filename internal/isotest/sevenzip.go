@@ -43,7 +43,7 @@ func SevenZipTest(tb testing.TB, image string) error {
 	tb.Helper()
 	stdout, stderr, err := run(tb, "7z", "t", image)
 	if err != nil || !bytes.Contains(stdout, []byte("Everything is Ok")) {
-		return fmt.Errorf("7z t %s: %v\n%s%s", image, err, stdout, stderr)
+		return fmt.Errorf("7z t %s: %w\n%s%s", image, err, stdout, stderr)
 	}
 	return nil
 }

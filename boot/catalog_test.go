@@ -234,8 +234,10 @@ func TestReadErrors(t *testing.T) {
 	s.catalog = record("")
 	s.images = map[int64][]byte{50: loaderImage("\xfb\xc0\x78\x70", 64, 8000)}
 	m, v := s.make()
-	for _, off := range []int64{0, catalogAt * iso9660.BlockSize, 50 * iso9660.BlockSize, 50*iso9660.BlockSize + 5000,
-		66*iso9660.BlockSize + 1, m.size - 1, m.size - 20*sectorSize} {
+	for _, off := range []int64{
+		0, catalogAt * iso9660.BlockSize, 50 * iso9660.BlockSize, 50*iso9660.BlockSize + 5000,
+		66*iso9660.BlockSize + 1, m.size - 1, m.size - 20*sectorSize,
+	} {
 		if _, err := Parse(&failing{*m, off, off + 1}, m.size, v); !errors.Is(err, errDisk) {
 			t.Errorf("offset %d: %v", off, err)
 		}

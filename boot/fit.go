@@ -76,8 +76,10 @@ func (f *fitter) patch(off, n int64, what string) {
 }
 
 func (f *fitter) kept(off int64, where string, end int64) {
-	f.findings = append(f.findings, Finding{off, where, iso9660.ErrConflict,
-		fmt.Sprintf("the end at sector %d follows no rule and is left as found", end)})
+	f.findings = append(f.findings, Finding{
+		off, where, iso9660.ErrConflict,
+		fmt.Sprintf("the end at sector %d follows no rule and is left as found", end),
+	})
 }
 
 // fitMBR moves the end of the partition over the file system.

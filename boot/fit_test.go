@@ -12,9 +12,11 @@ import (
 // TestGrowthOfLibisofsLayout holds numbers taken from an image of xorriso which
 // was grown by 500 blocks and accepted by partition tools.
 func TestGrowthOfLibisofsLayout(t *testing.T) {
-	s := spec{sectors: 24576, volume: 6144, code: "isolinux", shape: cd, array: 12, entries: 208,
+	s := spec{
+		sectors: 24576, volume: 6144, code: "isolinux", shape: cd, array: 12, entries: 208,
 		mbr: []part{{active: true, count: 24576}, {kind: 0xef, first: 172, count: 8192}},
-		gpt: []part{{guid: guidData, count: 24520, name: "ISOHybrid"}, {guid: guidData, first: 172, count: 8192, name: "ISOHybrid1"}}}
+		gpt: []part{{guid: guidData, count: 24520, name: "ISOHybrid"}, {guid: guidData, first: 172, count: 8192, name: "ISOHybrid1"}},
+	}
 	m, e := s.parse(t)
 	if p := e.System.MBR.Partitions[0]; p.EndCHS != (CHS{63, 32, 11}) {
 		t.Fatalf("base ends at CHS %v", p.EndCHS)

@@ -203,26 +203,44 @@ var made = map[string]spec{
 	"plain, padded":                    {sectors: 4 * 1050, volume: 1050, catalog: record("BIOS")},
 	"plain, not padded":                {sectors: 4 * 900, volume: 900},
 	"plain, padding behind the volume": {sectors: 4 * 1056, volume: 900},
-	"isohybrid": {sectors: 6144, volume: 1050, code: "isolinux", loader: 50 * 4, shape: cd,
-		mbr: []part{{kind: 0x17, active: true, count: 6144}}},
-	"isohybrid with offset": {sectors: 6144, volume: 1050, code: "isolinux", shape: cd,
-		mbr: []part{{kind: 0x17, active: true, first: 4, count: 6140}}},
-	"isohybrid, 255 heads": {sectors: 16065, volume: 1050, code: "isolinux", shape: geometry{255, 63},
-		mbr: []part{{kind: 0x17, active: true, count: 16065}}},
-	"isohybrid by libisofs": {sectors: 6144, volume: 1536, code: "isolinux", shape: cd,
-		mbr: []part{{kind: 0x17, active: true, count: 6144}}},
-	"isohybrid by xorriso": {sectors: 4*1024 + 4*160, volume: 1024, code: "isolinux", shape: cd,
-		mbr: []part{{kind: 0x17, active: true, count: 4096}}},
-	"isohybrid and GPT": {sectors: 6144, volume: 1050, code: "isolinux", shape: cd, array: 2, entries: 128,
+	"isohybrid": {
+		sectors: 6144, volume: 1050, code: "isolinux", loader: 50 * 4, shape: cd,
+		mbr: []part{{kind: 0x17, active: true, count: 6144}},
+	},
+	"isohybrid with offset": {
+		sectors: 6144, volume: 1050, code: "isolinux", shape: cd,
+		mbr: []part{{kind: 0x17, active: true, first: 4, count: 6140}},
+	},
+	"isohybrid, 255 heads": {
+		sectors: 16065, volume: 1050, code: "isolinux", shape: geometry{255, 63},
+		mbr: []part{{kind: 0x17, active: true, count: 16065}},
+	},
+	"isohybrid by libisofs": {
+		sectors: 6144, volume: 1536, code: "isolinux", shape: cd,
+		mbr: []part{{kind: 0x17, active: true, count: 6144}},
+	},
+	"isohybrid by xorriso": {
+		sectors: 4*1024 + 4*160, volume: 1024, code: "isolinux", shape: cd,
+		mbr: []part{{kind: 0x17, active: true, count: 4096}},
+	},
+	"isohybrid and GPT": {
+		sectors: 6144, volume: 1050, code: "isolinux", shape: cd, array: 2, entries: 128,
 		mbr: []part{{active: true, count: 6144}, {kind: 0xef, first: 200, count: 1000}},
-		gpt: []part{{guid: guidData, count: 4200, name: "ISOHybrid ISO"}, {guid: guidData, first: 200, count: 1000, name: "ISOHybrid"}}},
-	"isohybrid and GPT by libisofs": {sectors: 6144, volume: 1536, code: "isolinux", shape: cd, array: 12, entries: 208,
+		gpt: []part{{guid: guidData, count: 4200, name: "ISOHybrid ISO"}, {guid: guidData, first: 200, count: 1000, name: "ISOHybrid"}},
+	},
+	"isohybrid and GPT by libisofs": {
+		sectors: 6144, volume: 1536, code: "isolinux", shape: cd, array: 12, entries: 208,
 		mbr: []part{{active: true, count: 6144}, {kind: 0xef, first: 172, count: 1000}},
-		gpt: []part{{guid: guidData, count: 6144 - 56, name: "ISOHybrid"}, {guid: guidData, first: 172, count: 1000, name: "ISOHybrid1"}}},
-	"GRUB 2": {sectors: 4 * 1050, volume: 1050, code: "GRUB ", shape: cd,
-		mbr: []part{{kind: 0xcd, active: true, first: 1, count: 4*1050 - 1}}},
-	"GRUB 2, addresses not told": {sectors: 4 * 1050, volume: 1050, code: "GRUB ",
-		mbr: []part{{kind: 0xcd, active: true, first: 1, count: 4*1050 - 1}}},
+		gpt: []part{{guid: guidData, count: 6144 - 56, name: "ISOHybrid"}, {guid: guidData, first: 172, count: 1000, name: "ISOHybrid1"}},
+	},
+	"GRUB 2": {
+		sectors: 4 * 1050, volume: 1050, code: "GRUB ", shape: cd,
+		mbr: []part{{kind: 0xcd, active: true, first: 1, count: 4*1050 - 1}},
+	},
+	"GRUB 2, addresses not told": {
+		sectors: 4 * 1050, volume: 1050, code: "GRUB ",
+		mbr: []part{{kind: 0xcd, active: true, first: 1, count: 4*1050 - 1}},
+	},
 }
 
 // record makes a catalog with a default entry for block 50.

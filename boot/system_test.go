@@ -181,8 +181,11 @@ func TestOwned(t *testing.T) {
 	s.catalog = record("")
 	m, e := s.parse(t)
 	want := []Range{
-		{0, 32768, "system area"}, {catalogAt * 2048, 2048, "boot catalog"}, {50 * 2048, 1000 * 512, "boot image 1"},
-		{200 * 512, 1000 * 512, "MBR partition 2"}, {200 * 512, 1000 * 512, "GPT partition 2"},
+		{0, 32768, "system area"},
+		{catalogAt * 2048, 2048, "boot catalog"},
+		{50 * 2048, 1000 * 512, "boot image 1"},
+		{200 * 512, 1000 * 512, "MBR partition 2"},
+		{200 * 512, 1000 * 512, "GPT partition 2"},
 	}
 	if got := e.Owned(); !slices.Equal(got, want) {
 		t.Errorf("%v", got)

@@ -122,8 +122,10 @@ func checkSum(t testing.TB, r Result, m *extent.Map) {
 // of lengths around the limits that the writer knows.
 func randomMap(t testing.TB, r *rand.Rand, sources []extent.Source) *extent.Map {
 	t.Helper()
-	lengths := []int64{1, 7, 511, 2048, 4095, 4096, minHole - 1, minHole, 20000,
-		minBulk - 1, minBulk, minBulk + 2048, 100_001, 3*chunk + 5}
+	lengths := []int64{
+		1, 7, 511, 2048, 4095, 4096, minHole - 1, minHole, 20000,
+		minBulk - 1, minBulk, minBulk + 2048, 100_001, 3*chunk + 5,
+	}
 	var list []extent.Extent
 	var at int64
 	place := func() {

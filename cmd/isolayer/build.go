@@ -14,6 +14,7 @@ import (
 	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/layout"
 	"github.com/isolayer/isolayer/sink"
+	"github.com/isolayer/isolayer/tree"
 )
 
 // buildOptions are the flags of build.
@@ -124,6 +125,20 @@ func sourceDateEpoch() (*time.Time, error) {
 func openBase(path string, session int) (*isolayer.Base, error) {
 	b, err := isolayer.Open(path, isolayer.OpenOptions{Session: session})
 	return b, notISO(path, err)
+}
+
+// withTree opens an image and its tree for f.
+func withTree(path string, session int, f func(*isolayer.Base, *tree.Tree) error) (err error) {
+	base, err := openBase(path, session)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, base.Close()) }()
+	t, err := base.Tree()
+	if err != nil {
+		return err
+	}
+	return f(base, t)
 }
 
 func (a *app) build(ctx context.Context, path string, o buildOptions) (err error) {

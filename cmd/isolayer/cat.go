@@ -2,12 +2,12 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
 
+	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/tree"
 )
 
@@ -26,16 +26,11 @@ func (a *app) catCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) cat(image, path string, session int) (err error) {
-	base, err := openBase(image, session)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, base.Close()) }()
-	t, err := base.Tree()
-	if err != nil {
-		return err
-	}
+func (a *app) cat(image, path string, session int) error {
+	return withTree(image, session, func(base *isolayer.Base, t *tree.Tree) error { return a.catFile(base, t, path) })
+}
+
+func (a *app) catFile(base *isolayer.Base, t *tree.Tree, path string) error {
 	n, err := t.Lookup(path)
 	if err != nil {
 		return err

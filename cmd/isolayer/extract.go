@@ -53,22 +53,17 @@ and setgid bits too unless --preserve mode asks for them.`,
 	return cmd
 }
 
-func (a *app) extract(ctx context.Context, image string, paths []string, o extractOptions) (err error) {
+func (a *app) extract(ctx context.Context, image string, paths []string, o extractOptions) error {
 	switch {
 	case o.boot:
 		return usagef("isolayer info shows where they are", "extracting boot equipment is not possible yet")
 	case o.dir == "":
 		return usagef("say where the files go: -C DIR", "-C is missing")
 	}
-	base, err := openBase(image, o.session)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, base.Close()) }()
-	t, err := base.Tree()
-	if err != nil {
-		return err
-	}
+	return withTree(image, o.session, func(base *isolayer.Base, t *tree.Tree) error { return a.extractTree(ctx, base, t, paths, o) })
+}
+
+func (a *app) extractTree(ctx context.Context, base *isolayer.Base, t *tree.Tree, paths []string, o extractOptions) (err error) {
 	if len(paths) == 0 {
 		paths = []string{"/"}
 	}

@@ -2,13 +2,13 @@ package main
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/tree"
 )
@@ -60,16 +60,11 @@ type listed struct {
 	Block  int64  `json:"block,omitempty"`
 }
 
-func (a *app) ls(image, path string, o lsOptions) (err error) {
-	base, err := openBase(image, o.session)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, base.Close()) }()
-	t, err := base.Tree()
-	if err != nil {
-		return err
-	}
+func (a *app) ls(image, path string, o lsOptions) error {
+	return withTree(image, o.session, func(_ *isolayer.Base, t *tree.Tree) error { return a.lsTree(t, path, o) })
+}
+
+func (a *app) lsTree(t *tree.Tree, path string, o lsOptions) error {
 	top, err := t.Lookup(path)
 	if err != nil {
 		return err

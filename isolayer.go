@@ -190,6 +190,9 @@ func (b *Base) Build(steps []Step, o Options) (*Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", b.path, err)
 	}
+	if volume := int64(b.img.Primary().SpaceSize()) * iso9660.BlockSize; volume > b.Size() {
+		res.Report.Warnings = append(res.Report.Warnings, fmt.Sprintf("the base is cut short: %d bytes of %d; all files are there", b.Size(), volume))
+	}
 	return &Image{res.Map, res.Report}, nil
 }
 

@@ -64,6 +64,9 @@ func Open(r io.ReaderAt, size int64, o Options) (*Image, error) {
 	if err := img.readDescriptors(0); err != nil {
 		return nil, err
 	}
+	if volume := int64(img.primary.SpaceSize()) * BlockSize; volume > size {
+		img.warn.add((img.primary.Block).Offset(), "volume descriptor", "space size", errorf(ErrTruncated, "%d bytes of %d", size, volume))
+	}
 	img.sessions = img.findSessions()
 	if n := o.Session; n != 0 {
 		if n < 0 || n > len(img.sessions) {

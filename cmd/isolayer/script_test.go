@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"isolayer": func() { os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
+	})
+}
+
+// fixture makes the image that scripts find as base.iso: Rock Ridge, Joliet, a
+// boot image, a pair of hard links, a symbolic link.
+func fixture(t *testing.T) []byte {
+	t.Helper()
+	tool, err := exec.LookPath("genisoimage")
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	dir := t.TempDir()
+	for name, content := range map[string]string{
+		"boot/loader.bin": string(make([]byte, 4096)),
+		"docs/README.txt": "read me\n", "docs/old.txt": "old\n", "packages/a-1.rpm": "package a\n", "packages/a-debuginfo-1.rpm": "debug a\n",
+		"config.cfg": "default linux\n",
+	} {
+		p := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(p, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Link(filepath.Join(dir, "config.cfg"), filepath.Join(dir, "same.cfg")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("docs/README.txt", filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	iso := filepath.Join(t.TempDir(), "base.iso")
+	out, err := exec.Command(tool, "-quiet", "-R", "-J", "-cache-inodes", "-V", "FIXTURE", "-b", "boot/loader.bin", "-c", "boot/boot.cat",
+		"-no-emul-boot", "-boot-load-size", "4", "-o", iso, dir).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	b, err := os.ReadFile(iso)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// TestScripts runs the command line as users do.
+func TestScripts(t *testing.T) {
+	image := fixture(t)
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			return os.WriteFile(filepath.Join(e.WorkDir, "base.iso"), image, 0o644)
+		},
+	})
+}

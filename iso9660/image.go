@@ -65,7 +65,7 @@ func Open(r io.ReaderAt, size int64, o Options) (*Image, error) {
 		return nil, err
 	}
 	if volume := int64(img.primary.SpaceSize()) * BlockSize; volume > size {
-		img.warn.add((img.primary.Block).Offset(), "volume descriptor", "space size", errorf(ErrTruncated, "%d bytes of %d", size, volume))
+		img.warn.add(img.primary.Block.Offset(), "volume descriptor", "space size", errorf(ErrTruncated, "%d bytes of %d", size, volume))
 	}
 	img.sessions = img.findSessions()
 	if n := o.Session; n != 0 {

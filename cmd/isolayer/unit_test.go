@@ -38,13 +38,13 @@ func TestSplitSpec(t *testing.T) {
 
 func TestPlain(t *testing.T) {
 	for in, want := range map[string]string{
-		"ks.cfg":       "ks.cfg",
-		"naïve 文件 😀":   "naïve 文件 😀",
-		"a\nb":         `a\nb`,
-		"\x1b[31mred":  `\x1b[31mred`,
-		"bad\xffbyte":  `bad\xffbyte`,
+		"ks.cfg":        "ks.cfg",
+		"naïve 文件 😀":    "naïve 文件 😀",
+		"a\nb":          `a\nb`,
+		"\x1b[31mred":   `\x1b[31mred`,
+		"bad\xffbyte":   `bad\xffbyte`,
 		"bidi\u202etxt": `bidi\u202etxt`,
-		"tab\there":    `tab\there`,
+		"tab\there":     `tab\there`,
 	} {
 		if got := name(in); got != want {
 			t.Errorf("name(%q) = %s, want %s", in, got, want)

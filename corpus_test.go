@@ -481,6 +481,13 @@ func TestCrowd(t *testing.T) {
 	for i := range 3 {
 		add(fmt.Sprintf("%d-%s", i, strings.Repeat("long", 50)), 100)
 	}
+	for i := range 6 { // targets that one entry does not hold, cut at different places
+		name, target := fmt.Sprintf("link%d", i), strings.Repeat("x", i)+strings.Repeat("part/of/it/", 80)+"end"
+		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+		fresh[name] = isotest.Entry{Type: 'l', Link: target}
+	}
 	var images []string
 	for _, c := range []struct{ name, dir, placement string }{
 		{"rhel-like-small", "Packages", "relaid"},
@@ -539,6 +546,9 @@ func kernelAgrees(t *testing.T, images []string) {
 		want := isotest.Bsdtar(t, image)
 		for p, x := range want {
 			got, ok := view.RR[p]
+			if p == "longlink" { // genisoimage's: libarchive forgets a slash between its entries
+				x.Link = isotest.XorrisoTree(t, image)[p].Link
+			}
 			if !ok || got.Type != x.Type || x.Type == 'f' && (got.Size != x.Size || got.SHA256 != x.SHA256) || strings.TrimSuffix(got.Link, "/") != strings.TrimSuffix(x.Link, "/") { // Linux drops the slash
 				t.Errorf("%s: %s: the kernel shows %+v, bsdtar %+v", filepath.Base(image), p, got, x)
 			}

@@ -154,11 +154,25 @@ func linkEntries(target string) []SystemUseEntry {
 	}
 	var out []SystemUseEntry
 	e := SystemUseEntry{'S', 'L', 5, 1, 0}
-	for _, c := range comps {
-		if len(e)+len(c) > 255 {
-			e[2], e[4] = byte(len(e)), 1
-			out = append(out, e)
-			e = SystemUseEntry{'S', 'L', 5, 1, 0}
+	next := func() {
+		e[2], e[4] = byte(len(e)), 1
+		out = append(out, e)
+		e = SystemUseEntry{'S', 'L', 5, 1, 0}
+	}
+	for i, c := range comps {
+		// libarchive forgets the slash between two entries, so that an entry
+		// ends inside a name where it can.
+		full := 255
+		if i < len(comps)-1 {
+			full -= 3
+		}
+		if len(e)+len(c) > full {
+			if n := 255 - len(e); n > 2 && len(c) > 3 {
+				n = min(n, len(c)-1)
+				e = append(append(e, 1, byte(n-2)), c[2:n]...)
+				c = append([]byte{c[0], byte(len(c) - n)}, c[n:]...)
+			}
+			next()
 		}
 		e = append(e, c...)
 	}

@@ -37,6 +37,7 @@ type Base struct {
 	src   *extent.File
 	img   *iso9660.Image
 	boot  *boot.Equipment
+	at    map[iso9660.LBA]*iso9660.Entry // the files by their first block
 }
 
 // Open opens the image file at path and reads its descriptors, its trees and
@@ -60,18 +61,24 @@ func (b *Base) open(o OpenOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	b.boot, err = boot.Parse(b.src, b.src.Size(), boot.Volume{
+	b.at = at
+	b.boot, err = boot.Parse(b.src, b.src.Size(), b.volume())
+	return err
+}
+
+// volume is what package boot wants to know of the file system.
+func (b *Base) volume() boot.Volume {
+	return boot.Volume{
 		Catalog: b.img.BootCatalog(),
 		Blocks:  int64(b.img.Primary().SpaceSize()),
 		FileSize: func(l iso9660.LBA) (int64, string, bool) {
-			e := at[l]
+			e := b.at[l]
 			if e == nil {
 				return 0, "", false
 			}
 			return e.Size(), e.Path(), true
 		},
-	})
-	return err
+	}
 }
 
 // filesByBlock finds the files of all hierarchies by their first block.
@@ -154,6 +161,11 @@ type Options struct {
 	KeepFreed bool
 	// AtEnd puts all new data behind the end, none into space that became free.
 	AtEnd bool
+	// NoBoot lists platforms that shall not boot any more; their boot images may
+	// then be removed.
+	NoBoot []boot.Platform
+	// Repair makes boot tables right that the base has wrong.
+	Repair bool
 }
 
 // Preserve names the attributes taken from the source of added files.
@@ -175,7 +187,7 @@ func (b *Base) Build(steps []Step, o Options) (*Image, error) {
 	if o.Epoch != nil {
 		t.Epoch = *o.Epoch
 	}
-	s := &stage{tree: t, files: b.files, options: o, links: map[fileKey]*extent.File{}}
+	s := &stage{tree: t, files: b.files, options: o, links: map[fileKey]*extent.File{}, boot: b.boot, objects: map[string]extent.Source{}}
 	for _, step := range steps {
 		if err := step.apply(s); err != nil {
 			return nil, fmt.Errorf("%s: %w", step, err)
@@ -184,8 +196,16 @@ func (b *Base) Build(steps []Step, o Options) (*Image, error) {
 	if errs := b.img.Missing(); len(errs) > 0 {
 		return nil, fmt.Errorf("%s: %w", b.path, errs[0])
 	}
-	res, err := layout.Plan(b.layout(), t, layout.Options{
+	l := b.layout()
+	var area []byte
+	if src := s.objects[SystemArea]; src != nil {
+		if l, area, err = b.withSystemArea(src); err != nil {
+			return nil, fmt.Errorf("%s: %w", b.path, err)
+		}
+	}
+	res, err := layout.Plan(l, t, layout.Options{
 		KeepFreed: o.KeepFreed, AtEnd: o.AtEnd, StripMediaCheck: o.MediaCheck == MediaStrip,
+		Objects: s.objects, Drop: o.NoBoot, Repair: o.Repair, SystemArea: area,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", b.path, err)

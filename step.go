@@ -14,8 +14,10 @@ import (
 
 	"github.com/bmatcuk/doublestar/v4"
 
+	"github.com/isolayer/isolayer/boot"
 	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/iso9660"
+	"github.com/isolayer/isolayer/layout"
 	"github.com/isolayer/isolayer/tree"
 )
 
@@ -30,6 +32,9 @@ type Step interface {
 // Add puts a local file or directory tree into the image. Dest defaults to the
 // root; ending in a slash it is the directory the source goes into. Files
 // replace files, directories merge, symbolic links inside a tree stay links.
+//
+// A Dest that begins with @ names boot equipment (see boot.Object): the file then
+// replaces what no directory lists.
 type Add struct{ Source, Dest string }
 
 // Remove takes away what matches the pattern, directories with all below them.
@@ -76,6 +81,8 @@ type stage struct {
 	files   *extent.Files
 	options Options
 	links   map[fileKey]*extent.File // one source for all hard links of a file
+	boot    *boot.Equipment
+	objects map[string]extent.Source // new contents of boot equipment
 }
 
 // ErrNoMatch reports a pattern that matches nothing in the image.
@@ -146,6 +153,9 @@ func (a Add) apply(s *stage) error {
 	if err != nil {
 		return err
 	}
+	if strings.HasPrefix(a.Dest, "@") {
+		return s.addObject(a, info)
+	}
 	dest := cmp.Or(a.Dest, "/")
 	base := filepath.Base(filepath.Clean(a.Source))
 	if n, err := s.tree.Lookup(dest); strings.HasSuffix(dest, "/") || err == nil && n.IsDir() && !info.IsDir() {
@@ -174,6 +184,37 @@ func (a Add) apply(s *stage) error {
 		}
 		return s.addFile(p, path.Join(dest, filepath.ToSlash(rel)), info)
 	})
+}
+
+// ErrNoObject reports an @ name that the image has nothing for.
+var ErrNoObject = errors.New("the image has no such boot equipment")
+
+// addObject replaces boot equipment by a local file; what is a file of the tree is
+// replaced there.
+func (s *stage) addObject(a Add, info fs.FileInfo) error {
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s: %w: not a regular file", a.Source, fs.ErrInvalid)
+	}
+	o, ok := s.boot.Find(a.Dest)
+	if !ok && a.Dest != SystemArea {
+		return fmt.Errorf("%s: %w", a.Dest, ErrNoObject)
+	}
+	if ok && o.Path != "" {
+		return s.addFile(a.Source, o.Path, info)
+	}
+	if ok && !o.Movable() {
+		return fmt.Errorf("%s cannot be replaced: %w", a.Dest, layout.ErrBootImage)
+	}
+	src, err := s.source(a.Source, info)
+	if err != nil {
+		return err
+	}
+	name := a.Dest
+	if ok {
+		name = o.Name
+	}
+	s.objects[name] = src
+	return nil
 }
 
 // addFile puts one local file, directory or link at dest.

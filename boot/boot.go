@@ -1,7 +1,8 @@
 // Package boot reads what makes an ISO 9660 image bootable: the El Torito
 // catalog, the boot images it names, and the partition tables of the system
-// area. It plans which bytes of them change when the image grows or shrinks; it
-// never writes, and it never moves a boot image or a partition.
+// area. It knows every address in them and what each points at, and plans which
+// bytes change when the image grows or shrinks, or when what they point at gets
+// another place or other content. It never writes.
 package boot
 
 import (
@@ -45,10 +46,11 @@ type Equipment struct {
 	System   System    `json:"system_area"`
 	Findings []Finding `json:"findings,omitempty"`
 
-	in     source
-	volume Volume
-	area   []byte // the system area as found, always systemAreaSize bytes
-	budget int64  // bytes of boot images which may still be summed up
+	objects []*Object
+	in      source
+	volume  Volume
+	area    []byte // the system area as found, always systemAreaSize bytes
+	budget  int64  // bytes of boot images which may still be summed up
 }
 
 // Finding tells of damage or oddity that was tolerated.
@@ -86,6 +88,7 @@ func Parse(r io.ReaderAt, size int64, v Volume) (*Equipment, error) {
 			return nil, fmt.Errorf("read boot equipment: %w", err)
 		}
 	}
+	e.collectObjects()
 	e.checkLoaderAddress()
 	e.checkEnds()
 	e.Layout = e.layout()

@@ -179,7 +179,7 @@ func (e *Equipment) checkBootInfo(en *Entry) error {
 		return nil
 	}
 	e.budget -= size
-	sum, err := e.sum32(en.LBA.Offset()+64, size-64)
+	sum, err := e.in.sum32(en.LBA.Offset()+64, size-64)
 	if err != nil {
 		return err
 	}
@@ -193,10 +193,10 @@ func (e *Equipment) checkBootInfo(en *Entry) error {
 
 // sum32 adds up the little-endian words of n bytes at off, the last one filled up
 // with zeros.
-func (e *Equipment) sum32(off, n int64) (sum uint32, err error) {
+func (s source) sum32(off, n int64) (sum uint32, err error) {
 	const step = 1 << 16
 	for n > 0 {
-		b, err := e.in.read(off, min(n, step))
+		b, err := s.read(off, min(n, step))
 		if err != nil {
 			return 0, err
 		}
@@ -204,12 +204,18 @@ func (e *Equipment) sum32(off, n int64) (sum uint32, err error) {
 			break
 		}
 		off, n = off+int64(len(b)), n-int64(len(b))
-		b = append(b, make([]byte, -len(b)&3)...)
-		for ; len(b) > 0; b = b[4:] {
-			sum += binary.LittleEndian.Uint32(b)
-		}
+		sum += sumWords(b)
 	}
 	return sum, nil
+}
+
+func sumWords(b []byte) (sum uint32) {
+	for ; len(b) >= 4; b = b[4:] {
+		sum += binary.LittleEndian.Uint32(b)
+	}
+	var rest [4]byte
+	copy(rest[:], b)
+	return sum + binary.LittleEndian.Uint32(rest[:])
 }
 
 // fatSize returns the bytes that a FAT file system starting with head says to

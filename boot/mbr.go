@@ -13,6 +13,7 @@ const (
 	mbrEntrySize = 16
 	// typeProtective marks the entry which announces a GPT (UEFI 5.2.3).
 	typeProtective = 0xee
+	typeESP        = 0xef // EFI system partition
 )
 
 // Code is the kind of boot code in sector 0.
@@ -162,12 +163,27 @@ func (m *MBR) cylinderAligned(p MBRPartition) (int64, bool) {
 	return g.cylinder(), true
 }
 
-// setEnd writes a new end into a copy of the entry's bytes. The CHS address
-// follows where the old one tells a geometry, and stays otherwise.
-func (p MBRPartition) setEnd(entry []byte, end int64) {
+// partition returns the entry of that number.
+func (m *MBR) partition(number int) *MBRPartition {
+	for i := range m.Partitions {
+		if m.Partitions[i].Number == number {
+			return &m.Partitions[i]
+		}
+	}
+	return nil
+}
+
+// move writes a new start and end into a copy of the entry's bytes. CHS addresses
+// follow where the old ones tell a geometry, and stay otherwise.
+func (p MBRPartition) move(entry []byte, first, end int64) {
 	if g, ok := geometryOf(p.EndCHS, p.end()); ok {
+		if p.StartCHS == g.chs(int64(p.First)) {
+			c := g.chs(first)
+			copy(entry[1:4], c[:])
+		}
 		c := g.chs(end - 1)
 		copy(entry[5:8], c[:])
 	}
-	binary.LittleEndian.PutUint32(entry[12:], uint32(end-int64(p.First)))
+	binary.LittleEndian.PutUint32(entry[8:], uint32(first))
+	binary.LittleEndian.PutUint32(entry[12:], uint32(end-first))
 }

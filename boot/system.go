@@ -33,7 +33,8 @@ const (
 	RoleProtective Role = "protective"
 	// RoleMarker ends within the system area: it carries a flag, no data.
 	RoleMarker Role = "marker"
-	// RoleFileSystem contains the first volume descriptor at sector 64.
+	// RoleFileSystem contains the first volume descriptor at sector 64, or a second
+	// set of descriptors.
 	RoleFileSystem Role = "file system"
 	// RoleHFS is a partition of type HFS+.
 	RoleHFS Role = "HFS+"
@@ -55,6 +56,7 @@ type partition struct {
 	number       int // counted from 1
 	first, count int64
 	role         Role
+	esp          bool // its type is that of an EFI system partition
 }
 
 func (p partition) end() int64   { return p.first + p.count }
@@ -65,17 +67,17 @@ func (s *System) partitions() []partition {
 	var ps []partition
 	if s.MBR != nil {
 		for _, p := range s.MBR.Partitions {
-			ps = append(ps, partition{"MBR", p.Number, int64(p.First), int64(p.Count), p.Role})
+			ps = append(ps, partition{"MBR", p.Number, int64(p.First), int64(p.Count), p.Role, p.Type == typeESP})
 		}
 	}
 	if s.GPT != nil {
 		for _, p := range s.GPT.Partitions {
-			ps = append(ps, partition{"GPT", p.Number, p.First, p.count(), p.Role})
+			ps = append(ps, partition{"GPT", p.Number, p.First, p.count(), p.Role, p.Type == guidESP})
 		}
 	}
 	if s.APM != nil {
 		for _, p := range s.APM.Partitions {
-			ps = append(ps, partition{"APM", p.Number, p.First, p.Count, p.Role})
+			ps = append(ps, partition{"APM", p.Number, p.First, p.Count, p.Role, false})
 		}
 	}
 	return ps
@@ -249,7 +251,34 @@ func (e *Equipment) readSecondSuperblocks() error {
 		}
 		if string(b) == "\x01CD001\x01" {
 			e.System.SecondSuperblocks = append(e.System.SecondSuperblocks, iso9660.LBA(at))
+			e.System.setRole(p.first, RoleFileSystem)
 		}
 	}
 	return nil
+}
+
+// setRole gives a role to all partitions that begin at a sector, but for those that
+// announce a table.
+func (s *System) setRole(first int64, r Role) {
+	if s.MBR != nil {
+		for i := range s.MBR.Partitions {
+			if p := &s.MBR.Partitions[i]; int64(p.First) == first && p.Role != RoleProtective {
+				p.Role = r
+			}
+		}
+	}
+	if s.GPT != nil {
+		for i := range s.GPT.Partitions {
+			if p := &s.GPT.Partitions[i]; p.First == first {
+				p.Role = r
+			}
+		}
+	}
+	if s.APM != nil {
+		for i := range s.APM.Partitions {
+			if p := &s.APM.Partitions[i]; p.First == first {
+				p.Role = r
+			}
+		}
+	}
 }

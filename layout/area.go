@@ -45,10 +45,11 @@ func (b *hierarchy) stayAreas() ([]span, bool) {
 			r.areas = make([][]areaPos, len(r.drafts))
 			for i, raw := range r.raws {
 				for _, a := range raw.Areas {
-					at := areaPos{a.Off / iso9660.BlockSize, int(a.Off % iso9660.BlockSize)}
+					off := a.Off + b.origin*iso9660.BlockSize
+					at := areaPos{off / iso9660.BlockSize, int(off % iso9660.BlockSize)}
 					r.areas[i] = append(r.areas[i], at)
 					own = append(own, at.block)
-					bytes = append(bytes, span{a.Off, a.Off + int64(len(a.Data))})
+					bytes = append(bytes, span{off, off + int64(len(a.Data))})
 				}
 			}
 		}
@@ -109,8 +110,9 @@ func (b *hierarchy) slack() map[int64]int {
 		}
 		for _, raw := range raws {
 			for _, a := range raw.Areas {
-				block := (a.Off + int64(len(a.Data)) - 1) / iso9660.BlockSize
-				out[block] = max(out[block], int(a.Off+int64(len(a.Data))-block*iso9660.BlockSize))
+				end := b.origin*iso9660.BlockSize + a.Off + int64(len(a.Data))
+				block := (end - 1) / iso9660.BlockSize
+				out[block] = max(out[block], int(end-block*iso9660.BlockSize))
 			}
 		}
 	}

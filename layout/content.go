@@ -36,6 +36,7 @@ func (p *planner) placeContent() {
 		}
 	}
 	slices.SortFunc(p.report.Moved, func(a, b Move) int { return cmp.Compare(a.Path, b.Path) })
+	p.placeObjects(behind)
 	// In tree order: files of one directory lie together.
 	_ = p.tree.Walk(func(n *tree.Node) error {
 		if n.Source == nil || n.Size() == 0 {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 
+	"github.com/isolayer/isolayer/boot"
 	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/iso9660"
 )
@@ -76,28 +77,28 @@ func block(at int64, data []byte) extent.Extent {
 // address fills in the addresses of d's records.
 func (p *planner) address(b *hierarchy, d *directory) {
 	extentOf := func(dr *iso9660.Draft, to *directory) {
-		dr.Record.SetExtent(iso9660.LBA(to.lba), uint32(to.blocks*iso9660.BlockSize))
+		dr.Record.SetExtent(b.rel(to.lba), uint32(to.blocks*iso9660.BlockSize))
 		dr.Record.ClearXAR()
 	}
 	extentOf(d.self.drafts[0], d)
 	extentOf(d.up.drafts[0], d.home)
 	if d.logical != nil {
-		d.up.drafts[0].SetRelocation(iso9660.LBA(d.logical.lba))
+		d.up.drafts[0].SetRelocation(b.rel(d.logical.lba))
 	}
 	for _, r := range d.records {
 		switch {
 		case r.role == holder:
-			r.drafts[0].SetRelocation(iso9660.LBA(b.of[r.node].lba))
+			r.drafts[0].SetRelocation(b.rel(b.of[r.node].lba))
 		case r.node.IsDir():
 			extentOf(r.drafts[0], b.of[r.node])
 		default:
-			p.addressFile(r)
+			p.addressFile(b, r)
 		}
 	}
 	for _, r := range d.all() {
 		for i, areas := range r.areas {
 			for j, at := range areas {
-				r.drafts[i].SetArea(j, iso9660.LBA(at.block), at.offset)
+				r.drafts[i].SetArea(j, b.rel(at.block), at.offset)
 			}
 		}
 	}
@@ -105,18 +106,18 @@ func (p *planner) address(b *hierarchy, d *directory) {
 
 // addressFile fills in where a file's content is. Files of the base keep the
 // addresses of their records unless their content moves.
-func (p *planner) addressFile(r *record) {
+func (p *planner) addressFile(b *hierarchy, r *record) {
 	n := r.node
 	if n.Source == nil && !n.Replaced() {
 		for _, dr := range r.drafts {
-			if to, ok := p.moved[int64(dr.Record.LBA())]; ok && dr.Record.Size() > 0 {
-				dr.Record.SetExtent(iso9660.LBA(to), dr.Record.Size())
+			if to, ok := p.moved[b.origin+int64(dr.Record.LBA())]; ok && dr.Record.Size() > 0 {
+				dr.Record.SetExtent(b.rel(to), dr.Record.Size())
 			}
 		}
 		return
 	}
 	for i, s := range p.sections(n) {
-		r.drafts[i].Record.SetExtent(s.LBA, uint32(s.Size))
+		r.drafts[i].Record.SetExtent(b.rel(int64(s.LBA)), uint32(s.Size))
 	}
 }
 
@@ -144,51 +145,88 @@ func (d *directory) areaExtents() []extent.Extent {
 }
 
 // descriptorExtents are the volume descriptors of the result.
-func (p *planner) descriptorExtents(volume int64) []extent.Extent {
-	img := p.base.Image
-	oldVolume := int64(img.Primary().SpaceSize())
+func (p *planner) descriptorExtents(r *boot.Relocation) []extent.Extent {
 	var out []extent.Extent
-	for _, old := range img.Descriptors {
-		b := p.hierarchyOf(old)
-		if b == nil {
-			continue
-		}
-		d := old.Clone()
-		// A descriptor that tells another size than the primary one keeps the distance.
-		d.SetSpaceSize(uint32(max(0, int64(d.SpaceSize())+volume-oldVolume)))
-		if b.placement != placedSame {
-			root := b.dirs[0]
-			d.Root().SetExtent(iso9660.LBA(root.lba), uint32(root.blocks*iso9660.BlockSize))
-			d.Root().ClearXAR()
-			t := b.tables
-			d.SetPathTables(uint32(t.size), iso9660.LBA(t.at[0]), iso9660.LBA(t.at[1]), iso9660.LBA(t.at[2]), iso9660.LBA(t.at[3]))
-		}
-		if d.MediaCheck() != "" {
-			copy(d.AppUse(), bytes.Repeat([]byte{' '}, iso9660.AppUseSize))
-			if !p.o.StripMediaCheck {
-				p.report.Warnings = append(p.report.Warnings, "the base has a media checksum, which the result does not: the installer's media check will say so")
+	for _, s := range p.sets {
+		list := s.img.Descriptors
+		block := s.origin + int64(list[0].Block)
+		for _, old := range list {
+			if s.first() && r.NoCatalog && old.Type() == iso9660.TypeBootRecord {
+				continue // those behind it move up
 			}
+			d := p.descriptor(s, old, r)
+			out = append(out, extent.BytesOf(block*iso9660.BlockSize, d.Raw))
+			block++
 		}
-		out = append(out, extent.BytesOf(old.Block.Offset(), d.Raw))
+		for ; block <= s.origin+int64(list[len(list)-1].Block); block++ {
+			out = append(out, extent.BytesOf(block*iso9660.BlockSize, make([]byte, iso9660.BlockSize)))
+		}
 	}
 	return out
 }
 
-// hierarchyOf returns the hierarchy that hangs from a descriptor, nil without one.
-func (p *planner) hierarchyOf(d *iso9660.Descriptor) *hierarchy {
+// descriptor brings a descriptor in line with the trees and the size of the result.
+func (p *planner) descriptor(s set, old *iso9660.Descriptor, r *boot.Relocation) *iso9660.Descriptor {
+	b := p.hierarchyOf(s, old)
+	if b == nil {
+		return old
+	}
+	d := old.Clone()
+	d.SetSpaceSize(p.spaceSize(s, d, r))
+	if b.placement != placedSame {
+		root := b.dirs[0]
+		d.Root().SetExtent(s.rel(root.lba), uint32(root.blocks*iso9660.BlockSize))
+		d.Root().ClearXAR()
+		t := b.tables
+		var at [4]iso9660.LBA
+		for i, block := range t.at {
+			if block != 0 {
+				at[i] = s.rel(block)
+			}
+		}
+		d.SetPathTables(uint32(t.size), at[0], at[1], at[2], at[3])
+	}
+	if d.MediaCheck() != "" {
+		copy(d.AppUse(), bytes.Repeat([]byte{' '}, iso9660.AppUseSize))
+		if !p.o.StripMediaCheck && s.first() {
+			p.report.Warnings = append(p.report.Warnings, "the base has a media checksum, which the result does not: the installer's media check will say so")
+		}
+	}
+	return d
+}
+
+// spaceSize is the size in blocks that a descriptor tells: one that was the end of
+// the volume, of the file system or of the image in the base is that again; any
+// other keeps its distance to the end of the volume.
+func (p *planner) spaceSize(s set, d *iso9660.Descriptor, r *boot.Relocation) uint32 {
+	size := int64(d.SpaceSize())
+	volume := int64(p.base.Image.Primary().SpaceSize())
+	to, ok := r.Follow(s.origin + size)
+	switch {
+	case s.first() && size == volume:
+		to = r.VolumeBlocks
+	case !ok:
+		to = s.origin + size + r.VolumeBlocks - volume
+	}
+	return uint32(max(0, to-s.origin))
+}
+
+// hierarchyOf returns the hierarchy that hangs from a descriptor of a set, nil
+// without one.
+func (p *planner) hierarchyOf(s set, d *iso9660.Descriptor) *hierarchy {
 	h := iso9660.Primary
 	switch {
 	case d.Joliet() > 0:
 		h = iso9660.Joliet
 	case d.Enhanced():
-		if p.base.Image.Descriptor(iso9660.Enhanced) != nil {
+		if s.img.Descriptor(iso9660.Enhanced) != nil {
 			h = iso9660.Enhanced
 		}
 	case d.Type() != iso9660.TypePrimary:
 		return nil
 	}
 	for _, b := range p.trees {
-		if b.h == h && (d.Enhanced() || d.Root().LBA() == b.tables.desc.Root().LBA()) {
+		if b.set == s && b.h == h && (d.Enhanced() || d.Root().LBA() == b.tables.desc.Root().LBA()) {
 			return b
 		}
 	}

@@ -54,6 +54,8 @@ type directory struct {
 
 // hierarchy is one of the image's directory hierarchies, to be written.
 type hierarchy struct {
+	set
+	twin   map[*iso9660.Entry]*iso9660.Entry // in a second set: its entries, by those of the first
 	h      iso9660.Hierarchy
 	base   *iso9660.Entry // root
 	rock   *iso9660.Rock  // nil without Rock Ridge
@@ -74,15 +76,28 @@ type serials struct {
 	names map[any]uint32 // how many names a new source has
 }
 
-// buildHierarchy makes the directories of hierarchy h from the edited tree.
+// entry returns the entry of a node in this hierarchy, nil if it has none.
+func (b *hierarchy) entry(n *tree.Node) *iso9660.Entry {
+	if b.twin != nil {
+		return b.twin[n.Found[b.h]]
+	}
+	return n.Found[b.h]
+}
+
+// buildHierarchy makes the directories of hierarchy h of a set from the edited
+// tree; first is the root of that hierarchy in the first set.
 // Sizes are then known, addresses are not.
-func buildHierarchy(img *iso9660.Image, h iso9660.Hierarchy, t *tree.Tree, names map[any]uint32) (*hierarchy, error) {
+func buildHierarchy(s set, first *iso9660.Entry, h iso9660.Hierarchy, t *tree.Tree, names map[any]uint32) (*hierarchy, error) {
+	img := s.img
 	root, err := img.Tree(h)
-	if err != nil || root == nil {
+	if err != nil || root == nil || first == nil {
 		return nil, err
 	}
-	b := &hierarchy{h: h, base: root, of: map[*tree.Node]*directory{}, nodes: map[*iso9660.Entry]*tree.Node{}, naming: iso9660.NamingOf(h, root)}
+	b := &hierarchy{set: s, h: h, base: root, of: map[*tree.Node]*directory{}, nodes: map[*iso9660.Entry]*tree.Node{}, naming: iso9660.NamingOf(h, root)}
 	b.serials = &serials{given: map[any]uint32{}, names: names}
+	if !s.first() {
+		b.twin = s.twins(h, first, root)
+	}
 	rr, err := img.RockRidge(h)
 	if err != nil {
 		return nil, err
@@ -127,7 +142,7 @@ func (b *hierarchy) index(root *tree.Node) {
 	for len(stack) > 0 {
 		n := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
-		if e := n.Found[b.h]; e != nil && n.In[b.h] {
+		if e := b.entry(n); e != nil && n.In[b.h] {
 			b.nodes[e] = n
 			b.serials.next = max(b.serials.next, e.Serial)
 		}
@@ -138,10 +153,10 @@ func (b *hierarchy) index(root *tree.Node) {
 func (b *hierarchy) dir(n *tree.Node) *directory {
 	d := b.of[n]
 	if d == nil {
-		d = &directory{node: n, found: n.Found[b.h]}
+		d = &directory{node: n, found: b.entry(n)}
 		b.of[n] = d
 		if e := d.found; e != nil {
-			d.oldLBA = int64(e.Raws[0].Record.LBA())
+			d.oldLBA = b.origin + int64(e.Raws[0].Record.LBA())
 			d.oldBlocks = iso9660.Blocks(int64(e.Raws[0].Record.Size()))
 		}
 	}

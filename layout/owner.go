@@ -18,6 +18,8 @@ type owners struct {
 	boot    spans // the part of kept that belongs to boot equipment
 	content spans // all file content of the base
 	trees   spans // directories, continuation areas and path tables
+	shared  spans // content that another file system names too, never to be used again
+	behind  spans // appended partitions, which follow the end
 	stale   spans // checksum tags that any change makes wrong
 	end     int64 // first block behind all but those
 }
@@ -27,33 +29,43 @@ type owners struct {
 // any partition table is seen through. What is not read is taken as data.
 func maxScan(size int64) int64 { return max(16<<20, size/256) }
 
-// ownersOf finds the owners of the base's blocks; t is the edited tree.
-func ownersOf(base Base, t *tree.Tree) (*owners, error) {
+// owners finds the owners of the base's blocks.
+func (p *planner) owners() (*owners, error) {
 	o := &owners{}
+	base := p.base
 	var fixed, content, trees, stay []span
-	last := base.Image.Descriptors[len(base.Image.Descriptors)-1].Block
-	fixed = append(fixed, span{0, int64(last) + 1})
-	var equipment []span
-	for _, r := range base.Boot.Owned() {
-		equipment = append(equipment, span{r.Off / iso9660.BlockSize, iso9660.Blocks(r.End())})
-	}
-	for _, h := range iso9660.Hierarchies {
-		root, err := base.Image.Tree(h)
-		if err != nil {
-			return nil, err
-		}
-		if root == nil {
-			continue
-		}
-		trees = append(trees, tableSpans(base.Image.Descriptor(h))...)
-		for e := range physical(root) {
-			trees = append(trees, metadata(e)...)
-			if !e.IsDir() {
-				content = append(content, contentSpans(e)...)
+	for _, s := range p.sets {
+		fixed = append(fixed, s.fixed())
+		for _, h := range iso9660.Hierarchies {
+			root, err := s.img.Tree(h)
+			if err != nil {
+				return nil, err
+			}
+			if root == nil {
+				continue
+			}
+			trees = append(trees, s.shift(tableSpans(s.img.Descriptor(h)))...)
+			for e := range physical(root) {
+				trees = append(trees, s.shift(metadata(e))...)
+				if !e.IsDir() {
+					content = append(content, s.shift(contentSpans(e))...)
+				}
 			}
 		}
 	}
-	for n := range nodes(t.Root) {
+	var equipment, behind []span
+	for _, x := range base.Boot.Objects() {
+		s := span{x.Off / iso9660.BlockSize, iso9660.Blocks(x.End())}
+		switch {
+		case x.Appended:
+			behind = append(behind, s)
+		case p.replaced[x] != nil || p.dropped[x]:
+			content = append(content, s)
+		case !x.Shared():
+			equipment = append(equipment, s)
+		}
+	}
+	for n := range nodes(p.tree.Root) {
 		if n.IsDir() || n.Source != nil || n.Replaced() {
 			continue
 		}
@@ -63,11 +75,14 @@ func ownersOf(base Base, t *tree.Tree) (*owners, error) {
 			}
 		}
 	}
-	o.boot = union(equipment)
+	o.boot, o.behind = union(equipment), union(behind)
 	o.content, o.trees = union(content), union(trees)
+	if base.Boot.Shared() {
+		o.shared = o.content
+	}
 	o.kept = union(slices.Concat(fixed, equipment, stay))
 	used := o.kept.plus(o.content).plus(o.trees)
-	data, tags, err := unowned(base, used)
+	data, tags, err := unowned(base, used, o.behind)
 	if err != nil {
 		return nil, err
 	}
@@ -160,8 +175,8 @@ func tableSpans(d *iso9660.Descriptor) []span {
 // gaps between owned blocks that have any, and from the last owned block to the
 // last that is not zero. Checksum tags of libisofs go stale with any change. The
 // backup GPT is neither; package boot makes it anew.
-func unowned(base Base, used spans) (data, tags spans, err error) {
-	gaps := spans{{0, iso9660.Blocks(base.Source.Size())}}.minus(used)
+func unowned(base Base, used, behind spans) (data, tags spans, err error) {
+	gaps := spans{{0, iso9660.Blocks(base.Source.Size())}}.minus(used).minus(behind)
 	if t, ok := base.Boot.Trailer(); ok {
 		gaps = gaps.minus(spans{{t.Off / iso9660.BlockSize, iso9660.Blocks(t.End())}})
 	}

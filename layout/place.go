@@ -25,14 +25,14 @@ func (p *planner) placeTrees() {
 		}
 	}
 	for _, b := range p.trees {
-		if s := union(tableSpans(b.tables.desc)); b.placement == placedHere && b.tablesFit() && kept.clear(s) {
+		if s := union(b.shift(tableSpans(b.tables.desc))); b.placement == placedHere && b.tablesFit() && kept.clear(s) {
 			kept = kept.plus(s)
 			b.tables.stay = true
 		}
 	}
-	p.pool = pool{free: spans{{0, kept.end()}}.minus(kept), end: kept.end()}
+	p.pool = pool{free: spans{{0, kept.end()}}.minus(kept).minus(p.own.shared), end: max(kept.end(), p.own.shared.end())}
 	if p.o.AtEnd {
-		p.pool = pool{end: max(kept.end(), p.own.end)}
+		p.pool = pool{end: max(kept.end(), p.own.shared.end(), p.own.end)}
 	}
 	for _, b := range p.trees {
 		if b.placement == placedHere {

@@ -29,6 +29,12 @@ type Options struct {
 	KeepFreed       bool // leave the bytes of what was removed
 	AtEnd           bool // all new data behind the end
 	StripMediaCheck bool // remove a media checksum without a warning
+	// Objects are new contents of what no directory lists, by the object's name.
+	Objects map[string]extent.Source
+	// SystemArea replaces the first bytes of the image; Base.Boot was read with them.
+	SystemArea []byte
+	Drop       []boot.Platform // platforms that shall not boot any more
+	Repair     bool            // make boot tables right that the base has wrong
 }
 
 // Result is a planned image.
@@ -42,7 +48,7 @@ var (
 	// ErrUnsupported reports a base whose layout cannot be changed.
 	ErrUnsupported = errors.New("this image cannot be rebuilt yet")
 	// ErrBootImage reports an edit that takes a boot image away.
-	ErrBootImage = errors.New("boot images cannot be replaced or removed yet")
+	ErrBootImage = errors.New("the image boots from it")
 )
 
 // planner carries the state of one Plan.
@@ -51,8 +57,12 @@ type planner struct {
 	tree  *tree.Tree
 	o     Options
 	own   *owners
+	sets  []set
 	trees []*hierarchy
 	pool  pool
+
+	replaced map[*boot.Object]extent.Source // boot equipment with new content
+	dropped  map[*boot.Object]bool          // … and what is not to be booted any more
 
 	moved  map[int64]int64         // first block of content that moves → where to
 	after  map[int64]int64         // … it must lie at or behind this block
@@ -69,19 +79,30 @@ func Plan(base Base, t *tree.Tree, o Options) (*Result, error) {
 		base: base, tree: t, o: o,
 		moved: map[int64]int64{}, after: map[int64]int64{},
 		placed: map[extent.Source]int64{}, floor: map[extent.Source]int64{},
+		replaced: map[*boot.Object]extent.Source{}, dropped: map[*boot.Object]bool{},
 	}
 	p.report.BaseSize, p.report.Size = base.Source.Size(), base.Source.Size()
+	var err error
+	if p.sets, err = setsOf(base); err != nil {
+		if why := Refusals(base); len(why) > 0 {
+			err = fmt.Errorf("%w: %s", ErrUnsupported, strings.Join(why, " "))
+		}
+		return nil, err
+	}
 	changed, err := p.build()
 	if err != nil {
 		return nil, err
 	}
-	if !changed {
+	if !changed && len(o.Objects) == 0 && len(o.Drop) == 0 && !o.Repair {
 		return &Result{extent.Whole(base.Source), p.report}, nil
 	}
 	if err := p.refuse(); err != nil {
 		return nil, err
 	}
-	if p.own, err = ownersOf(base, t); err != nil {
+	if err := p.objects(); err != nil {
+		return nil, err
+	}
+	if p.own, err = p.owners(); err != nil {
 		return nil, err
 	}
 	p.warnNames()
@@ -104,18 +125,24 @@ func (p *planner) build() (changed bool, err error) {
 			names[n.Source]++
 		}
 	}
-	for _, h := range iso9660.Hierarchies {
-		b, err := buildHierarchy(p.base.Image, h, p.tree, names)
-		if err != nil {
-			return false, err
-		}
-		if b == nil {
-			continue
-		}
-		b.measure(p.base.Image.Descriptor(h))
-		p.trees = append(p.trees, b)
-		for _, d := range b.dirs {
-			changed = changed || d.changed
+	for _, s := range p.sets {
+		for _, h := range iso9660.Hierarchies {
+			first, err := p.base.Image.Tree(h)
+			if err != nil {
+				return false, err
+			}
+			b, err := buildHierarchy(s, first, h, p.tree, names)
+			if err != nil {
+				return false, err
+			}
+			if b == nil {
+				continue
+			}
+			b.measure(s.img.Descriptor(h))
+			p.trees = append(p.trees, b)
+			for _, d := range b.dirs {
+				changed = changed || d.changed && s.first()
+			}
 		}
 	}
 	return changed, nil
@@ -130,6 +157,9 @@ func Refusals(base Base) []string {
 	if base.Image.Start() != 0 {
 		why = append(why, "Only the session that readers see can be rebuilt; take another one out with extract.")
 	}
+	if _, err := setsOf(base); err != nil {
+		why = append(why, fmt.Sprintf("A partition has a second set of descriptors that cannot be read: %v.", err))
+	}
 	return why
 }
 
@@ -137,22 +167,6 @@ func Refusals(base Base) []string {
 func (p *planner) refuse() error {
 	if why := Refusals(p.base); len(why) > 0 {
 		return fmt.Errorf("%w: %s", ErrUnsupported, strings.Join(why, " "))
-	}
-	if c := p.base.Boot.Catalog; c != nil {
-		there := map[iso9660.LBA]bool{}
-		for n := range nodes(p.tree.Root) {
-			for _, s := range n.Content {
-				there[s.LBA] = true
-			}
-		}
-		if c.Name != "" && !there[c.LBA] {
-			return fmt.Errorf("%s, the boot catalog: %w", c.Name, ErrBootImage)
-		}
-		for _, e := range c.Entries {
-			if e.Image.Name != "" && !there[e.LBA] {
-				return fmt.Errorf("%s: %w", e.Image.Name, ErrBootImage)
-			}
-		}
 	}
 	return nil
 }
@@ -163,7 +177,7 @@ func (p *planner) assemble() (*extent.Map, error) {
 	for _, b := range p.trees {
 		e := p.treeExtents(b)
 		over = append(over, e...)
-		r := TreeReport{Hierarchy: b.h.String(), Placement: b.placement, Dirs: len(b.dirs)}
+		r := TreeReport{Hierarchy: b.String(), Placement: b.placement, Dirs: len(b.dirs)}
 		for _, d := range b.dirs {
 			r.Records += len(d.records)
 		}
@@ -181,18 +195,31 @@ func (p *planner) assemble() (*extent.Map, error) {
 		used = append(used, b.occupied()...)
 	}
 	used = union(used)
-	fit, err := p.base.Boot.Fit(p.own.end, used.end())
+	fit, err := p.relocate(max(used.end(), p.own.shared.end()))
 	if err != nil {
 		return nil, err
 	}
-	over = append(over, p.descriptorExtents(fit.VolumeBlocks)...)
+	content = append(content, p.appendedExtents(fit)...)
+	for _, a := range fit.Appended {
+		used = used.plus(spans{{a.Off / iso9660.BlockSize, iso9660.Blocks(a.Off + a.Len)}})
+	}
+	over = append(over, p.descriptorExtents(fit)...)
+	if len(p.o.SystemArea) > 0 {
+		over = append(over, extent.BytesOf(0, p.o.SystemArea))
+	}
 	if over, err = p.changedOnly(over, fit.Size); err != nil {
 		return nil, err
 	}
 	over = append(over, content...)
+	var patches []extent.Extent
 	for _, patch := range fit.Patches {
-		over = append(over, extent.BytesOf(patch.Off, patch.Data))
-		p.report.Boot = append(p.report.Boot, patch.What)
+		patches = append(patches, extent.BytesOf(patch.Off, patch.Data))
+		if what := p.report.Boot; len(what) == 0 || what[len(what)-1] != patch.What {
+			p.report.Boot = append(p.report.Boot, patch.What)
+		}
+	}
+	if patches, err = p.patchesLeft(patches, used.minus(p.own.kept), fit.Size); err != nil {
+		return nil, err
 	}
 	for _, f := range fit.Findings {
 		p.report.Warnings = append(p.report.Warnings, f.String())
@@ -201,8 +228,10 @@ func (p *planner) assemble() (*extent.Map, error) {
 	if err != nil {
 		return nil, fmt.Errorf("internal error: %w", err)
 	}
-	if m, err = m.Overlay(over); err != nil {
-		return nil, fmt.Errorf("internal error: %w", err)
+	for _, list := range [][]extent.Extent{over, patches} {
+		if m, err = m.Overlay(list); err != nil {
+			return nil, fmt.Errorf("internal error: %w", err)
+		}
 	}
 	p.report.Size, p.report.Written = m.Size(), m.Written(p.base.Source)
 	return m, nil
@@ -231,12 +260,12 @@ func (b *hierarchy) occupied() spans {
 
 // wiped are zeros over what the base used and the result does not: freed content
 // and trees, stale checksum tags, and the backup GPT if it moves.
-func (p *planner) wiped(used spans, fit boot.Fit) []extent.Extent {
+func (p *planner) wiped(used spans, fit *boot.Relocation) []extent.Extent {
 	gone := p.own.stale.minus(used)
 	if !p.o.KeepFreed {
-		gone = gone.plus(p.own.content.plus(p.own.trees).minus(used))
+		gone = gone.plus(p.own.content.plus(p.own.trees).plus(p.own.behind).minus(used))
 	}
-	if t, ok := p.base.Boot.Trailer(); ok && len(fit.Patches) > 0 {
+	if t, ok := p.base.Boot.Trailer(); ok && fit.TrailerMoves {
 		gone = gone.plus(spans{{t.Off / iso9660.BlockSize, iso9660.Blocks(t.End())}}.minus(used))
 	}
 	var out []extent.Extent
@@ -274,6 +303,21 @@ func (p *planner) changedOnly(list []extent.Extent, size int64) ([]extent.Extent
 		}
 	}
 	return out, nil
+}
+
+// patchesLeft drops the patches that write what the base has there; over new
+// content, whose blocks are fresh, all stay.
+func (p *planner) patchesLeft(patches []extent.Extent, fresh spans, size int64) ([]extent.Extent, error) {
+	var out, old []extent.Extent
+	for _, e := range patches {
+		if fresh.overlaps(span{e.Off / iso9660.BlockSize, iso9660.Blocks(e.End())}) {
+			out = append(out, e)
+		} else {
+			old = append(old, e)
+		}
+	}
+	old, err := p.changedOnly(old, size)
+	return append(out, old...), err
 }
 
 // The limits that some readers have: Linux drops the end of longer names, and a

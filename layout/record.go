@@ -14,13 +14,13 @@ func (b *hierarchy) wants(n *tree.Node) bool {
 	if n.Hidden && n.IsDir() && !b.stores(n) {
 		return false
 	}
-	return n.In[b.h] && (b.h != iso9660.Joliet || n.IsDir() || n.IsRegular() || n.Found[b.h] != nil && !n.Replaced())
+	return n.In[b.h] && (b.h != iso9660.Joliet || n.IsDir() || n.IsRegular() || b.entry(n) != nil && !n.Replaced())
 }
 
 // stores reports whether a directory for relocated ones still has any. Without,
 // it goes: readers would show it.
 func (b *hierarchy) stores(n *tree.Node) bool {
-	e := n.Found[b.h]
+	e := b.entry(n)
 	return e != nil && slices.ContainsFunc(e.Children, func(c *iso9660.Entry) bool { return b.nodes[c] != nil })
 }
 
@@ -81,7 +81,7 @@ func (b *hierarchy) skip() int {
 func (b *hierarchy) rename(d *directory, r *record, names *iso9660.Namer) error {
 	n := r.node
 	r.dirty = true
-	e := n.Found[b.h]
+	e := b.entry(n)
 	var id []byte
 	if e != nil && !n.Renamed() { // it came from another directory
 		if old := entryRecord(e).ID(); names.Take(old) {
@@ -154,7 +154,7 @@ func (b *hierarchy) stat(n *tree.Node) iso9660.Stat {
 		key = n.Source
 		s.Nlink = max(1, b.serials.names[key])
 	}
-	if e := n.Found[b.h]; e != nil && n.IsDir() { // a new ".." of an old directory
+	if e := b.entry(n); e != nil && n.IsDir() { // a new ".." of an old directory
 		s.Nlink, s.Serial = e.Own().Nlink, e.Own().Serial
 		return s
 	}

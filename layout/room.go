@@ -21,6 +21,9 @@ type candidate struct {
 // candidates lists the content that may move, by address: of one section, shared
 // only as a whole, and of no boot equipment.
 func (p *planner) candidates() []candidate {
+	if len(p.own.shared) > 0 {
+		return nil // another file system names it too
+	}
 	at := map[span][]*tree.Node{}
 	count := map[int64]int{}
 	for n := range nodes(p.tree.Root) {
@@ -139,7 +142,7 @@ func window(all []candidate, need, limit int64) (from, to int) {
 // lies behind those, as libarchive wants it.
 func (p *planner) orderContent() {
 	for _, b := range p.trees {
-		if b.h != iso9660.Primary {
+		if b.h != iso9660.Primary || !b.first() {
 			continue
 		}
 		for _, d := range b.dirs {

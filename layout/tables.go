@@ -28,7 +28,11 @@ func (b *hierarchy) pathTable() []iso9660.PathTableDir {
 	out := make([]iso9660.PathTableDir, 0, len(dirs))
 	for i, d := range dirs {
 		number[d] = i
-		out = append(out, iso9660.PathTableDir{ID: ids[d], LBA: iso9660.LBA(d.lba), Parent: number[d.home]})
+		at := iso9660.LBA(0) // not known yet
+		if d.lba > 0 {
+			at = b.rel(d.lba)
+		}
+		out = append(out, iso9660.PathTableDir{ID: ids[d], LBA: at, Parent: number[d.home]})
 	}
 	return out
 }
@@ -64,9 +68,9 @@ func (b *hierarchy) placeTables(p *pool) {
 	old := [4]iso9660.LBA{l, optL, m, optM}
 	for i, at := range old {
 		switch {
-		case b.tables.stay:
-			b.tables.at[i] = int64(at)
-		case at != 0 || i == 0 || i == 2:
+		case b.tables.stay && at != 0:
+			b.tables.at[i] = b.origin + int64(at)
+		case !b.tables.stay && (at != 0 || i == 0 || i == 2):
 			b.tables.at[i] = p.take(iso9660.Blocks(b.tables.size), 0, -1)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/boot"
 	"github.com/isolayer/isolayer/layout"
 	"github.com/isolayer/isolayer/sink"
 	"github.com/isolayer/isolayer/tree"
@@ -25,6 +26,8 @@ type buildOptions struct {
 	preserve   string
 	place      string
 	progress   string
+	noBoot     string
+	repair     bool
 	session    int
 	wipe       bool
 	dryRun     bool
@@ -57,6 +60,8 @@ SOURCE_DATE_EPOCH if that is set.`,
 	f.BoolVar(&o.showMap, "map", false, "with --dry-run: print the extents of the image")
 	f.StringVar(&o.mediaCheck, "media-check", "auto", "what becomes of a media checksum: `auto|strip`")
 	f.BoolVar(&o.wipe, "wipe", true, "overwrite the bytes of removed files with zeros")
+	f.StringVar(&o.noBoot, "no-boot", "", "give up booting on `bios|uefi|all`, so that boot images may be removed")
+	f.BoolVar(&o.repair, "repair", false, "make boot tables and checksums right that BASE has wrong")
 	f.StringVar(&o.place, "place", "reuse", "where new data goes, `reuse|end`: into space that became free, or behind all else")
 	f.StringVar(&o.preserve, "preserve", "", "take `mode,owner,time` from the source of added files")
 	f.IntVar(&o.session, "session", 0, "read session `N` of a multi-session image, 1 is the oldest")
@@ -83,6 +88,20 @@ func (o *buildOptions) options() (isolayer.Options, error) {
 	default:
 		return out, usagef("reuse or end", "--place %q", o.place)
 	}
+	switch o.noBoot {
+	case "":
+	case "bios":
+		out.NoBoot = []boot.Platform{boot.BIOS}
+	case "uefi":
+		out.NoBoot = []boot.Platform{boot.UEFI}
+	case "all":
+		for p := range 256 {
+			out.NoBoot = append(out.NoBoot, boot.Platform(p))
+		}
+	default:
+		return out, usagef("bios, uefi or all", "--no-boot %q", o.noBoot)
+	}
+	out.Repair = o.repair
 	switch o.progress {
 	case progressAuto, progressPlain, progressNone:
 	default:

@@ -68,7 +68,7 @@ func addEditFlags(flags *pflag.FlagSet, steps *[]isolayer.Step) {
 
 func parseAdd(s string) (isolayer.Step, error) {
 	src, dst, _ := splitSpec(s)
-	return isolayer.Add{Source: src, Dest: dst}, notObject(dst)
+	return isolayer.Add{Source: src, Dest: dst}, nil
 }
 
 func parseChown(s string) (isolayer.Step, error) {
@@ -82,10 +82,10 @@ func parseChown(s string) (isolayer.Step, error) {
 	return isolayer.Chown{UID: uint32(u), GID: uint32(g), Path: p}, notObject(p)
 }
 
-// notObject refuses the names of what no directory lists.
+// notObject refuses the names of what no directory lists, which can be replaced only.
 func notObject(p string) error {
 	if strings.HasPrefix(p, "@") {
-		return fmt.Errorf("%s: boot images and partitions cannot be replaced yet", p)
+		return fmt.Errorf("%s: boot equipment can be replaced only, with --add FILE:%s", p, p)
 	}
 	return nil
 }

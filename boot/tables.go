@@ -1,0 +1,163 @@
+package boot
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+
+	"github.com/isolayer/isolayer/iso9660"
+)
+
+// mbr brings the entries of the MBR in line, and takes its code away with the
+// platform that runs it.
+func (r *relocator) mbr() error {
+	m := r.e.System.MBR
+	if m == nil {
+		return nil
+	}
+	for _, p := range r.e.System.partitions() {
+		if p.table != "MBR" {
+			continue
+		}
+		to, gone := r.target(p)
+		if err := r.mbrEntry(m, p, to, gone); err != nil {
+			return err
+		}
+	}
+	if r.c.drops(BIOS) && m.Code != CodeNone {
+		from := 0
+		if r.e.System.APM != nil {
+			from = 8 // the driver descriptor of the Apple map
+		}
+		clear(r.area[from:440])
+		r.patch(int64(from), int64(440-from), "MBR boot code")
+	}
+	return nil
+}
+
+func (r *relocator) mbrEntry(m *MBR, p, to partition, gone bool) error {
+	e := m.partition(p.number)
+	b := r.area[e.offset():][:mbrEntrySize]
+	what := fmt.Sprintf("MBR partition %d", p.number)
+	switch {
+	case gone:
+		clear(b)
+	case to.end() > 1<<32-1 && e.Type == typeProtective: // UEFI 5.2.3 has it clamped
+		binary.LittleEndian.PutUint32(b[12:], 1<<32-1)
+	case to.end() > 1<<32-1:
+		return fmt.Errorf("%s: image of %d sectors, the MBR holds %d: %w", what, to.end(), int64(1<<32-1), iso9660.ErrLimit)
+	case to != p:
+		e.move(b, to.first, to.end())
+	}
+	r.patch(e.offset(), mbrEntrySize, what)
+	return nil
+}
+
+// gpt brings the entries of the GPT in line and moves the backup to the end, and
+// with it what the primary table says about it.
+func (r *relocator) gpt() error {
+	g := r.e.System.GPT
+	if g == nil || g.Problem != "" {
+		return nil
+	}
+	var changed []int
+	for _, p := range r.e.System.partitions() {
+		if p.table != "GPT" {
+			continue
+		}
+		to, gone := r.target(p)
+		b := r.gptEntry(g, p.number)
+		switch {
+		case gone:
+			clear(b)
+		case to != p:
+			binary.LittleEndian.PutUint64(b[32:], uint64(to.first))
+			binary.LittleEndian.PutUint64(b[40:], uint64(to.end()-1))
+		default:
+			continue
+		}
+		changed = append(changed, p.number)
+	}
+	changed = append(changed, r.fillGaps(g)...)
+	if len(changed) == 0 && !r.c.Repair && r.out.to.table == r.out.from.table {
+		return nil
+	}
+	r.gptHeader(g, changed)
+	return nil
+}
+
+func (r *relocator) gptEntry(g *GPT, number int) []byte {
+	return r.area[g.Array*sectorSize+int64(number-1)*gptEntrySize:][:gptEntrySize]
+}
+
+// gptHeader writes headers and backup for changed entries.
+func (r *relocator) gptHeader(g *GPT, changed []int) {
+	alternate := r.out.to.table - 1
+	// The room behind the last usable sector belongs to the layout and stays.
+	room := g.Alternate - g.LastUsable
+	if room < g.trailerSectors() || room > g.trailerSectors()+systemAreaSectors {
+		room = g.trailerSectors()
+	}
+	h := r.area[gptOff:][:g.headerSize]
+	put := binary.LittleEndian.PutUint64
+	put(h[24:], 1)
+	put(h[32:], uint64(alternate))
+	put(h[48:], uint64(alternate-room))
+	array := r.area[g.Array*sectorSize:][:int64(g.Count)*gptEntrySize]
+	binary.LittleEndian.PutUint32(h[88:], crc32.ChecksumIEEE(array))
+	binary.LittleEndian.PutUint32(h[16:], headerCRC(h))
+	r.patch(gptOff, g.headerSize, "GPT header")
+	for _, n := range changed {
+		r.patch(g.Array*sectorSize+int64(n-1)*gptEntrySize, gptEntrySize, fmt.Sprintf("GPT partition %d", n))
+	}
+	r.out.Patches = append(r.out.Patches, backupPatch(g, h, array, alternate))
+}
+
+// backupPatch makes the backup for the last sectors of the image: the array, then
+// the header with the addresses exchanged (UEFI 5.3.2).
+func backupPatch(g *GPT, primary, array []byte, alternate int64) Patch {
+	n := g.arraySectors()
+	b := make([]byte, (n+1)*sectorSize)
+	copy(b, array)
+	h := b[n*sectorSize:][:len(primary)]
+	copy(h, primary)
+	binary.LittleEndian.PutUint64(h[24:], uint64(alternate))
+	binary.LittleEndian.PutUint64(h[32:], 1)
+	binary.LittleEndian.PutUint64(h[72:], uint64(alternate-n))
+	binary.LittleEndian.PutUint32(h[16:], headerCRC(h))
+	return Patch{(alternate - n) * sectorSize, b, "backup GPT"}
+}
+
+// apm brings the entries of the Apple partition map in line. Their unit is the
+// block size of the map.
+func (r *relocator) apm() error {
+	a := r.e.System.APM
+	if a == nil {
+		return nil
+	}
+	per := a.BlockSize / sectorSize
+	for _, p := range r.e.System.partitions() {
+		if p.table != "APM" {
+			continue
+		}
+		to, gone := r.target(p)
+		off := int64(p.number) * a.BlockSize
+		b := r.area[off:][:sectorSize]
+		switch {
+		case gone: // numbers stay: the entry becomes free space
+			copy(b[48:80], append([]byte("Apple_Free"), make([]byte, 32)...))
+			copy(b[16:48], make([]byte, 32))
+		case to != p && to.end()/per > 1<<32-1:
+			return fmt.Errorf("APM partition %d: image of %d sectors: %w", p.number, to.end(), iso9660.ErrLimit)
+		case to != p:
+			count := uint32(roundUp(to.count, per) / per)
+			binary.BigEndian.PutUint32(b[8:], uint32(to.first/per))
+			binary.BigEndian.PutUint32(b[12:], count)
+			if binary.BigEndian.Uint32(b[84:]) != 0 {
+				binary.BigEndian.PutUint32(b[84:], count)
+			}
+		}
+		r.patch(off, sectorSize, fmt.Sprintf("APM partition %d", p.number))
+	}
+	return nil
+}

@@ -38,6 +38,7 @@ type Base struct {
 	img   *iso9660.Image
 	boot  *boot.Equipment
 	at    map[iso9660.LBA]*iso9660.Entry // the files by their first block
+	end   int64                          // block behind files and directories
 }
 
 // Open opens the image file at path and reads its descriptors, its trees and
@@ -57,11 +58,9 @@ func (b *Base) open(o OpenOptions) (err error) {
 	if b.img, err = iso9660.Open(b.src, b.src.Size(), iso9660.Options{Session: o.Session}); err != nil {
 		return err
 	}
-	at, err := filesByBlock(b.img)
-	if err != nil {
+	if err := b.index(); err != nil {
 		return err
 	}
-	b.at = at
 	b.boot, err = boot.Parse(b.src, b.src.Size(), b.volume())
 	return err
 }
@@ -71,6 +70,7 @@ func (b *Base) volume() boot.Volume {
 	return boot.Volume{
 		Catalog: b.img.BootCatalog(),
 		Blocks:  int64(b.img.Primary().SpaceSize()),
+		End:     b.end,
 		FileSize: func(l iso9660.LBA) (int64, string, bool) {
 			e := b.at[l]
 			if e == nil {
@@ -81,24 +81,28 @@ func (b *Base) volume() boot.Volume {
 	}
 }
 
-// filesByBlock finds the files of all hierarchies by their first block.
-func filesByBlock(img *iso9660.Image) (map[iso9660.LBA]*iso9660.Entry, error) {
-	at := map[iso9660.LBA]*iso9660.Entry{}
+// index finds the files of all hierarchies by their first block, and where the last
+// file or directory ends.
+func (b *Base) index() error {
+	b.at = map[iso9660.LBA]*iso9660.Entry{}
 	for _, h := range iso9660.Hierarchies {
-		root, err := img.Tree(h)
+		root, err := b.img.Tree(h)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if root == nil {
 			continue
 		}
 		for e := range root.Walk() {
-			if s := e.Sections(); !e.IsDir() && len(s) > 0 && at[s[0].LBA] == nil {
-				at[s[0].LBA] = e
+			for i, s := range e.Sections() {
+				if i == 0 && !e.IsDir() && b.at[s.LBA] == nil {
+					b.at[s.LBA] = e
+				}
+				b.end = max(b.end, int64(s.LBA)+iso9660.Blocks(s.Size))
 			}
 		}
 	}
-	return at, nil
+	return nil
 }
 
 // Close closes the files that are open.

@@ -33,6 +33,8 @@ type Volume struct {
 	Catalog iso9660.LBA
 	// Blocks is the volume space size of the descriptor at block 16.
 	Blocks int64
+	// End is the first block behind all files and directories, 0 if that is not known.
+	End int64
 	// FileSize returns size in bytes and path of the file which starts at a block.
 	// It may be nil.
 	FileSize func(iso9660.LBA) (size int64, name string, ok bool)

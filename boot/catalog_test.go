@@ -142,7 +142,9 @@ func loaderImage(magic string, at, n int) []byte {
 		b[i] |= byte(i)
 	}
 	copy(b[at:], magic)
-	le.PutUint64(b[grub2InfoOff:], 50*perBlock+5)
+	if n >= grub2InfoOff+8 {
+		le.PutUint64(b[grub2InfoOff:], 50*perBlock+5)
+	}
 	le.PutUint32(b[8:], 16)
 	le.PutUint32(b[12:], 50)
 	le.PutUint32(b[16:], uint32(n))

@@ -45,18 +45,18 @@ var layouts = []struct {
 	{"norr", "plain El Torito", nil},
 	{"joliet-only", "plain El Torito", nil},
 
-	{"debian", "isohybrid MBR + GPT + APM", []string{"Apple partition map"}},
-	{"ubuntu2204", "GRUB 2 MBR + GPT, appended partition", []string{"appended", "second superblock", "type ee"}},
-	{"ubuntu2204-pkgs", "GRUB 2 MBR + GPT, appended partition", []string{"appended", "type ee"}},
-	{"fedora", "GRUB 2 MBR + GPT, appended partition", []string{"appended", "second superblock", "type ee"}},
-	{"arch", "isohybrid MBR + GPT, appended partition", []string{"appended", "second superblock", "type ee"}},
-	{"grubrescue", "GRUB 2 MBR + GPT + APM + HFS+", []string{"Apple partition map", "HFS+", "type ee"}},
-	{"efionly-arm64style", "MBR, appended partition", []string{"appended"}},
-	{"hfs", "El Torito + HFS", []string{"HFS"}},
-	{"sparc-label", "SUN disk label", []string{"SUN"}},
-	{"hppa", "HP-PA boot block", []string{"HP-PA"}},
-	{"memtest86+ia32", "MBR, appended partition", []string{"appended"}},
-	{"memtest86+x64", "MBR, appended partition", []string{"appended"}},
+	{"debian", "isohybrid MBR + GPT + APM", nil},
+	{"ubuntu2204", "GRUB 2 MBR + GPT, appended partition", nil},
+	{"ubuntu2204-pkgs", "GRUB 2 MBR + GPT, appended partition", nil},
+	{"fedora", "GRUB 2 MBR + GPT, appended partition", nil},
+	{"arch", "isohybrid MBR + GPT, appended partition", nil},
+	{"grubrescue", "GRUB 2 MBR + GPT + APM + HFS+", nil},
+	{"efionly-arm64style", "MBR, appended partition", nil},
+	{"hfs", "El Torito + HFS", nil},
+	{"sparc-label", "SUN disk label", nil},
+	{"hppa", "HP-PA boot block", nil},
+	{"memtest86+ia32", "MBR, appended partition", nil},
+	{"memtest86+x64", "MBR, appended partition", nil},
 }
 
 func TestCorpusLayouts(t *testing.T) {
@@ -122,6 +122,9 @@ func resizeAndJudge(t *testing.T, path string, grow int64) {
 	if tail, ok := e.Trailer(); ok {
 		limit = tail.Off
 	}
+	for _, o := range e.appended() {
+		limit = min(limit, o.Off)
+	}
 	end := max(base.end, usedEnd(t, f, limit))
 	big := filepath.Join(t.TempDir(), "big.iso")
 	if out, err := exec.Command("cp", "--sparse=always", "--reflink=auto", path, big).CombinedOutput(); err != nil {
@@ -150,10 +153,10 @@ func resizeAndJudge(t *testing.T, path string, grow int64) {
 	}
 }
 
-// apply resizes the image at path as Fit plans it.
-func apply(t *testing.T, path string, e *Equipment, from, to int64) Fit {
+// apply resizes the image at path as Relocate plans it.
+func apply(t *testing.T, path string, e *Equipment, from, to int64) *Relocation {
 	t.Helper()
-	fit, err := e.Fit(from, to)
+	fit, err := resize(e, from, to)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,11 +170,22 @@ func apply(t *testing.T, path string, e *Equipment, from, to int64) Fit {
 			t.Fatal(err)
 		}
 	}
-	if tail, ok := e.Trailer(); ok {
+	contents := map[*Object][]byte{}
+	for _, o := range e.appended() {
+		contents[o] = make([]byte, o.Len)
+		if _, err := f.ReadAt(contents[o], o.Off); err != nil {
+			t.Fatal(err)
+		}
+		write(make([]byte, o.Len), o.Off)
+	}
+	if tail, ok := e.Trailer(); ok && fit.TrailerMoves {
 		write(make([]byte, tail.Len), tail.Off)
 	}
 	if err := f.Truncate(fit.Size); err != nil {
 		t.Fatal(err)
+	}
+	for _, a := range fit.Appended {
+		write(contents[a.Object], a.Off)
 	}
 	for _, p := range fit.Patches {
 		write(p.Data, p.Off)
@@ -183,8 +197,12 @@ func apply(t *testing.T, path string, e *Equipment, from, to int64) Fit {
 		}
 		if b[0] == 1 || b[0] == 2 {
 			var both [8]byte
-			binary.LittleEndian.PutUint32(both[:], uint32(fit.VolumeBlocks))
-			binary.BigEndian.PutUint32(both[4:], uint32(fit.VolumeBlocks))
+			size, ok := fit.Follow(int64(binary.LittleEndian.Uint32(b[80:])))
+			if !ok || b[0] == 1 {
+				size = fit.VolumeBlocks
+			}
+			binary.LittleEndian.PutUint32(both[:], uint32(size))
+			binary.BigEndian.PutUint32(both[4:], uint32(size))
 			write(both[:], at*iso9660.BlockSize+80)
 		}
 	}

@@ -205,7 +205,7 @@ func (e *Equipment) planAppended(c Change) landmarks {
 		to.table = roundUp(to.table, n)
 	}
 	to.size = to.table + clamp((from.size-from.table)/perBlock, maxPadding)*perBlock
-	to.volume = e.followVolume(from, to, c)
+	to.volume = min(e.followVolume(from, to, c), roundUp(to.size, perBlock))
 	return to
 }
 

@@ -16,18 +16,26 @@ func check(t *testing.T, m *memory, v Volume) {
 		t.Error("no layout")
 	}
 	e.Describe()
-	off := int64(0)
-	for _, r := range e.Owned() {
-		if r.Off < off || r.Len <= 0 || r.End() > m.size {
-			t.Errorf("owned %v in an image of %d bytes", r, m.size)
+	off := int64(systemAreaSize)
+	for _, o := range e.Objects() {
+		if o.Off < off || o.Len <= 0 || o.End() > m.size || o.Name == "" {
+			t.Errorf("object %+v in an image of %d bytes", o, m.size)
 		}
-		off = r.Off
+		off = o.Off
+		if _, ok := e.Find(o.Name); !ok {
+			t.Errorf("%s is not found", o.Name)
+		}
+	}
+	for _, r := range e.Refs() {
+		if r.Object.Off != r.To || r.Off < 0 || r.Off >= m.size {
+			t.Errorf("%+v in an image of %d bytes", r, m.size)
+		}
 	}
 	if r, ok := e.Trailer(); ok && (r.Off < systemAreaSize || r.End() > m.size) {
 		t.Errorf("trailer %v in an image of %d bytes", r, m.size)
 	}
 	for _, to := range []int64{100, 300, 20000} {
-		f, err := e.Fit(200, to)
+		f, err := resize(e, 200, to)
 		if (err == nil) != (len(e.Unsupported()) == 0) {
 			t.Errorf("fit to %d: %v, reasons %q", to, err, e.Unsupported())
 		}
@@ -39,7 +47,7 @@ func check(t *testing.T, m *memory, v Volume) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if p := g.System.GPT; p != nil && (!p.HeaderCRC || !p.ArrayCRC || p.Backup == nil || !p.Backup.HeaderCRC || !p.Backup.Same) {
+		if p := g.System.GPT; p != nil && p.Problem == "" && (!p.HeaderCRC || !p.ArrayCRC || p.Backup == nil || !p.Backup.HeaderCRC || !p.Backup.Same) {
 			t.Errorf("fit to %d: %v", to, p)
 		}
 	}

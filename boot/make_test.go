@@ -72,11 +72,25 @@ func (m *memory) equal(o *memory) bool {
 	return m.size == o.size && covers(m, o) && covers(o, m)
 }
 
-// apply does what the caller of Fit has to do.
-func (m *memory) apply(e *Equipment, f Fit) *memory {
+// resize relocates for nothing but another end of the file system.
+func resize(e *Equipment, from, to int64) (*Relocation, error) {
+	return e.Relocate(Change{BaseEnd: from, NewEnd: to})
+}
+
+// apply does what the caller of Relocate has to do.
+func (m *memory) apply(e *Equipment, f *Relocation) *memory {
 	c := m.clone()
-	if tail, ok := e.Trailer(); ok {
+	if tail, ok := e.Trailer(); ok && f.TrailerMoves {
 		c.write(tail.Off, make([]byte, tail.Len))
+	}
+	c.size = max(c.size, f.Size)
+	for _, o := range e.appended() {
+		c.write(o.Off, make([]byte, o.Len))
+	}
+	for _, a := range f.Appended {
+		b := make([]byte, a.Object.Len)
+		m.ReadAt(b, a.Object.Off)
+		c.write(a.Off, b)
 	}
 	c.size = f.Size
 	for _, p := range f.Patches {
@@ -115,6 +129,9 @@ const catalogAt = 40
 func (s spec) make() (*memory, Volume) {
 	m := &memory{map[int64][]byte{}, s.sectors * sectorSize}
 	v := Volume{Blocks: s.volume}
+	if s.volume >= madeEnd {
+		v.End = madeEnd
+	}
 	if s.mbr != nil {
 		m.write(0, s.sector0())
 	}
@@ -233,6 +250,42 @@ var made = map[string]spec{
 		mbr: []part{{active: true, count: 6144}, {kind: 0xef, first: 172, count: 1000}},
 		gpt: []part{{guid: guidData, count: 6144 - 56, name: "ISOHybrid"}, {guid: guidData, first: 172, count: 1000, name: "ISOHybrid1"}},
 	},
+	"appended, in a GPT": { // Ubuntu, Fedora
+		sectors: 5264, volume: 1316, code: "GRUB ", array: 2, entries: 248, loader: 50*4 + 4,
+		mbr: []part{{kind: 0xee, first: 1, count: 5263}, {active: true, count: 1}},
+		gpt: []part{
+			{guid: guidData, first: 64, count: 3600 - 64, name: "ISO9660"},
+			{guid: guidESP, first: 3600, count: 1000, name: "Appended2"},
+			{guid: guidData, first: 4600, count: 600, name: "Gap1"},
+		},
+		catalog: uefiToo(900, 1000), images: map[int64][]byte{50: grubImage(2600, 50), 900: fat(1000)},
+	},
+	"appended, on a cylinder": { // Arch
+		sectors: 6144, volume: 1536, code: "isolinux", shape: cd, loader: 50 * 4,
+		mbr:     []part{{active: true, first: 64, count: 4096 - 64}, {kind: 0xef, first: 4096, count: 2048}},
+		catalog: uefiToo(1024, 2048), images: map[int64][]byte{50: isolinuxImage(3001, 50), 1024: fat(2048)},
+	},
+	"appended, behind the volume": { // memtest86+
+		sectors: 5200, volume: 900, code: "boot code",
+		mbr:     []part{{active: true, count: 3600}, {kind: 0xef, first: 3600, count: 1000}},
+		catalog: uefiToo(900, 1000), images: map[int64][]byte{900: fat(1000)},
+	},
+	"two appended": {
+		sectors: 5600, volume: 1400, code: "boot code",
+		mbr:     []part{{active: true, count: 3600}, {kind: 0xef, first: 3600, count: 1000}, {kind: 0x83, first: 4600, count: 400}},
+		catalog: uefiToo(900, 1000), images: map[int64][]byte{900: fat(1000), 1150: []byte("the second one")},
+	},
+	"gaps": { // grub-mkrescue
+		sectors: 4248, volume: 1062, code: "GRUB ", array: 20, entries: 176, loader: 50*4 + 4,
+		mbr: []part{{kind: 0xee, first: 1, count: 4247}},
+		gpt: []part{
+			{guid: guidData, first: 64, count: 284, name: "Gap0"},
+			{guid: guidESP, first: 348, count: 400, name: "EFI boot partition"},
+			{guid: guidHFS, first: 748, count: 2852, name: "HFSPLUS"},
+			{guid: guidData, first: 3600, count: 600, name: "Gap1"},
+		},
+		catalog: uefiToo(87, 400), images: map[int64][]byte{50: grubImage(3000, 50), 87: fat(400)},
+	},
 	"GRUB 2": {
 		sectors: 4 * 1050, volume: 1050, code: "GRUB ", shape: cd,
 		mbr: []part{{kind: 0xcd, active: true, first: 1, count: 4*1050 - 1}},
@@ -251,6 +304,40 @@ func record(id string) []byte {
 	le.PutUint16(b[28:], -sum16(b))
 	copy(b[32:], bootEntry(50, 4, 0))
 	return b
+}
+
+// uefiToo is record with an entry for UEFI.
+func uefiToo(at uint32, sectors uint16) []byte {
+	return join(record(""), header(recLastHeader, 0xef, 1, ""), bootEntry(at, sectors, 0))
+}
+
+// isolinuxImage is a boot image of n bytes for block at, with its table filled in.
+func isolinuxImage(n int, at uint32) []byte {
+	b := loaderImage("\xfb\xc0\x78\x70", 64, n)
+	fillBootInfo(b, at)
+	return b
+}
+
+// grubImage is the same of GRUB.
+func grubImage(n int, at uint32) []byte {
+	b := loaderImage("\x00Geom\x00Read\x00 Error", 512, n)
+	if n >= grub2InfoOff+8 {
+		le.PutUint64(b[grub2InfoOff:], uint64(at)*4+5)
+	}
+	fillBootInfo(b, at)
+	return b
+}
+
+// fillBootInfo is the table by its description, on its own account.
+func fillBootInfo(b []byte, at uint32) {
+	sum := uint32(0)
+	for i := 64; i < len(b); i++ {
+		sum += uint32(b[i]) << (8 * (i % 4))
+	}
+	clear(b[8:64])
+	for i, v := range []uint32{16, at, uint32(len(b)), sum} {
+		le.PutUint32(b[8+4*i:], v)
+	}
 }
 
 func bootEntry(at uint32, sectors uint16, media byte) []byte {

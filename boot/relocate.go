@@ -88,6 +88,7 @@ func (e *Equipment) relocate(c Change) (*Relocation, error) {
 	r := &relocator{e: e, c: c, area: bytes.Clone(e.area), at: map[*Object]Placement{}}
 	r.out.from, r.out.to = e.here(), e.here()
 	if r.nothing() {
+		r.placeObjects()
 		return r.finish(), nil
 	}
 	if why := e.Unsupported(); len(why) > 0 {

@@ -40,8 +40,8 @@ const (
 	RoleHFS Role = "HFS+"
 	// RoleGap fills the space between others; libisofs names it Gap0, Gap1, ….
 	RoleGap Role = "gap"
-	// RoleInside lies inside the file system partition of its table, or starts
-	// where a file of the tree starts.
+	// RoleInside starts in front of the end of files and directories, or lies inside
+	// the file system partition of its table.
 	RoleInside Role = "inside"
 	// RoleAppended starts behind the volume, or behind the file system partition of
 	// its table and at no file of the tree.
@@ -224,6 +224,8 @@ func (e *Equipment) outerRole(p, cover partition) Role {
 		}
 	}
 	switch {
+	case p.first < e.volume.End*perBlock:
+		return RoleInside
 	case p.first >= e.volumeSectors():
 		return RoleAppended
 	case cover.first >= 0 && p.first >= cover.end():

@@ -57,6 +57,7 @@ func readTree(tb testing.TB, r io.ReaderAt, size int64) tree {
 		}
 	}
 	walk(pvd[156:190], "")
+	t.volume.End = t.end
 	t.volume.FileSize = func(at iso9660.LBA) (int64, string, bool) {
 		f, ok := files[at]
 		return f.size, f.name, ok

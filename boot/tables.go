@@ -42,9 +42,9 @@ func (r *relocator) mbrEntry(m *MBR, p, to partition, gone bool) error {
 	switch {
 	case gone:
 		clear(b)
-	case to.end() > 1<<32-1 && e.Type == typeProtective: // UEFI 5.2.3 has it clamped
+	case to.count > 1<<32-1 && e.Type == typeProtective: // UEFI 5.2.3 has it clamped
 		binary.LittleEndian.PutUint32(b[12:], 1<<32-1)
-	case to.end() > 1<<32-1:
+	case to.first > 1<<32-1 || to.count > 1<<32-1:
 		return fmt.Errorf("%s: image of %d sectors, the MBR holds %d: %w", what, to.end(), int64(1<<32-1), iso9660.ErrLimit)
 	case to != p:
 		e.move(b, to.first, to.end())

@@ -30,6 +30,17 @@ func (b *Base) Object(name string) (*io.SectionReader, error) {
 	return io.NewSectionReader(b.src, o.Off, o.Len), nil
 }
 
+// Objects lists the names of all boot equipment, the system area first.
+func (b *Base) Objects() []string {
+	names := []string{SystemArea}
+	for _, o := range b.boot.Objects() {
+		if !o.Shared() {
+			names = append(names, o.Name)
+		}
+	}
+	return names
+}
+
 // withSystemArea returns the base as it is with a new system area: all of it, or
 // the boot code of its first sector.
 func (b *Base) withSystemArea(src extent.Source) (layout.Base, []byte, error) {

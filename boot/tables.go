@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"slices"
 
 	"github.com/isolayer/isolayer/iso9660"
 )
@@ -107,7 +108,8 @@ func (r *relocator) gptHeader(g *GPT, changed []int) {
 	binary.LittleEndian.PutUint32(h[88:], crc32.ChecksumIEEE(array))
 	binary.LittleEndian.PutUint32(h[16:], headerCRC(h))
 	r.patch(gptOff, g.headerSize, "GPT header")
-	for _, n := range changed {
+	slices.Sort(changed)
+	for _, n := range slices.Compact(changed) {
 		r.patch(g.Array*sectorSize+int64(n-1)*gptEntrySize, gptEntrySize, fmt.Sprintf("GPT partition %d", n))
 	}
 	r.out.Patches = append(r.out.Patches, backupPatch(g, h, array, alternate))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -17,7 +18,7 @@ func (a *app) catCommand() *cobra.Command {
 		Use:     "cat IMAGE PATH",
 		Short:   "Print a file of an image",
 		GroupID: "look",
-		Long:    "cat prints the content of a file, uncompressed if it is stored by zisofs.\nLinks are not followed.",
+		Long:    "cat prints the content of a file, uncompressed if it is stored by zisofs.\nLinks are not followed.\n@bios, @efi, @catalog, @partN and @system-area are boot equipment.",
 		Example: "  isolayer cat base.iso /isolinux/isolinux.cfg",
 		Args:    needArgs("IMAGE", "PATH"),
 		RunE:    func(_ *cobra.Command, args []string) error { return a.cat(args[0], args[1], session) },
@@ -31,6 +32,13 @@ func (a *app) cat(image, path string, session int) error {
 }
 
 func (a *app) catFile(base *isolayer.Base, t *tree.Tree, path string) error {
+	if strings.HasPrefix(path, "@") {
+		r, err := base.Object(path)
+		if err != nil {
+			return err
+		}
+		return a.copyOut(r, path)
+	}
 	n, err := t.Lookup(path)
 	if err != nil {
 		return err
@@ -45,19 +53,23 @@ func (a *app) catFile(base *isolayer.Base, t *tree.Tree, path string) error {
 	if err != nil {
 		return err
 	}
-	content := io.NewSectionReader(r, 0, size)
+	return a.copyOut(io.NewSectionReader(r, 0, size), n.Path())
+}
+
+// copyOut prints content, but nothing binary on a terminal.
+func (a *app) copyOut(content *io.SectionReader, what string) error {
 	if _, ok := terminal(a.out); ok {
-		head := make([]byte, min(size, 4096))
+		head := make([]byte, min(content.Size(), 4096))
 		if _, err := io.ReadFull(content, head); err != nil {
 			return err
 		}
 		if bytes.IndexByte(head, 0) >= 0 {
-			return usagef("redirect it to a file, or use isolayer extract", "%s is binary and does not belong on a terminal", n.Path())
+			return usagef("redirect it to a file, or use isolayer extract", "%s is binary and does not belong on a terminal", what)
 		}
 		if _, err := content.Seek(0, io.SeekStart); err != nil {
 			return err
 		}
 	}
-	_, err = io.CopyBuffer(struct{ io.Writer }{a.out}, content, make([]byte, 1<<20))
+	_, err := io.CopyBuffer(struct{ io.Writer }{a.out}, content, make([]byte, 1<<20))
 	return err
 }

@@ -36,7 +36,11 @@ func (a *app) extractCommand() *cobra.Command {
 		Long: `extract writes files and directory trees of an image below DIR, everything without
 PATH. Nothing is written outside DIR, whatever the image holds: links are made
 last and never followed. Hard links stay hard links. Devices are left out, setuid
-and setgid bits too unless --preserve mode asks for them.`,
+and setgid bits too unless --preserve mode asks for them.
+
+Boot equipment is extracted by its name (@bios, @efi, @catalog, @partN,
+@system-area), or all of it with --boot: boot images, also those that no directory
+lists, the boot catalog, the system area and the contents of partitions.`,
 		Example: "  isolayer extract base.iso /EFI /isolinux/isolinux.cfg -C out/",
 		Args:    needArgs("IMAGE", "[PATH...]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -48,27 +52,30 @@ and setgid bits too unless --preserve mode asks for them.`,
 	f.StringVar(&o.preserve, "preserve", "", "`mode,owner` as the image has them")
 	f.IntVar(&o.session, "session", 0, "read session `N` of a multi-session image")
 	f.StringVar(&o.progress, "progress", progressAuto, "`auto|plain|none`")
-	f.BoolVar(&o.boot, "boot", false, "")
-	_ = f.MarkHidden("boot") // defined above
+	f.BoolVar(&o.boot, "boot", false, "take out the boot equipment, and no files unless PATH names some")
 	return cmd
 }
 
 func (a *app) extract(ctx context.Context, image string, paths []string, o extractOptions) error {
-	switch {
-	case o.boot:
-		return usagef("isolayer info shows where they are", "extracting boot equipment is not possible yet")
-	case o.dir == "":
+	if o.dir == "" {
 		return usagef("say where the files go: -C DIR", "-C is missing")
 	}
 	return withTree(image, o.session, func(base *isolayer.Base, t *tree.Tree) error { return a.extractTree(ctx, base, t, paths, o) })
 }
 
 func (a *app) extractTree(ctx context.Context, base *isolayer.Base, t *tree.Tree, paths []string, o extractOptions) (err error) {
-	if len(paths) == 0 {
+	var objects []string
+	if o.boot {
+		objects = base.Objects()
+	} else if len(paths) == 0 {
 		paths = []string{"/"}
 	}
 	var tops []*tree.Node
 	for _, p := range paths {
+		if strings.HasPrefix(p, "@") {
+			objects = append(objects, p)
+			continue
+		}
 		n, err := t.Lookup(p)
 		if err != nil {
 			return err
@@ -86,6 +93,9 @@ func (a *app) extractTree(ctx context.Context, base *isolayer.Base, t *tree.Tree
 	x := &extractor{ctx: ctx, base: base, root: root, meter: newMeter(a.err, o.progress), linked: map[iso9660.Section]string{}}
 	x.keepMode, x.keepOwner = strings.Contains(o.preserve, "mode"), strings.Contains(o.preserve, "owner")
 	defer x.meter.done()
+	if err := x.objects(objects); err != nil {
+		return err
+	}
 	if err := x.all(tops); err != nil {
 		return err
 	}
@@ -108,6 +118,22 @@ type extractor struct {
 	links       []item
 	dirs        []item
 	skipped     []string
+}
+
+// objects writes boot equipment, each to a file named after it.
+func (x *extractor) objects(names []string) error {
+	for _, name := range names {
+		content, err := x.base.Object(name)
+		if err != nil {
+			return err
+		}
+		x.total += content.Size()
+		to := strings.TrimPrefix(name, "@") + ".img"
+		if err := errors.Join(x.clear(to), x.create(to, content)); err != nil {
+			return fmt.Errorf("extract %s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // item is a node and the path it gets below the directory.
@@ -214,7 +240,7 @@ func (x *extractor) clear(p string) error {
 	return nil
 }
 
-func (x *extractor) file(it item) (err error) {
+func (x *extractor) file(it item) error {
 	if err := x.clear(it.to); err != nil {
 		return err
 	}
@@ -229,14 +255,22 @@ func (x *extractor) file(it item) (err error) {
 	if err != nil {
 		return err
 	}
-	f, err := x.root.OpenFile(it.to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err := x.create(it.to, io.NewSectionReader(r, 0, size)); err != nil {
+		return err
+	}
+	return x.attributes(it, 0o777)
+}
+
+// create makes a file, whole or not at all.
+func (x *extractor) create(p string, r io.Reader) error {
+	f, err := x.root.OpenFile(p, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(x.copy(f, io.NewSectionReader(r, 0, size)), f.Close()); err != nil {
-		return errors.Join(err, x.root.Remove(it.to)) // no half a file
+	if err := errors.Join(x.copy(f, r), f.Close()); err != nil {
+		return errors.Join(err, x.root.Remove(p))
 	}
-	return x.attributes(it, 0o777)
+	return nil
 }
 
 func (x *extractor) copy(w io.Writer, r io.Reader) error {

@@ -267,3 +267,64 @@ func sameBytes(t *testing.T, a, b string) bool {
 		}
 	}
 }
+
+// TestOptions compares the options with those that xorriso reports: lines of ours
+// that it has not, and of its that we have not, are listed here.
+func TestOptions(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs the image corpus")
+	}
+	// Geometry and alignment follow from the rest; volume identity is not boot
+	// equipment; sizes are in the name of an appended partition.
+	unasked := regexp.MustCompile(`^(-partition_(hd_cyl|sec_hd|cyl_align|offset 0)|-V|--modification-date)`)
+	differ := map[string][]string{
+		// xorriso 1.5.4 loses the EFI entry of this layout.
+		"arch": {"-part_like_isohybrid", "-append_partition", "-appended_part_as_gpt", "-e", "-no-emul-boot", "-boot-load-size"},
+		// … and takes code for another machine's or its own where it cannot know.
+		"memtest86+x64": {"--grub2-mbr", "-G"}, "memtest86+ia32": {"--grub2-mbr", "-G"},
+		"dupinode": {"-b"}, // a file with two names
+		// The table names the descriptor of the first session.
+		"multisession-xorriso": {"-boot-info-table"},
+		"grubrescue":           {"-efi-boot-part", "-isohybrid-apm-hfsplus"},
+		"suse":                 {"-iso_mbr_part_type"},
+		"hfs":                  {"-G"},
+		"sparc-label":          {"-sparc-label", "-B", "-G"}, "hppa": {"-hppa", "-G"},
+	}
+	// The tree reader of these tests knows the short names only.
+	plain := func(s string) string {
+		return strings.NewReplacer(";1", "", "-", "_", ".catalog", ".cat").Replace(strings.ToLower(s))
+	}
+	for _, c := range layouts {
+		t.Run(c.image, func(t *testing.T) {
+			path := isotest.Image(t, c.image)
+			f, size := openImage(t, path)
+			e, err := Parse(f, size, readTree(t, f, size).volume)
+			if err != nil {
+				t.Fatal(err)
+			}
+			report, err := exec.Command("xorriso", "-indev", path, "-report_el_torito", "as_mkisofs").Output()
+			if len(report) == 0 { // it fails where it cannot say all
+				t.Fatal(err)
+			}
+			theirs := map[string]int{}
+			for line := range strings.Lines(string(report)) {
+				if line = strings.TrimSpace(line); !unasked.MatchString(line) {
+					theirs[plain(line)]++
+				}
+			}
+			for _, o := range e.Options(path) {
+				theirs[plain(o)]--
+			}
+			for line, n := range theirs {
+				name, _, _ := strings.Cut(line, " ")
+				listed := false
+				for _, d := range differ[c.image] {
+					listed = listed || strings.HasPrefix(name, plain(d))
+				}
+				if n != 0 && !listed {
+					t.Errorf("%q: xorriso has it %d times more", line, n)
+				}
+			}
+		})
+	}
+}

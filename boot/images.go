@@ -11,6 +11,9 @@ import (
 	"github.com/isolayer/isolayer/iso9660"
 )
 
+// ErrUnfit reports a boot image that cannot take the place of the one it replaces.
+var ErrUnfit = errors.New("the boot image does not fit its entry")
+
 // loaderAddress tells the code of the MBR where its boot image went.
 func (r *relocator) loaderAddress() error {
 	m := r.e.System.MBR
@@ -85,12 +88,12 @@ func (r *relocator) catalogEntry(b []byte, en *Entry, at Placement) error {
 	switch head = head[:n]; en.Media {
 	case Floppy12, Floppy144, Floppy288:
 		if at.Size != en.Image.Size {
-			return fmt.Errorf("boot image %s of %d bytes: the %s holds %d: %w", en.Image.Name, at.Size, en.Media, en.Image.Size, iso9660.ErrUnsupported)
+			return fmt.Errorf("boot image %s of %d bytes: the %s holds %d: %w", en.Image.Name, at.Size, en.Media, en.Image.Size, ErrUnfit)
 		}
 	case HardDisk:
 		m := parseMBR(head)
 		if m == nil || len(m.Partitions) != 1 {
-			return fmt.Errorf("boot image %s: a hard disk image needs an MBR with one partition: %w", en.Image.Name, iso9660.ErrUnsupported)
+			return fmt.Errorf("boot image %s: a hard disk image needs an MBR with one partition: %w", en.Image.Name, ErrUnfit)
 		}
 		b[4] = m.Partitions[0].Type
 	default:

@@ -83,7 +83,7 @@ func parseMBR(b []byte) *MBR {
 
 func code(b []byte) Code {
 	switch b = b[:mbrTableOff-6]; {
-	case zero(b):
+	case zero(b) || string(b[:2]) == "ER" && zero(b[8:]): // the driver descriptor of an Apple map alone
 		return CodeNone
 	case bytes.Contains(b, []byte("isolinux")):
 		return CodeIsohybrid

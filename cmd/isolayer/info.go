@@ -38,7 +38,10 @@ type imageInfo struct {
 	UDF        bool              `json:"udf"`
 	Sessions   []iso9660.Session `json:"sessions"`
 	MediaCheck string            `json:"media_check,omitempty"`
+	Boots      []boot.Way        `json:"boots"`
 	Boot       *boot.Equipment   `json:"boot"`
+	Objects    []*boot.Object    `json:"boot_objects,omitempty"`
+	Options    []string          `json:"mkisofs_options,omitempty"`
 	Rebuild    bool              `json:"can_be_rebuilt"`
 	Reasons    []string          `json:"reasons,omitempty"`
 	Warnings   []string          `json:"warnings,omitempty"`
@@ -102,6 +105,10 @@ func inspect(base *isolayer.Base) (imageInfo, error) {
 		}
 	}
 	i.MediaCheck = img.MediaCheck()
+	i.Boots, i.Objects = i.Boot.Ways(), i.Boot.Objects()
+	if o := i.Boot.Options(base.Path()); len(o) > 0 {
+		i.Options = append([]string{fmt.Sprintf("-V '%s'", i.Volume.ID), fmt.Sprintf("--modification-date='%s'", strings.ReplaceAll(i.Volume.UUID, "-", ""))}, o...)
+	}
 	i.Reasons = base.Refusals()
 	i.Rebuild = len(i.Reasons) == 0
 	i.Warnings = img.Warnings()
@@ -183,12 +190,16 @@ func (i imageInfo) text() string {
 			row("Session", "%d: from block %d, %s%s", n+1, s.Start, s.VolumeID, seen)
 		}
 	}
+	row("Boots", "%s", waysText(i.Boots))
 	for _, l := range i.Boot.Describe() {
 		label, rest, ok := strings.Cut(l, ": ")
 		if !ok || len(label) > 12 {
 			label, rest = "Boot", l
 		}
 		row(label, "%s", rest)
+	}
+	for _, o := range i.Objects {
+		row("Object", "%s", objectText(o))
 	}
 	row("Media check", "%s", i.MediaCheck)
 	if i.Rebuild {
@@ -199,5 +210,45 @@ func (i imageInfo) text() string {
 	for _, w := range i.Warnings {
 		row("Warning", "%s", w)
 	}
+	for n, o := range i.Options {
+		if n == 0 {
+			row("Made by", "xorriso -as mkisofs %s \\", o)
+		} else if n == len(i.Options)-1 {
+			row("", "  %s", o)
+		} else {
+			row("", "  %s \\", o)
+		}
+	}
 	return b.String()
+}
+
+// waysText says on what the image boots.
+func waysText(ways []boot.Way) string {
+	if len(ways) == 0 {
+		return "from nothing that a PC starts"
+	}
+	var media []string
+	by := map[string][]string{}
+	for _, w := range ways {
+		if by[w.Medium] == nil {
+			media = append(media, w.Medium)
+		}
+		by[w.Medium] = append(by[w.Medium], w.Firmware+": "+w.By)
+	}
+	for i, m := range media {
+		media[i] = fmt.Sprintf("from %s (%s)", m, strings.Join(by[m], "; "))
+	}
+	return strings.Join(media, ", ")
+}
+
+// objectText names boot equipment and where it is.
+func objectText(o *boot.Object) string {
+	where := "no directory lists it"
+	switch {
+	case o.Path != "":
+		where = o.Path
+	case o.Appended:
+		where = "behind the file system"
+	}
+	return fmt.Sprintf("%s: %s at block %d, %s", o.Name, size(o.Len), o.Off/iso9660.BlockSize, where)
 }

@@ -1,0 +1,266 @@
+package isolayer_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/boot"
+	"github.com/isolayer/isolayer/internal/isotest"
+	"github.com/isolayer/isolayer/layout"
+)
+
+// newESP makes a FAT image of so many MiB with the files of the ESP of base.
+func newESP(t *testing.T, base string, mib int) string {
+	t.Helper()
+	esp := filepath.Join(t.TempDir(), "esp.img")
+	if err := os.WriteFile(esp, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(esp, int64(mib)<<20); err != nil {
+		t.Fatal(err)
+	}
+	isotest.Run(t, "mkfs.vfat", "-n", "NEWESP", esp)
+	return esp
+}
+
+// bootFiles are the replacements of TestBootFiles: of loaders that are larger than
+// those they replace, and of EFI system partitions beyond 32 MiB, the most that the
+// catalog can tell.
+var bootFiles = map[string][]string{
+	"debian":             {"@bios", "@efi"},
+	"ubuntu2204":         {"@bios", "@efi"},
+	"ubuntu2204-pkgs":    {"@bios", "@part2"},
+	"fedora":             {"@bios", "@efi"},
+	"arch":               {"@bios", "@efi"},
+	"grubrescue":         {"@bios", "@efi"},
+	"rhel-like-small":    {"@bios", "@efi"},
+	"rhel9-isolinux":     {"/isolinux/isolinux.bin", "/images/efiboot.img"},
+	"alpine":             {"@bios"},
+	"suse":               {"@bios", "@boot2"},
+	"efionly-arm64style": {"@efi"},
+	"memtest86+x64":      {"@efi"},
+	"dupinode":           {"@bios"},
+	"nopad":              {"@bios"},
+	"grub-rescue-cdrom":  {"@bios"},
+	"ipxe":               {"@bios", "@efi"},
+}
+
+// TestBootFiles replaces boot images of each layout: every address, size and sum
+// that names them follows.
+func TestBootFiles(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes real images")
+	}
+	for name, objects := range bootFiles {
+		t.Run(name, func(t *testing.T) {
+			base := isotest.Image(t, name)
+			var steps []isolayer.Step
+			want := map[string][]byte{}
+			for _, o := range objects {
+				src := local(t, "boot.img", larger(t, base, o))
+				if strings.Contains(o, "e") && !strings.Contains(o, "isolinux") || o == "@part2" || o == "@boot2" {
+					src = newESP(t, base, 40)
+				}
+				want[o] = read(t, src)
+				steps = append(steps, isolayer.Add{Source: src, Dest: o})
+			}
+			out, report := build(t, base, isolayer.Options{}, steps...)
+			if len(report.Boot) == 0 {
+				t.Error("the report names no boot equipment")
+			}
+			checkObjects(t, out, want)
+			sameReport(t, base, out)
+		})
+	}
+}
+
+// larger is a boot image of the base with bytes at its end.
+func larger(t *testing.T, base, name string) []byte {
+	t.Helper()
+	return append(object(t, base, name), noise(70_001, 4)...)
+}
+
+// object reads boot equipment by its name, or a file by its path.
+func object(t *testing.T, image, name string) []byte {
+	t.Helper()
+	b, err := isolayer.Open(image, isolayer.OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	var r io.Reader
+	if strings.HasPrefix(name, "@") {
+		r, err = b.Object(name)
+	} else {
+		tr, terr := b.Tree()
+		if terr != nil {
+			t.Fatal(terr)
+		}
+		n, nerr := tr.Lookup(name)
+		if nerr != nil {
+			t.Fatal(nerr)
+		}
+		at, size, oerr := b.Open(n)
+		r, err = io.NewSectionReader(at, 0, size), oerr
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
+// checkObjects compares the boot equipment of a result with what it was replaced
+// by, but for the tables that mastering writes into loaders.
+func checkObjects(t *testing.T, out string, want map[string][]byte) {
+	t.Helper()
+	b, err := isolayer.Open(out, isolayer.OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	for _, f := range b.Boot().Findings {
+		t.Errorf("finding: %v", f)
+	}
+	for _, en := range b.Boot().Catalog.Entries {
+		if en.Image.BootInfo != nil && !en.Image.BootInfo.OK {
+			t.Errorf("boot info table of %s is wrong", en.Image.Name)
+		}
+	}
+	for name, content := range want {
+		got := object(t, out, name)
+		got = got[:min(len(got), len(content))]
+		for _, b := range [][]byte{got, content} {
+			if len(b) > 3000 && b[510] != 0x55 {
+				clear(b[8:64])
+				clear(b[2548:2556])
+			}
+		}
+		if !bytes.Equal(got, content) {
+			t.Errorf("%s is not what it was replaced by", name)
+		}
+	}
+}
+
+var (
+	number = regexp.MustCompile(`[0-9]+`)
+	// sizes are lines that tell of sizes only: of free space, and whether a partition
+	// ends at a multiple of eight sectors.
+	sizes = regexp.MustCompile(`free sectors|segments|path|Caution: Partition|result in problems with some disk`)
+)
+
+// sameReport compares what xorriso and sgdisk say of both images: only sizes and
+// addresses may differ.
+func sameReport(t *testing.T, base, out string) {
+	t.Helper()
+	for _, args := range [][]string{
+		{"xorriso", "-report_system_area", "plain", "-indev"}, {"xorriso", "-report_el_torito", "plain", "-indev"}, {"sgdisk", "-v"},
+	} {
+		var said [2][]string
+		for i, image := range []string{base, out} {
+			b, _ := exec.Command(isotest.Tool(t, args[0]), append(slices.Clone(args[1:]), image)...).Output() // they complain of odd bases too
+			for line := range strings.Lines(string(b)) {
+				if sizes.MatchString(line) || strings.TrimSpace(line) == "" {
+					continue
+				}
+				said[i] = append(said[i], number.ReplaceAllString(line, "N"))
+			}
+		}
+		if !slices.Equal(said[0], said[1]) {
+			t.Errorf("%s %s of the base and of the result:\n%s\n%s", args[0], args[1], strings.Join(said[0], ""), strings.Join(said[1], ""))
+		}
+	}
+}
+
+// TestBootRefused: boot images are not lost by accident.
+func TestBootRefused(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes real images")
+	}
+	for _, c := range []struct {
+		image string
+		step  isolayer.Step
+		o     isolayer.Options
+		want  error
+	}{
+		{"rhel9-isolinux", isolayer.Remove{Pattern: "/isolinux/isolinux.bin"}, isolayer.Options{}, layout.ErrBootImage},
+		{"rhel9-isolinux", isolayer.Remove{Pattern: "/isolinux"}, isolayer.Options{NoBoot: []boot.Platform{boot.UEFI}}, layout.ErrBootImage},
+		{"rhel9-isolinux", isolayer.Remove{Pattern: "/images/efiboot.img"}, isolayer.Options{}, layout.ErrBootImage},
+		{"rhel9-isolinux", isolayer.Remove{Pattern: "/images/efiboot.img"}, isolayer.Options{NoBoot: []boot.Platform{boot.UEFI}}, nil},
+		{"rhel9-isolinux", isolayer.Remove{Pattern: "/isolinux/boot.cat"}, isolayer.Options{}, layout.ErrBootImage},
+		{"rhel9-isolinux", isolayer.Add{Source: os.Args[0], Dest: "/isolinux/boot.cat"}, isolayer.Options{}, layout.ErrBootImage},
+		{"rhel9-isolinux", isolayer.Add{Source: os.Args[0], Dest: "@catalog"}, isolayer.Options{}, layout.ErrBootImage},
+		{"rhel9-isolinux", isolayer.Add{Source: os.Args[0], Dest: "@part7"}, isolayer.Options{}, isolayer.ErrNoObject},
+		{"rhel9-isolinux", isolayer.Add{Source: os.Args[0], Dest: "@part1"}, isolayer.Options{}, isolayer.ErrNoObject},
+		{"rhel9-isolinux", isolayer.Move{Old: "/isolinux/isolinux.bin", New: "/isolinux/other.bin"}, isolayer.Options{}, nil},
+		{"efionly-arm64style", isolayer.Remove{Pattern: "/boot/grub/efi.img"}, isolayer.Options{}, layout.ErrBootImage},
+		{"grubrescue", isolayer.Remove{Pattern: "/efi.img"}, isolayer.Options{}, layout.ErrBootImage},
+		{"hppa", isolayer.Remove{Pattern: "/isolinux/vmlinuz"}, isolayer.Options{}, nil}, // linked elsewhere
+		{"floppy", isolayer.Add{Source: os.Args[0], Dest: "@bios"}, isolayer.Options{}, boot.ErrUnfit},
+		{"hdemul", isolayer.Add{Source: os.Args[0], Dest: "@bios"}, isolayer.Options{}, boot.ErrUnfit},
+	} {
+		b, err := isolayer.Open(isotest.Image(t, c.image), isolayer.OpenOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Build([]isolayer.Step{c.step}, c.o); !errors.Is(err, c.want) {
+			t.Errorf("%s: %s: %v, want %v", c.image, c.step, err, c.want)
+		}
+		b.Close()
+	}
+}
+
+// TestNoBoot gives up ways to boot: what is left is sound, what went is gone.
+func TestNoBoot(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes real images")
+	}
+	all := []boot.Platform{boot.BIOS, boot.UEFI, boot.PowerPC, boot.Mac}
+	for _, name := range []string{"debian", "ubuntu2204", "fedora", "arch", "rhel9-isolinux", "memtest86+x64", "grubrescue"} {
+		for what, drop := range map[string][]boot.Platform{"BIOS": {boot.BIOS}, "UEFI": {boot.UEFI}, "all": all} {
+			t.Run(name+" "+what, func(t *testing.T) {
+				base := isotest.Image(t, name)
+				out, _ := build(t, base, isolayer.Options{NoBoot: drop})
+				b, err := isolayer.Open(out, isolayer.OpenOptions{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer b.Close()
+				left := map[string]bool{}
+				for _, w := range b.Boot().Ways() {
+					left[w.Firmware] = true
+				}
+				for _, p := range []boot.Platform{boot.BIOS, boot.UEFI} {
+					if left[p.String()] == slices.Contains(drop, p) {
+						t.Errorf("%s: boots %v, dropped %v", out, b.Boot().Ways(), drop)
+					}
+				}
+				if (b.Image().BootCatalog() != 0) != (what != "all") {
+					t.Errorf("boot catalog at %d", b.Image().BootCatalog())
+				}
+				for _, f := range b.Boot().Findings {
+					t.Errorf("finding: %v", f)
+				}
+				e := edits{}
+				if d := e.content(isotest.Bsdtar(t, base)).Diff(e.content(isotest.Bsdtar(t, out))); d != "" {
+					t.Errorf("the tree changed:\n%s", d)
+				}
+				if err := isotest.SevenZipTest(t, out); err != nil {
+					t.Errorf("7z: %v", err)
+				}
+			})
+		}
+	}
+}

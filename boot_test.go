@@ -264,3 +264,108 @@ func TestNoBoot(t *testing.T) {
 		}
 	}
 }
+
+// TestRepair damages boot tables: a rebuild carries the damage and says so, one
+// with Repair mends it.
+func TestRepair(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes real images")
+	}
+	for _, c := range []struct {
+		name, image string
+		damage      func(image []byte, b *boot.Equipment)
+		carried     bool // by a rebuild that changes sizes
+	}{
+		{"GPT entry modulo 8 GiB", "rhel9-isolinux", func(m []byte, b *boot.Equipment) { m[1024+40+1] ^= 0x55 }, true},
+		{"GPT checksums", "rhel9-isolinux", func(m []byte, b *boot.Equipment) { m[512+16] ^= 1; m[512+88] ^= 1 }, false},
+		{"backup GPT", "rhel9-isolinux", func(m []byte, b *boot.Equipment) { clear(m[len(m)-512:]) }, false},
+		{"backup GPT, announced", "fedora", func(m []byte, b *boot.Equipment) { clear(m[len(m)-512:]) }, false},
+		{"MBR partition", "nojoliet", func(m []byte, b *boot.Equipment) { m[446+13] ^= 0x10 }, true},
+		{"protective MBR", "fedora", func(m []byte, b *boot.Equipment) { m[446+13] ^= 0x10 }, true},
+		{"boot info table", "fedora", func(m []byte, b *boot.Equipment) { m[b.Catalog.Entries[0].LBA.Offset()+20]++ }, true},
+		{"validation entry", "fedora", func(m []byte, b *boot.Equipment) { m[b.Catalog.LBA.Offset()+28]++ }, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			base := isotest.Image(t, c.image)
+			b, err := isolayer.Open(base, isolayer.OpenOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer b.Close()
+			if len(b.Boot().Findings) > 0 {
+				t.Fatal(b.Boot().Findings)
+			}
+			m := read(t, base)
+			c.damage(m, b.Boot())
+			broken := local(t, "broken.iso", m)
+			found := findings(t, broken)
+			if found == "" {
+				t.Fatal("the damage is not found")
+			}
+			add := isolayer.Add{Source: local(t, "big.bin", noise(3<<20, 6))}
+			carried, _ := build(t, broken, isolayer.Options{}, add)
+			if now := findings(t, carried); (now != "") != c.carried {
+				t.Errorf("rebuilt without repair: %q, was %q", now, found)
+			}
+			for _, steps := range [][]isolayer.Step{nil, {add}} {
+				out, _ := build(t, broken, isolayer.Options{Repair: true}, steps...)
+				if now := findings(t, out); now != "" {
+					t.Errorf("repaired with %d steps: %s", len(steps), now)
+				}
+				was, now := read(t, base), read(t, out)
+				for _, m := range [][]byte{was, now} { // the media checksum
+					clear(m[16*2048+883 : 16*2048+883+512])
+				}
+				if len(steps) == 0 && !bytes.Equal(was, now) {
+					t.Error("the repaired image is not what it was before the damage")
+				}
+			}
+		})
+	}
+}
+
+// findings are what is wrong with the boot equipment of an image.
+func findings(t *testing.T, image string) string {
+	t.Helper()
+	b, err := isolayer.Open(image, isolayer.OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	var out []string
+	for _, f := range b.Boot().Findings {
+		out = append(out, f.String())
+	}
+	return strings.Join(out, "\n")
+}
+
+// sameRefs checks that every address outside the trees leads to what it led to in
+// the base.
+func sameRefs(t *testing.T, base, out string) {
+	t.Helper()
+	open := func(image string) (*isolayer.Base, []byte) {
+		b, err := isolayer.Open(image, isolayer.OpenOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { b.Close() })
+		return b, read(t, image)
+	}
+	a, before := open(base)
+	b, after := open(out)
+	now := map[string]boot.Ref{}
+	for _, r := range b.Boot().Refs() {
+		now[r.Field] = r
+	}
+	for _, r := range a.Boot().Refs() {
+		to, ok := now[r.Field]
+		switch {
+		case !ok:
+			t.Errorf("%s is lost", r.Field)
+		case r.Object.Shared() || r.Object.Name == "@catalog":
+			// The files in it may have changed; its own addresses are checked here.
+		case !bytes.Equal(before[r.To:r.To+r.Object.Len], after[to.To:to.To+r.Object.Len]):
+			t.Errorf("%s leads to other bytes at %d, it led to %d", r.Field, to.To, r.To)
+		}
+	}
+}

@@ -195,6 +195,7 @@ func TestEveryLayout(t *testing.T) {
 			if name != "suse" {
 				agree(t, out)
 			}
+			sameRefs(t, base, out)
 
 			again, _ := build(t, base, isolayer.Options{}, e.steps...)
 			if isotest.SHA256File(t, out) != isotest.SHA256File(t, again) {
@@ -493,6 +494,8 @@ func TestCrowd(t *testing.T) {
 		{"level4", "pool/main", "relaid"},
 		{"multisession", "pool/main", "relaid"},
 		{"grub-rescue-cdrom", "boot/grub", "relaid"},
+		{"fedora", "pool/main", "relaid"},
+		{"grubrescue", "boot/grub", "at the end"}, // HFS+ names its files too, which must stay
 		{"ipxe", "new", "in place"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

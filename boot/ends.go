@@ -19,7 +19,7 @@ const (
 // the appended ones. The file may go on behind it. Without such tables it is the
 // end of the file.
 func (e *Equipment) tableEnd() int64 {
-	if g := e.System.GPT; g != nil && g.Backup != nil {
+	if g := e.System.GPT; g != nil && (g.Backup != nil || g.headless) {
 		return g.Alternate + 1
 	}
 	end := int64(0)

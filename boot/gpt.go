@@ -58,6 +58,7 @@ type GPT struct {
 	Problem string `json:"problem,omitempty"`
 
 	headerSize int64
+	headless   bool // the array of the backup is there, its header is not
 }
 
 // GPTPartition is an entry of the table; Last is inclusive.
@@ -199,7 +200,10 @@ func (e *Equipment) readBackup(primary []byte) error {
 	}
 	if len(h) < sectorSize || string(h[:8]) != gptMagic || g.Alternate < systemAreaSectors {
 		e.find(gptOff+32, "GPT header, backup address", iso9660.ErrFormat, "no backup at sector %d", g.Alternate)
-		return nil
+		at := g.Alternate - g.arraySectors()
+		array, err := e.in.read(at*sectorSize, int64(len(primary)))
+		g.headless = at >= systemAreaSectors && string(array) == string(primary) && g.Alternate < e.sectors()
+		return err
 	}
 	g.Backup = &GPTBackup{
 		LBA: sector(h[24:]), Array: sector(h[72:]),

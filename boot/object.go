@@ -230,7 +230,10 @@ func (e *Equipment) Shared() bool {
 // Trailer returns the bytes of the backup GPT, which Relocate makes anew.
 func (e *Equipment) Trailer() (Range, bool) {
 	g := e.System.GPT
-	if g == nil || g.Backup == nil {
+	switch {
+	case g != nil && g.headless:
+		return Range{(g.Alternate - g.arraySectors()) * sectorSize, g.trailerSectors() * sectorSize, "backup GPT"}, true
+	case g == nil || g.Backup == nil:
 		return Range{}, false
 	}
 	first := g.Alternate

@@ -106,6 +106,9 @@ func Plan(base Base, t *tree.Tree, o Options) (*Result, error) {
 		return nil, err
 	}
 	p.warnNames()
+	if len(p.own.shared) > 0 {
+		p.report.Warnings = append(p.report.Warnings, "the image is an HFS file system for old Macs too, which goes on to list the files of the base")
+	}
 	p.placeTrees()
 	p.orderContent()
 	p.placeContent()

@@ -13,7 +13,7 @@ type Format struct {
 	Size        int64 // in bytes; becomes a multiple of 2048
 	Label       string
 	ID          VolumeID
-	Type        Type  // 0: the smallest that fits, FAT32 from 512 MiB on
+	Type        Type  // 0: what mkfs.vfat chooses, FAT32 from 512 MiB on
 	SectorSize  int64 // 0: 512
 	ClusterSize int64 // 0: what mkfs.vfat chooses
 	OEMName     string

@@ -150,9 +150,12 @@ func (e *Editor) Mkdir(name string) error {
 
 // create puts a new node into the tree.
 func (e *Editor) create(op, name string, n *node) error {
+	if !fs.ValidPath(name) {
+		return &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
+	}
 	parent, err := e.find(op, path.Dir(name))
 	if err != nil {
-		return err
+		return &fs.PathError{Op: op, Path: name, Err: fs.ErrNotExist}
 	}
 	n.name, n.parent = path.Base(name), parent
 	switch err := checkName(n.name); {

@@ -90,21 +90,22 @@ func clusterSize32(size int64) int64 {
 	return 32 << 10
 }
 
-// fillAny chooses the type, too: the smallest that does, but FAT32 from 512 MiB
-// on, as mkfs.vfat has it.
+// fillAny chooses the type, too: that of the smaller clusters, and FAT32 from
+// 512 MiB on, as mkfs.vfat has it.
 func (g *geometry) fillAny(total int64) bool {
-	types := []Type{FAT12, FAT16, FAT32}
 	if total*g.sector >= 512<<20 {
-		types = types[2:]
+		return g.fillType(FAT32, total)
 	}
-	for _, t := range types {
-		try := *g
-		if try.fillType(t, total) {
-			*g = try
-			return true
-		}
+	one, two := *g, *g
+	switch ok, other := one.fillType(FAT12, total), two.fillType(FAT16, total); {
+	case ok && (!other || one.perCluster <= two.perCluster):
+		*g = one
+	case other:
+		*g = two
+	default:
+		return false
 	}
-	return false
+	return true
 }
 
 // newTable is an empty table; its first entries hold the media byte and flags.

@@ -76,7 +76,7 @@ func TestDebianPrograms(t *testing.T) {
 		if len(s) != 1 || !strings.HasPrefix(s[0].Name, strings.Fields(c.signer)[0]) || !strings.HasPrefix(s[0].Issuer, strings.Fields(c.issuer)[0]) {
 			t.Errorf("%s: signers %+v", c.path, s)
 		}
-			var names []string
+		var names []string
 		for _, l := range b.SBAT {
 			names = append(names, l.Name)
 		}

@@ -26,6 +26,11 @@ func Create(f Format) (*extent.Map, error) {
 	if err != nil {
 		return nil, err
 	}
+	return f.build(g)
+}
+
+// build returns an empty volume of the given geometry.
+func (f Format) build(g geometry) (*extent.Map, error) {
 	label, err := volumeLabel(f.Label)
 	if err != nil {
 		return nil, err

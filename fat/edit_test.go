@@ -79,6 +79,12 @@ func (m *model) below(dir string) (list []string) {
 	return list
 }
 
+func (m *model) removeAll(dir string) {
+	for _, name := range append(m.below(dir), dir) {
+		delete(m.tree, name)
+	}
+}
+
 // step makes one random edit, in the editor and in the model.
 func (m *model) step(t *rapid.T, e *Editor, cluster int) {
 	kind := rapid.SampledFrom([]string{"add", "add", "add", "mkdir", "replace", "replace", "remove", "removeall"}).Draw(t, "edit")
@@ -137,9 +143,7 @@ func (m *model) step(t *rapid.T, e *Editor, cluster int) {
 			return
 		}
 		err = e.RemoveAll(name)
-		for _, b := range append(m.below(name), name) {
-			delete(m.tree, b)
-		}
+		m.removeAll(name)
 	}
 	if err != nil {
 		t.Fatalf("%s: %v", kind, err)

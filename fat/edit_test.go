@@ -1,9 +1,7 @@
 package fat
 
 import (
-	"bytes"
 	"errors"
-	"fmt"
 	"os"
 	"path"
 	"slices"
@@ -250,91 +248,4 @@ func checkPatches(rt *rapid.T, patches []extent.Extent) (end int64) {
 		end = p.End()
 	}
 	return end
-}
-
-// TestLaws are what holds for every volume: no edits change nothing, an edit
-// and its undoing neither but for times, and all is the same a second time.
-func TestLaws(t *testing.T) {
-	for _, ref := range references {
-		b, err := os.ReadFile(ref.make(t))
-		if err != nil {
-			t.Fatal(err)
-		}
-		edit := func(b []byte, o Options, steps ...func(*Editor) error) []byte {
-			t.Helper()
-			e, err := openBytes(t, b).Edit(o)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, s := range steps {
-				if err := s(e); err != nil {
-					t.Fatal(err)
-				}
-			}
-			m, err := e.Map()
-			if err != nil {
-				t.Fatal(err)
-			}
-			return readMap(t, m)
-		}
-		add := func(e *Editor) error { return e.Add("New File.txt", Bytes(content(7, 9000))) }
-		remove := func(e *Editor) error { return e.Remove("new file.TXT") }
-		if !bytes.Equal(b, edit(b, Options{})) {
-			t.Errorf("%s: no edits change something", ref.name)
-		}
-		if !bytes.Equal(b, edit(b, Options{}, add, remove)) {
-			t.Errorf("%s: an edit and its undoing change something", ref.name)
-		}
-		once := edit(b, Options{Time: editTime}, add)
-		if !bytes.Equal(once, edit(b, Options{Time: editTime}, add)) {
-			t.Errorf("%s: not the same a second time", ref.name)
-		}
-		secret := content(7, 9000)[100:400]
-		if !bytes.Contains(once, secret) {
-			t.Errorf("%s: no content", ref.name)
-		}
-		if bytes.Contains(edit(once, Options{}, remove), secret) {
-			t.Errorf("%s: content survives its removal", ref.name)
-		}
-		if !bytes.Contains(edit(once, Options{KeepFreed: true}, remove), secret) {
-			t.Errorf("%s: freed clusters are gone although they were to be kept", ref.name)
-		}
-		same := edit(once, Options{Time: editTime}, func(e *Editor) error { return e.Replace("New File.txt", Bytes(content(7, 9000))) })
-		if !bytes.Equal(once, same) {
-			t.Errorf("%s: replacing a file by itself changes something", ref.name)
-		}
-	}
-}
-
-func TestManyEntries(t *testing.T) {
-	for _, ref := range references[3:7] {
-		img := openPath(t, ref.make(t))
-		e, err := img.Edit(Options{Time: editTime})
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := tree{"sub": ""}
-		if err := e.Mkdir("sub"); err != nil {
-			t.Fatal(err)
-		}
-		for i := range 400 {
-			name := fmt.Sprintf("sub/Long name number %d.txt", i)
-			want[name] = digest(content(i, i))
-			if err := e.Add(name, Bytes(content(i, i))); err != nil {
-				t.Fatal(err)
-			}
-		}
-		m, err := e.Map()
-		if err != nil {
-			t.Fatal(err)
-		}
-		file := write(t, m)
-		sound(t, file)
-		if diff := cmp.Diff(want, theirs(t, file)); diff != "" {
-			t.Errorf("mtools read (-want +got)\n%s", diff)
-		}
-		if diff := cmp.Diff(want, ours(t, openPath(t, file))); diff != "" {
-			t.Errorf("we read (-want +got)\n%s", diff)
-		}
-	}
 }

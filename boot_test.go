@@ -369,3 +369,56 @@ func sameRefs(t *testing.T, base, out string) {
 		}
 	}
 }
+
+// TestNewUUID changes the UUID and all that names it, and nothing that does not.
+func TestNewUUID(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes real images")
+	}
+	for _, name := range []string{"fedora", "debian", "arch"} {
+		t.Run(name, func(t *testing.T) {
+			raw := isotest.Image(t, name)
+			b, err := isolayer.Open(raw, isolayer.OpenOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			old := b.Image().Primary().Modified().UUID()
+			b.Close()
+			cfg := []byte("search --fs-uuid --set=root " + old + "\nset prefix=($root)/boot/grub\n")
+			esp := local(t, "esp.img", object(t, raw, "@efi"))
+			isotest.Run(t, "mcopy", "-o", "-i", esp, local(t, "grub.cfg", cfg), "::EFI/BOOT/grub.cfg")
+			base, _ := build(t, raw, isolayer.Options{MediaCheck: isolayer.MediaStrip},
+				isolayer.Add{Source: esp, Dest: "@efi"}, isolayer.Add{Source: local(t, "x.cfg", cfg), Dest: "/boot/grub/x.cfg"},
+				isolayer.Add{Source: local(t, "u", []byte("u\n")), Dest: "/boot/" + old + ".uuid"}, isolayer.Add{Source: local(t, "n", cfg), Dest: "/notes.txt"})
+			if got := string(object(t, base, "/boot/grub/x.cfg")); !strings.Contains(got, old) {
+				t.Fatalf("the UUID is not kept by default: %s", got)
+			}
+			out, report := build(t, base, isolayer.Options{NewUUID: true})
+			now := strings.TrimSpace(string(isotest.Run(t, "blkid", "-p", "-s", "UUID", "-o", "value", out)))
+			if now == old || len(now) != len(old) {
+				t.Fatalf("UUID %s, was %s", now, old)
+			}
+			for _, p := range []string{"/boot/grub/x.cfg", "/boot/" + now + ".uuid"} {
+				if got := string(object(t, out, p)); strings.Contains(got, old) || p[len(p)-4:] == ".cfg" && !strings.Contains(got, now) {
+					t.Errorf("%s: %q", p, got)
+				}
+			}
+			if got := string(object(t, out, "/notes.txt")); !strings.Contains(got, old) {
+				t.Errorf("a file that is no boot file changed: %q", got)
+			}
+			changed := local(t, "new.img", object(t, out, "@efi"))
+			if got := string(isotest.Run(t, "mtype", "-i", changed, "::EFI/BOOT/grub.cfg")); !strings.Contains(got, now) {
+				t.Errorf("in the EFI system partition: %q", got)
+			}
+			isotest.Run(t, "fsck.fat", "-n", changed)
+			if len(report.Notes) != 1 || !strings.Contains(report.Notes[0], "@efi:/EFI/BOOT/grub.cfg") {
+				t.Errorf("notes %q", report.Notes)
+			}
+			again, _ := build(t, base, isolayer.Options{NewUUID: true})
+			if isotest.SHA256File(t, out) != isotest.SHA256File(t, again) {
+				t.Error("two runs differ")
+			}
+			sameReport(t, base, out)
+		})
+	}
+}

@@ -170,6 +170,9 @@ type Options struct {
 	NoBoot []boot.Platform
 	// Repair makes boot tables right that the base has wrong.
 	Repair bool
+	// NewUUID gives the image another UUID (the modification date of its
+	// descriptors) and changes every boot file that names the old one.
+	NewUUID bool
 }
 
 // Preserve names the attributes taken from the source of added files.
@@ -200,6 +203,15 @@ func (b *Base) Build(steps []Step, o Options) (*Image, error) {
 	if errs := b.img.Missing(); len(errs) > 0 {
 		return nil, fmt.Errorf("%s: %w", b.path, errs[0])
 	}
+	var note string
+	var modified time.Time
+	if o.NewUUID {
+		r, err := s.renewUUID(b)
+		if err != nil {
+			return nil, fmt.Errorf("%s: new UUID: %w", b.path, err)
+		}
+		note, modified = r.note(), r.time
+	}
 	l := b.layout()
 	var area []byte
 	if src := s.objects[SystemArea]; src != nil {
@@ -209,10 +221,13 @@ func (b *Base) Build(steps []Step, o Options) (*Image, error) {
 	}
 	res, err := layout.Plan(l, t, layout.Options{
 		KeepFreed: o.KeepFreed, AtEnd: o.AtEnd, StripMediaCheck: o.MediaCheck == MediaStrip,
-		Objects: s.objects, Drop: o.NoBoot, Repair: o.Repair, SystemArea: area,
+		Objects: s.objects, Drop: o.NoBoot, Repair: o.Repair, SystemArea: area, Modified: modified,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", b.path, err)
+	}
+	if note != "" {
+		res.Report.Notes = append(res.Report.Notes, note)
 	}
 	if volume := int64(b.img.Primary().SpaceSize()) * iso9660.BlockSize; volume > b.Size() {
 		res.Report.Warnings = append(res.Report.Warnings, fmt.Sprintf("the base is cut short: %d bytes of %d; all files are there", b.Size(), volume))

@@ -1,6 +1,7 @@
 package iso9660
 
 import (
+	"fmt"
 	"strconv"
 	"time"
 )
@@ -37,6 +38,12 @@ func putDate7(b []byte, t time.Time) {
 
 // Date17 is a date of a volume descriptor: sixteen digits and a zone (ECMA-119 8.4.26.1).
 type Date17 []byte
+
+// NewDate17 encodes t in UTC, to hundredths of a second.
+func NewDate17(t time.Time) Date17 {
+	t = t.UTC()
+	return Date17(fmt.Sprintf("%04d%02d%02d%02d%02d%02d%02d\x00", t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond()/1e7))
+}
 
 // Time decodes the date; an unspecified or malformed one gives the zero time.
 func (d Date17) Time() time.Time {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"strings"
+	"time"
 )
 
 // Descriptor types (ECMA-119 8.1.1).
@@ -165,6 +166,12 @@ func (d *Descriptor) SetPathTables(size uint32, l, optL, m, optM LBA) {
 	binary.LittleEndian.PutUint32(d.Raw[OffLTableOpt:], uint32(optL))
 	binary.BigEndian.PutUint32(d.Raw[OffMTable:], uint32(m))
 	binary.BigEndian.PutUint32(d.Raw[OffMTableOpt:], uint32(optM))
+}
+
+// SetModified sets the modification date, which readers take for the UUID of the
+// volume.
+func (d *Descriptor) SetModified(t time.Time) {
+	copy(d.Raw[offModified:], NewDate17(t))
 }
 
 // Clone returns a copy that can be patched.

@@ -141,7 +141,7 @@ func (p *planner) appendedExtents(r *boot.Relocation) []extent.Extent {
 		switch {
 		case src != nil:
 			n = src.Size()
-			out = append(out, extent.CopyOf(a.Off, src, 0, n))
+			out = append(out, extent.Into(a.Off, src, n)...)
 			p.report.Content += n
 			p.report.Boot = append(p.report.Boot, o.Name)
 		case a.Off != o.Off:

@@ -96,7 +96,11 @@ func (p *planner) contentExtents() []extent.Extent {
 	var out []extent.Extent
 	add := func(at, n int64, src extent.Source, from int64) {
 		off := at * iso9660.BlockSize
-		out = append(out, extent.CopyOf(off, src, from, n))
+		if from == 0 {
+			out = append(out, extent.Into(off, src, n)...)
+		} else {
+			out = append(out, extent.CopyOf(off, src, from, n))
+		}
 		if rest := -n & (iso9660.BlockSize - 1); rest > 0 {
 			out = append(out, extent.ZeroOf(off+n, rest))
 		}

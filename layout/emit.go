@@ -173,6 +173,9 @@ func (p *planner) descriptor(s set, old *iso9660.Descriptor, r *boot.Relocation)
 	}
 	d := old.Clone()
 	d.SetSpaceSize(p.spaceSize(s, d, r))
+	if !p.o.Modified.IsZero() {
+		d.SetModified(p.o.Modified)
+	}
 	if b.placement != placedSame {
 		root := b.dirs[0]
 		d.Root().SetExtent(s.rel(root.lba), uint32(root.blocks*iso9660.BlockSize))

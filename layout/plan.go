@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/isolayer/isolayer/boot"
 	"github.com/isolayer/isolayer/extent"
@@ -33,6 +34,7 @@ type Options struct {
 	Objects map[string]extent.Source
 	// SystemArea replaces the first bytes of the image; Base.Boot was read with them.
 	SystemArea []byte
+	Modified   time.Time       // the modification date of the descriptors; zero: as it was
 	Drop       []boot.Platform // platforms that shall not boot any more
 	Repair     bool            // make boot tables right that the base has wrong
 }
@@ -93,7 +95,7 @@ func Plan(base Base, t *tree.Tree, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !changed && len(o.Objects) == 0 && len(o.Drop) == 0 && !o.Repair {
+	if !changed && len(o.Objects) == 0 && len(o.Drop) == 0 && !o.Repair && o.Modified.IsZero() {
 		return &Result{extent.Whole(base.Source), p.report}, nil
 	}
 	if err := p.refuse(); err != nil {

@@ -21,6 +21,7 @@ type Report struct {
 	Trees    []TreeReport `json:"trees,omitempty"`
 	Moved    []Move       `json:"moved,omitempty"`    // untouched files that made room for the trees
 	Boot     []string     `json:"boot,omitempty"`     // what follows a size change
+	Notes    []string     `json:"notes,omitempty"`    // what else was done
 	Warnings []string     `json:"warnings,omitempty"` //
 }
 

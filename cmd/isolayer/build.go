@@ -28,6 +28,7 @@ type buildOptions struct {
 	progress   string
 	noBoot     string
 	repair     bool
+	uuid       string
 	session    int
 	wipe       bool
 	dryRun     bool
@@ -62,6 +63,7 @@ SOURCE_DATE_EPOCH if that is set.`,
 	f.BoolVar(&o.wipe, "wipe", true, "overwrite the bytes of removed files with zeros")
 	f.StringVar(&o.noBoot, "no-boot", "", "give up booting on `bios|uefi|all`, so that boot images may be removed")
 	f.BoolVar(&o.repair, "repair", false, "make boot tables and checksums right that BASE has wrong")
+	f.StringVar(&o.uuid, "uuid", "keep", "`keep|new`: a new one changes every boot file that names the old one")
 	f.StringVar(&o.place, "place", "reuse", "where new data goes, `reuse|end`: into space that became free, or behind all else")
 	f.StringVar(&o.preserve, "preserve", "", "take `mode,owner,time` from the source of added files")
 	f.IntVar(&o.session, "session", 0, "read session `N` of a multi-session image, 1 is the oldest")
@@ -102,6 +104,12 @@ func (o *buildOptions) options() (isolayer.Options, error) {
 		return out, usagef("bios, uefi or all", "--no-boot %q", o.noBoot)
 	}
 	out.Repair = o.repair
+	switch o.uuid {
+	case "keep", "new":
+		out.NewUUID = o.uuid == "new"
+	default:
+		return out, usagef("keep or new", "--uuid %q", o.uuid)
+	}
 	switch o.progress {
 	case progressAuto, progressPlain, progressNone:
 	default:
@@ -233,6 +241,9 @@ func (a *app) summary(output string, r layout.Report, res sink.Result, took time
 }
 
 func (a *app) warn(r layout.Report) {
+	for _, n := range r.Notes {
+		fmt.Fprintf(a.err, "%s\n", plain(n))
+	}
 	for _, w := range r.Warnings {
 		fmt.Fprintf(a.err, "isolayer: warning: %s\n", plain(w))
 	}

@@ -31,20 +31,21 @@ func (a *app) infoCommand() *cobra.Command {
 
 // imageInfo is what info prints.
 type imageInfo struct {
-	Path       string            `json:"path"`
-	Size       int64             `json:"size"`
-	Volume     volumeInfo        `json:"volume"`
-	Trees      []treeInfo        `json:"trees"`
-	UDF        bool              `json:"udf"`
-	Sessions   []iso9660.Session `json:"sessions"`
-	MediaCheck string            `json:"media_check,omitempty"`
-	Boots      []boot.Way        `json:"boots"`
-	Boot       *boot.Equipment   `json:"boot"`
-	Objects    []*boot.Object    `json:"boot_objects,omitempty"`
-	Options    []string          `json:"mkisofs_options,omitempty"`
-	Rebuild    bool              `json:"can_be_rebuilt"`
-	Reasons    []string          `json:"reasons,omitempty"`
-	Warnings   []string          `json:"warnings,omitempty"`
+	Path       string             `json:"path"`
+	Size       int64              `json:"size"`
+	Volume     volumeInfo         `json:"volume"`
+	Trees      []treeInfo         `json:"trees"`
+	UDF        bool               `json:"udf"`
+	Sessions   []iso9660.Session  `json:"sessions"`
+	MediaCheck string             `json:"media_check,omitempty"`
+	Boots      []boot.Way         `json:"boots"`
+	Programs   []isolayer.Program `json:"efi_programs,omitempty"`
+	Boot       *boot.Equipment    `json:"boot"`
+	Objects    []*boot.Object     `json:"boot_objects,omitempty"`
+	Options    []string           `json:"mkisofs_options,omitempty"`
+	Rebuild    bool               `json:"can_be_rebuilt"`
+	Reasons    []string           `json:"reasons,omitempty"`
+	Warnings   []string           `json:"warnings,omitempty"`
 }
 
 type volumeInfo struct {
@@ -106,6 +107,7 @@ func inspect(base *isolayer.Base) (imageInfo, error) {
 	}
 	i.MediaCheck = img.MediaCheck()
 	i.Boots, i.Objects = i.Boot.Ways(), i.Boot.Objects()
+	i.Programs = base.Programs()
 	if o := i.Boot.Options(base.Path()); len(o) > 0 {
 		i.Options = append([]string{fmt.Sprintf("-V '%s'", i.Volume.ID), fmt.Sprintf("--modification-date='%s'", strings.ReplaceAll(i.Volume.UUID, "-", ""))}, o...)
 	}
@@ -190,7 +192,10 @@ func (i imageInfo) text() string {
 			row("Session", "%d: from block %d, %s%s", n+1, s.Start, s.VolumeID, seen)
 		}
 	}
-	row("Boots", "%s", waysText(i.Boots))
+	row("Boots", "%s", waysText(i.Boots, i.Programs))
+	for _, p := range i.Programs {
+		row("EFI program", "%s (%s): %s", p.Path, p.Machine, programText(p))
+	}
 	for _, l := range i.Boot.Describe() {
 		label, rest, ok := strings.Cut(l, ": ")
 		if !ok || len(label) > 12 {
@@ -223,7 +228,7 @@ func (i imageInfo) text() string {
 }
 
 // waysText says on what the image boots.
-func waysText(ways []boot.Way) string {
+func waysText(ways []boot.Way, programs []isolayer.Program) string {
 	if len(ways) == 0 {
 		return "from nothing that a PC starts"
 	}
@@ -233,7 +238,14 @@ func waysText(ways []boot.Way) string {
 		if by[w.Medium] == nil {
 			media = append(media, w.Medium)
 		}
-		by[w.Medium] = append(by[w.Medium], w.Firmware+": "+w.By)
+		what := w.By
+		for _, p := range programs {
+			if w.Medium == "CD" && w.Firmware == "UEFI" && w.Object != nil && strings.HasPrefix(p.Path, w.Object.Name+":") {
+				what = programText(p)
+				break
+			}
+		}
+		by[w.Medium] = append(by[w.Medium], w.Firmware+": "+what)
 	}
 	for i, m := range media {
 		media[i] = fmt.Sprintf("from %s (%s)", m, strings.Join(by[m], "; "))
@@ -251,4 +263,21 @@ func objectText(o *boot.Object) string {
 		where = "behind the file system"
 	}
 	return fmt.Sprintf("%s: %s at block %d, %s", o.Name, size(o.Len), o.Off/iso9660.BlockSize, where)
+}
+
+// programText says what an EFI program is and who signed it.
+func programText(p isolayer.Program) string {
+	what := strings.Join(p.Components, " + ")
+	if what == "" {
+		what = "a program that names no parts"
+	}
+	switch {
+	case len(p.Signers) == 0:
+		what += ", not signed"
+	case !p.Intact:
+		what += ", changed since it was signed by " + strings.Join(p.Signers, " and ")
+	default:
+		what += ", signed by " + strings.Join(p.Signers, " and ")
+	}
+	return what
 }

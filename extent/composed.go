@@ -1,0 +1,39 @@
+package extent
+
+// Composed is a Source that is itself made of extents, such as an edited image
+// inside an image. Maps refer to what it is made of, see Into.
+type Composed struct {
+	name string
+	m    *Map
+}
+
+// Compose makes a source of a map.
+func Compose(name string, m *Map) *Composed { return &Composed{name, m} }
+
+// Name returns the name for people.
+func (c *Composed) Name() string { return c.name }
+
+// Size returns the length in bytes.
+func (c *Composed) Size() int64 { return c.m.Size() }
+
+// ReadAt reads the composed bytes.
+func (c *Composed) ReadAt(p []byte, off int64) (int, error) { return c.m.ReadAt(p, off) }
+
+// Into returns the extents that put n bytes of src from its beginning at off: one
+// copy, or those that a composed source is made of.
+func Into(off int64, src Source, n int64) []Extent {
+	c, ok := src.(*Composed)
+	if !ok {
+		return []Extent{CopyOf(off, src, 0, n)}
+	}
+	var out []Extent
+	for _, e := range c.m.Extents() {
+		if e.Off >= n {
+			break
+		}
+		e = e.slice(e.Off, min(e.End(), n))
+		e.Off += off
+		out = append(out, e)
+	}
+	return out
+}

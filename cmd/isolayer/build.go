@@ -260,8 +260,11 @@ func changes(r layout.Report) string {
 			out = append(out, fmt.Sprintf("%d %s", c.n, c.what))
 		}
 	}
-	if len(out) == 0 {
+	switch {
+	case len(out) == 0 && r.Written == 0 && r.Size == r.BaseSize:
 		return "unchanged"
+	case len(out) == 0:
+		return "no file changed"
 	}
 	return strings.Join(out, ", ")
 }

@@ -5,14 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/internal/isotest"
 )
 
@@ -37,7 +34,7 @@ func TestCreate(t *testing.T) {
 			t.Errorf("%+v: %v", c.f, err)
 			continue
 		}
-		path := sparse(t, m)
+		path := write(t, m)
 		img := openPath(t, path)
 		if img.Type() != c.want || img.Label() != strings.ToUpper(c.f.Label) || img.VolumeID() != c.f.ID {
 			t.Errorf("%+v: %v %q %v", c.f, img.Type(), img.Label(), img.VolumeID())
@@ -65,32 +62,6 @@ func TestCreate(t *testing.T) {
 			t.Errorf("label %q: %v", label, err)
 		}
 	}
-}
-
-// sparse writes a map without its zeros.
-func sparse(tb testing.TB, m *extent.Map) string {
-	tb.Helper()
-	f, err := os.Create(filepath.Join(tb.TempDir(), "sparse.img"))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer f.Close()
-	if err := f.Truncate(m.Size()); err != nil {
-		tb.Fatal(err)
-	}
-	for _, e := range m.Extents() {
-		if e.Kind == extent.Zero {
-			continue
-		}
-		b := make([]byte, e.Len)
-		if _, err := m.ReadAt(b, e.Off); err != nil {
-			tb.Fatal(err)
-		}
-		if _, err := f.WriteAt(b, e.Off); err != nil {
-			tb.Fatal(err)
-		}
-	}
-	return f.Name()
 }
 
 // TestGrowType grows volumes up to where their type has to change.
@@ -136,7 +107,7 @@ func TestGrowType(t *testing.T) {
 			t.Errorf("%+v to %d: %v", c.from, c.to, err)
 			continue
 		}
-		path := sparse(t, m)
+		path := write(t, m)
 		big := openPath(t, path)
 		if c.cluster == 0 {
 			c.typ, c.cluster = big.Type(), big.ClusterSize()
@@ -159,7 +130,7 @@ func TestGrowType(t *testing.T) {
 
 // TestFull fills volumes to the last cluster and slot, and one further.
 func TestFull(t *testing.T) {
-	for _, ref := range references {
+	for _, ref := range some() {
 		img := openPath(t, ref.make(t))
 		edit := func() *Editor {
 			e, err := img.Edit(Options{})

@@ -13,7 +13,7 @@ import (
 // TestLaws are what holds for every volume: no edits change nothing, an edit
 // and its undoing neither but for times, and all is the same a second time.
 func TestLaws(t *testing.T) {
-	for _, ref := range references {
+	for _, ref := range some() {
 		b, err := os.ReadFile(ref.make(t))
 		if err != nil {
 			t.Fatal(err)
@@ -65,7 +65,7 @@ func TestLaws(t *testing.T) {
 }
 
 func TestManyEntries(t *testing.T) {
-	for _, ref := range references[3:7] {
+	for _, ref := range some() {
 		img := openPath(t, ref.make(t))
 		e, err := img.Edit(Options{Time: editTime})
 		if err != nil {

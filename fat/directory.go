@@ -109,12 +109,8 @@ func (img *Image) readDir(d *entry) (err error) {
 		}
 		return img.parseDir(d)
 	}
-	if d.chain, err = img.chain(d.first); err != nil {
+	if d.chain, err = img.chain(d.first, img.clustersOf(maxDirSlots*slotSize)); err != nil {
 		return fmt.Errorf("directory %q: %w", d.name, err)
-	}
-	n := d.chain.clusters() * img.clusterSize()
-	if n > maxDirSlots*slotSize+img.clusterSize() {
-		return formatError(img.slotOff(d), "directory", d.name, ErrLimit, "%d bytes", n)
 	}
 	for _, r := range d.chain {
 		part, err := img.read(img.offset(r.first), int64(r.n)*img.clusterSize())

@@ -60,7 +60,7 @@ func (img *Image) fileChain(e *entry) (chain, error) {
 	if e.first == 0 && e.size == 0 {
 		return nil, nil
 	}
-	c, err := img.chain(e.first)
+	c, err := img.chain(e.first, maxChain)
 	if err != nil {
 		return nil, err
 	}

@@ -16,8 +16,11 @@ import (
 // metadataAt returns where in a volume byte n of what holds metadata lies, -1 behind all.
 func (img *Image) metadataAt(n int64) int64 {
 	for _, r := range []struct{ off, n int64 }{
-		{0, minSector}, {minSector, minSector}, {img.tableOff(0), 256},
-		{img.rawOff(img.root, 0), 6 * slotSize}, {img.offset(firstCluster), 8 * img.clusterSize()},
+		{0, minSector},
+		{minSector, minSector},
+		{img.tableOff(0), 256},
+		{img.rawOff(img.root, 0), 6 * slotSize},
+		{img.offset(firstCluster), 8 * img.clusterSize()},
 	} {
 		if n < r.n {
 			return r.off + n

@@ -24,6 +24,7 @@ const (
 	maxClusters12 = 4084
 	maxClusters16 = 65524
 	maxClusters32 = 0x0ffffff5
+	maxChain      = 4 * maxClusters32 // no limit: a loop is found before that
 )
 
 func (t Type) maxClusters() int64 {

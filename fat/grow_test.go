@@ -50,8 +50,13 @@ func TestCreate(t *testing.T) {
 		}
 	}
 	for _, f := range []Format{
-		{}, {Size: 1 << 20, Type: FAT32}, {Size: 1 << 20, Type: FAT16}, {Size: 1 << 30, Type: FAT12},
-		{Size: 1 << 20, SectorSize: 300}, {Size: 1 << 20, ClusterSize: 700}, {Size: 1 << 44},
+		{},
+		{Size: 1 << 20, Type: FAT32},
+		{Size: 1 << 20, Type: FAT16},
+		{Size: 1 << 30, Type: FAT12},
+		{Size: 1 << 20, SectorSize: 300},
+		{Size: 1 << 20, ClusterSize: 700},
+		{Size: 1 << 44},
 	} {
 		if _, err := Create(f); err == nil {
 			t.Errorf("%+v: no error", f)

@@ -16,8 +16,9 @@ import (
 // volume is a small volume that tests break.
 type volume []byte
 
-func (v volume) put(at int64, b ...byte) volume    { copy(v[at:], b); return v }
-func (v volume) put16(at int64, n uint16) volume   { binary.LittleEndian.PutUint16(v[at:], n); return v }
+func (v volume) put(at int64, b ...byte) volume  { copy(v[at:], b); return v }
+func (v volume) put16(at int64, n uint16) volume { binary.LittleEndian.PutUint16(v[at:], n); return v }
+
 func (v volume) put32(at int64, n uint32) volume   { binary.LittleEndian.PutUint32(v[at:], n); return v }
 func (v volume) image(tb testing.TB) *Image        { return openBytes(tb, v) }
 func (v volume) entry(tb testing.TB, c, to uint32) { v.image(tb).tableOf(v).set(c, to) }
@@ -126,7 +127,7 @@ func linked(name string, n int64, to func(chain) uint32) func(testing.TB, volume
 		if err != nil {
 			tb.Fatal(err)
 		}
-		c, err := img.chain(e.first)
+		c, err := img.chain(e.first, maxChain)
 		if err != nil {
 			tb.Fatal(err)
 		}
@@ -222,6 +223,16 @@ var catalogue = []hostile{
 		slot(v[img.offset(d.first)+2*slotSize:][:slotSize]).setCluster(d.first, img.typ)
 		return v
 	}, ErrLoop, "directory"},
+	{"loop of more than 65536 slots", FAT16, func(tb testing.TB, v volume) volume {
+		t := v.image(tb).tableOf(v)
+		for c := uint32(100); c < 5000; c++ {
+			t.set(c, c+1)
+		}
+		t.set(5000, 100)
+		img := v.image(tb)
+		slot(v[img.rootSlot(3):][:slotSize]).setCluster(100, FAT16)
+		return v
+	}, ErrLimit, "file allocation table"},
 	{"more than 65536 slots", FAT16, func(tb testing.TB, v volume) volume {
 		t := v.image(tb).tableOf(v)
 		const first, n = 100, 4200
@@ -232,7 +243,7 @@ var catalogue = []hostile{
 		img := v.image(tb)
 		slot(v[img.rootSlot(3):][:slotSize]).setCluster(first, FAT16)
 		return v
-	}, ErrLimit, "directory"},
+	}, ErrLimit, "file allocation table"},
 }
 
 func TestHostile(t *testing.T) {

@@ -54,6 +54,9 @@ func TestLaws(t *testing.T) {
 		if bytes.Contains(edit(once, Options{}, remove), secret) {
 			t.Errorf("%s: content survives its removal", ref.name)
 		}
+		if name := []byte("EWFIL~1TXT"); !bytes.Contains(once, name) || bytes.Contains(edit(once, Options{}, remove), name) {
+			t.Errorf("%s: a name survives its removal", ref.name)
+		}
 		if !bytes.Contains(edit(once, Options{KeepFreed: true}, remove), secret) {
 			t.Errorf("%s: freed clusters are gone although they were to be kept", ref.name)
 		}

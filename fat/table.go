@@ -145,10 +145,12 @@ func (c chain) cut(n int64) (kept, rest chain) {
 	return kept, rest
 }
 
-// chain follows the table from a cluster to the end of its chain. It finds loops
+// chain follows the table from a cluster to the end of its chain, but not
+// beyond limit clusters: thousands of directories may lead into one long chain.
+// It finds loops
 // as Brent does: the walk meets a cluster it remembers, and it remembers another
 // one at each power of two.
-func (img *Image) chain(first uint32) (chain, error) {
+func (img *Image) chain(first uint32, limit int64) (chain, error) {
 	bad := func(c uint32, kind Kind, format string, args ...any) error {
 		return formatError(img.tableOff(img.active)+img.table.off(c), "file allocation table", "", kind, format, args...)
 	}
@@ -156,8 +158,8 @@ func (img *Image) chain(first uint32) (chain, error) {
 		return nil, formatError(img.tableOff(img.active), "file allocation table", "", ErrRange, "a chain begins at cluster %d", first)
 	}
 	var out chain
-	mark, steps, limit := uint32(0), 0, 1
-	for c := first; ; {
+	mark, steps, power := uint32(0), 0, 1
+	for c := first; ; limit-- {
 		out = out.add(c)
 		next := img.table.get(c)
 		switch {
@@ -170,8 +172,11 @@ func (img *Image) chain(first uint32) (chain, error) {
 		case next == mark:
 			return nil, bad(c, ErrLoop, "cluster %d", next)
 		}
-		if steps++; steps == limit {
-			mark, steps, limit = next, 0, 2*limit
+		if steps++; steps == power {
+			mark, steps, power = next, 0, 2*power
+		}
+		if limit <= 1 {
+			return nil, bad(c, ErrLimit, "a chain of so many clusters")
 		}
 		c = next
 	}

@@ -10,7 +10,7 @@ TOOLS    := $(CURDIR)/bin/tools
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.0
 GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
 
-.PHONY: build demo deps lint unit fuzz judge test soak bench fmt clean
+.PHONY: build demo deps lint unit fuzz judge test soak bench boot-matrix fmt clean
 
 build: ## bin/isolayer, one static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/isolayer ./cmd/isolayer
@@ -62,6 +62,9 @@ test: deps lint unit fuzz judge
 soak: deps ## the same for long: fuzzing, kills, random trees
 	ISOLAYER_SOAK=1 go test -timeout 12h ./...
 	$(MAKE) fuzz FUZZTIME=30m
+
+boot-matrix: deps ## boots every layout in every way, see docs/boot-matrix.md
+	go test -tags bootmatrix -count 1 -timeout 3h -run TestMatrix -v ./tools/bootmatrix
 
 bench: build deps ## times beside other programs, see docs/benchmarks.md
 	go test -tags bench -count 1 -timeout 3h -run TestBench -v ./tools/bench

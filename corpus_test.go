@@ -19,6 +19,7 @@ import (
 	"github.com/isolayer/isolayer/internal/isotest"
 	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/layout"
+	"github.com/isolayer/isolayer/qemu"
 	"github.com/isolayer/isolayer/sink"
 	"github.com/isolayer/isolayer/tree"
 )
@@ -600,22 +601,47 @@ func TestBoots(t *testing.T) {
 	seen := fmt.Sprintf("CORPUS-FILE /ks.cfg %x", sha256.Sum256(ks))
 	for _, c := range []struct {
 		name string
-		uefi bool
-		m    isotest.Medium
+		f    qemu.Firmware
+		m    qemu.Media
 	}{
-		{"rhel9-isolinux", false, isotest.CD},
-		{"rhel9-isolinux", false, isotest.Disk},
-		{"rhel9-isolinux", true, isotest.CD},
-		{"alpine", false, isotest.Disk},
-		{"alpine", true, isotest.Disk},
-		{"nojoliet", false, isotest.Disk},
+		{"rhel9-isolinux", qemu.BIOS, qemu.CD},
+		{"rhel9-isolinux", qemu.UEFI, qemu.CD},
+		{"debian", qemu.BIOS, qemu.Disk},
+		{"debian", qemu.SecureBoot, qemu.CD},
+		{"fedora", qemu.UEFI, qemu.Disk},
+		{"ubuntu2204", qemu.BIOS, qemu.Disk},
+		{"ubuntu2204-pkgs", qemu.UEFI, qemu.USB},
+		{"arch", qemu.BIOS, qemu.Disk},
+		{"efionly-arm64style", qemu.UEFI, qemu.Disk},
+		{"grubrescue", qemu.BIOS, qemu.CD},
 	} {
-		t.Run(fmt.Sprintf("%s,uefi=%v,%s", c.name, c.uefi, c.m), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%s,%s,%s", c.name, c.f, c.m), func(t *testing.T) {
+			t.Parallel()
 			out, _ := build(t, isotest.Image(t, c.name), isolayer.Options{},
 				isolayer.Add{Source: local(t, "ks.cfg", ks)}, isolayer.Add{Source: pkgs, Dest: "/extra/"})
-			isotest.Boot(t, out, c.uefi, c.m, seen)
+			isotest.Boot(t, out, c.f, c.m, seen)
 		})
 	}
+}
+
+// TestSecureBoot shows that the firmware of TestBoots does look at signatures: with
+// one bit of a loader changed, the image does not start.
+func TestSecureBoot(t *testing.T) {
+	if testing.Short() {
+		t.Skip("boots virtual machines")
+	}
+	base := isotest.Image(t, "debian")
+	esp := local(t, "esp.img", object(t, base, "@efi"))
+	loader := filepath.Join(t.TempDir(), "grubx64.efi")
+	isotest.Run(t, "mcopy", "-n", "-i", esp, "::EFI/BOOT/grubx64.efi", loader)
+	b := read(t, loader)
+	b[len(b)/8] ^= 1
+	if err := os.WriteFile(loader, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	isotest.Run(t, "mcopy", "-o", "-i", esp, loader, "::EFI/BOOT/grubx64.efi")
+	out, _ := build(t, base, isolayer.Options{}, isolayer.Add{Source: esp, Dest: "@efi"})
+	isotest.Boot(t, out, qemu.SecureBoot, qemu.CD, "Security Violation")
 }
 
 // TestLarge changes an image of 8 GiB that holds a file of more than 4 GiB.

@@ -17,6 +17,7 @@ const (
 	exitOK     = 0
 	exitFailed = 1
 	exitUsage  = 2
+	exitCheck  = 3
 )
 
 // app is what commands work with.
@@ -32,6 +33,11 @@ type usageError struct {
 }
 
 func (e usageError) Unwrap() error { return e.error }
+
+// checkError is a check that said no.
+type checkError struct{ error }
+
+func (e checkError) Unwrap() error { return e.error }
 
 func usagef(hint, format string, args ...any) error {
 	return usageError{fmt.Errorf(format, args...), hint}
@@ -93,8 +99,12 @@ func (a *app) report(err error) int {
 	if hint := hintFor(err); hint != "" {
 		fmt.Fprintf(a.err, "hint: %s\n", plain(hint))
 	}
-	if isUsage {
+	var check checkError
+	switch {
+	case isUsage:
 		return exitUsage
+	case errors.As(err, &check):
+		return exitCheck
 	}
 	return exitFailed
 }
@@ -126,7 +136,7 @@ needed, and what nobody asked to change stays byte for byte.`,
 		return usagef(cmd.CommandPath()+" --help lists the options", "%w", err)
 	})
 	root.AddGroup(&cobra.Group{ID: "make", Title: "Make images:"}, &cobra.Group{ID: "look", Title: "Look into images:"})
-	root.AddCommand(a.buildCommand(), a.infoCommand(), a.lsCommand(), a.catCommand(), a.extractCommand(), a.versionCommand())
+	root.AddCommand(a.buildCommand(), a.infoCommand(), a.lsCommand(), a.catCommand(), a.extractCommand(), a.bootCommand(), a.versionCommand())
 	for _, c := range root.Commands() {
 		c.DisableFlagsInUseLine = true
 	}

@@ -27,6 +27,10 @@ type Options struct {
 	// with done == total when every byte is in place.
 	Progress func(done, total int64)
 
+	// Observe hear all bytes of the image while it is written. A file gets their late
+	// bytes last. A stream cannot take anything back: they must have none, see Feed.
+	Observe []Observer
+
 	// Mode holds the permission bits of a file that does not exist yet;
 	// 0 means 0666 without the bits of the umask.
 	Mode fs.FileMode
@@ -122,7 +126,11 @@ func replace(ctx context.Context, sys system, t target, m *extent.Map, o Options
 		return Result{}, err
 	}
 	w := newWriter(ctx, sys, out.f, m, o)
-	err = w.write()
+	obs := observe(ctx, m, o.Observe)
+	err = obs.wait(w.write())
+	if err == nil {
+		err = w.seal(o.Observe)
+	}
 	if err == nil {
 		err = check(m)
 	}
@@ -156,6 +164,11 @@ func Stream(ctx context.Context, w io.Writer, m *extent.Map, o Options) (Result,
 		p := buf[:min(chunk, m.Size()-off)]
 		if _, err := m.ReadAt(p, off); err != nil {
 			return Result{}, err
+		}
+		for _, obs := range o.Observe {
+			if _, err := obs.Write(p); err != nil {
+				return Result{}, err
+			}
 		}
 		n, err := w.Write(p)
 		if err == nil && n < len(p) {

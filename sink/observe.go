@@ -1,0 +1,145 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/isolayer/isolayer/extent"
+)
+
+// Observer wants the bytes of an image, all of them and in order: a checksum. Some
+// bytes of an image may depend on its others, such as a media checksum in a volume
+// descriptor; an observer makes them when it has seen all.
+type Observer struct {
+	io.Writer
+	// Late returns bytes to be laid over the image when Writer has had all; nil if
+	// there are none.
+	Late func() ([]extent.Extent, error)
+}
+
+// Feed gives the bytes of an image to observers, in order, and returns the map with
+// their late bytes. It is how a checksum that stands in front of what it covers is
+// computed for a stream.
+func Feed(ctx context.Context, m *extent.Map, progress func(done, total int64), obs ...Observer) (*extent.Map, error) {
+	if err := feed(ctx, m, newMeter(progress, m.Size()), obs); err != nil {
+		return nil, err
+	}
+	list, err := late(obs)
+	if err != nil {
+		return nil, err
+	}
+	return m.Overlay(list)
+}
+
+// late collects what observers add.
+func late(obs []Observer) ([]extent.Extent, error) {
+	var out []extent.Extent
+	for _, o := range obs {
+		if o.Late == nil {
+			continue
+		}
+		list, err := o.Late()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, list...)
+	}
+	return out, nil
+}
+
+// block is a buffer on its way from reading to the observers.
+type block struct {
+	b   []byte
+	err error
+}
+
+// feed reads ahead by a few buffers, so that reading and computing overlap.
+func feed(ctx context.Context, m *extent.Map, meter *meter, obs []Observer) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	const ahead = 3
+	free, full := make(chan []byte, ahead), make(chan block, ahead)
+	for range ahead {
+		free <- make([]byte, chunk)
+	}
+	go func() {
+		defer close(full)
+		for off := int64(0); off < m.Size(); {
+			select {
+			case <-ctx.Done():
+				return
+			case b := <-free:
+				b = b[:min(chunk, m.Size()-off)]
+				_, err := m.ReadAt(b, off)
+				full <- block{b, err}
+				if err != nil {
+					return
+				}
+				off += int64(len(b))
+			}
+		}
+	}()
+	for x := range full {
+		if x.err != nil {
+			return x.err
+		}
+		for _, o := range obs {
+			if _, err := o.Write(x.b); err != nil {
+				return err
+			}
+		}
+		meter.add(int64(len(x.b)))
+		free <- x.b[:cap(x.b)]
+	}
+	return ctx.Err()
+}
+
+// observation is a feed that runs beside a writer.
+type observation struct {
+	cancel context.CancelFunc
+	done   chan error
+}
+
+// observe starts one; the bytes come from the sources, which the writer has just
+// read or is about to, never from the output.
+func observe(ctx context.Context, m *extent.Map, obs []Observer) *observation {
+	ctx, cancel := context.WithCancel(ctx)
+	o := &observation{cancel, make(chan error, 1)}
+	if len(obs) == 0 {
+		o.done <- nil
+		return o
+	}
+	go func() { o.done <- feed(ctx, m, newMeter(nil, m.Size()), obs) }()
+	return o
+}
+
+// wait ends the observation: as soon as may be if the writer failed.
+func (o *observation) wait(failed error) error {
+	if failed != nil {
+		o.cancel()
+	}
+	err := <-o.done
+	o.cancel()
+	if failed != nil {
+		return failed
+	}
+	return err
+}
+
+// seal writes late bytes over what was written.
+func (w *writer) seal(obs []Observer) error {
+	list, err := late(obs)
+	if err != nil {
+		return err
+	}
+	for _, e := range list {
+		if e.Kind != extent.Bytes {
+			return errors.New("internal error: late extents are bytes")
+		}
+		if err := w.writeFull(e.Data, e.Off); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -123,7 +123,7 @@ initrd /images/pxeboot/initrd.img
 boot
 `))
 	isotest.Run(t, "mcopy", "-o", "-i", img, "/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed", "::EFI/BOOT/grubx64.efi")
-	isotest.Run(t, "mmd", "-i", img, "::EFI/debian")
+	isotest.Run(t, "mmd", "-D", "s", "-i", img, "::EFI/debian")
 	isotest.Run(t, "mcopy", "-o", "-i", img, cfg, "::EFI/debian/grub.cfg")
 	return append(steps, isolayer.Add{Source: img, Dest: "@efi"})
 }

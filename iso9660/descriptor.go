@@ -168,6 +168,51 @@ func (d *Descriptor) SetPathTables(size uint32, l, optL, m, optM LBA) {
 	binary.BigEndian.PutUint32(d.Raw[OffMTableOpt:], uint32(optM))
 }
 
+// Field is a text of a volume descriptor (ECMA-119 8.4).
+type Field int
+
+// The fields that can be set.
+const (
+	FieldVolumeSet Field = iota
+	FieldPublisher
+	FieldPreparer
+	FieldApplication
+)
+
+var fieldOffsets = [...]int{offVolumeSet, offPublisher, offPreparer, offApplication}
+
+// fieldSize is the length of each of these fields in bytes.
+const fieldSize = 128
+
+// SetField sets a text, padded with spaces, in UCS-2 in a Joliet descriptor. The
+// standard allows capitals, digits and some marks; readers take any ASCII, and Joliet
+// any character of 16 bits. One that does not fit gives an error.
+func (d *Descriptor) SetField(f Field, s string) error {
+	b := d.Raw[fieldOffsets[f] : fieldOffsets[f]+fieldSize]
+	if d.Joliet() > 0 {
+		enc := encodeUCS2(s)
+		if len(enc) > fieldSize {
+			return errorf(ErrLimit, "%q: Joliet holds %d characters", s, fieldSize/2)
+		}
+		for i := range fieldSize / 2 {
+			b[2*i], b[2*i+1] = 0, ' '
+		}
+		copy(b, enc)
+		return nil
+	}
+	if len(s) > fieldSize {
+		return errorf(ErrLimit, "%q: the field holds %d characters", s, fieldSize)
+	}
+	for _, c := range []byte(s) {
+		if c < ' ' || c > '~' {
+			return errorf(ErrName, "%q: only ASCII is possible", s)
+		}
+	}
+	copy(b, strings.Repeat(" ", fieldSize))
+	copy(b, s)
+	return nil
+}
+
 // SetModified sets the modification date, which readers take for the UUID of the
 // volume.
 func (d *Descriptor) SetModified(t time.Time) {

@@ -51,7 +51,7 @@ fuzz: ## every fuzz target for FUZZTIME
 	@echo "== fuzz targets, $(FUZZTIME) each"
 	@for dir in $$(grep -l '^func Fuzz' $$(git ls-files '*_test.go') | xargs -n1 dirname | sort -u); do \
 	  for f in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$dir/*_test.go | cut -c6-); do \
-	    echo "-- $$dir $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) ./$$dir | tail -n 1; done; done
+	    echo "-- $$dir $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x ./$$dir | tail -n 1; done; done
 
 judge: ## everything, judged by other programs on real images
 	@echo "== tests with reference tools"

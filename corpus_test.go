@@ -22,6 +22,7 @@ import (
 	"github.com/isolayer/isolayer/qemu"
 	"github.com/isolayer/isolayer/sink"
 	"github.com/isolayer/isolayer/tree"
+	"github.com/isolayer/isolayer/verify"
 )
 
 // rebuilt are the images that build changes.
@@ -197,12 +198,39 @@ func TestEveryLayout(t *testing.T) {
 				agree(t, out)
 			}
 			sameRefs(t, base, out)
+			sound(t, base, out)
 
 			again, _ := build(t, base, isolayer.Options{}, e.steps...)
 			if isotest.SHA256File(t, out) != isotest.SHA256File(t, again) {
 				t.Error("two runs differ")
 			}
 		})
+	}
+}
+
+// sound checks that verify finds no more in an image than in its base. What menus
+// name may be gone: the edits took it away.
+func sound(t *testing.T, base, out string) {
+	t.Helper()
+	problems := func(image string) (list []string) {
+		r, err := isolayer.Verify(t.Context(), image, verify.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, g := range r.Groups {
+			if g.Check == "boot files" {
+				continue
+			}
+			for _, f := range g.Findings {
+				if f.Severity == verify.Problem {
+					list = append(list, f.String())
+				}
+			}
+		}
+		return list
+	}
+	if before, after := problems(base), problems(out); len(after) > len(before) {
+		t.Errorf("verify finds:\n%s", strings.Join(after, "\n"))
 	}
 }
 

@@ -13,13 +13,14 @@ import (
 	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/tree"
+	"github.com/isolayer/isolayer/verify"
 )
 
 // smallImages makes a few images of some hundred KiB for mutations to start from.
 func smallImages(f *testing.F) [][]byte {
 	dir := f.TempDir()
 	src := filepath.Join(dir, "tree")
-	for _, p := range []string{"a/b/c/d/e/f/g/h/i/deep", "docs/a name that is rather long and has spaces.txt", "x.cfg", "many/" + string(bytes.Repeat([]byte("n"), 200))} {
+	for _, p := range []string{"a/b/c/d/e/f/g/h/i/deep", "docs/a name that is rather long and has spaces.txt", "x.cfg", "boot/grub/grub.cfg", "boot/x.bin", "many/" + string(bytes.Repeat([]byte("n"), 200))} {
 		p = filepath.Join(src, p)
 		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
 			f.Fatal(err)
@@ -33,9 +34,10 @@ func smallImages(f *testing.F) [][]byte {
 	}
 	var out [][]byte
 	for i, args := range [][]string{
-		{"genisoimage", "-quiet", "-R", "-J", "-no-pad"},
+		{"genisoimage", "-quiet", "-R", "-J", "-no-pad", "-b", "boot/x.bin", "-c", "boot/boot.cat", "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table"},
 		{"genisoimage", "-quiet", "-J", "-no-pad"},
 		{"xorriso", "-as", "mkisofs", "-quiet", "-R", "-J", "-no-pad"},
+		{"xorriso", "-as", "mkisofs", "-quiet", "-R", "-J", "-partition_offset", "16", "-append_partition", "2", "0xef", filepath.Join(src, "x.cfg"), "-appended_part_as_gpt"},
 	} {
 		if _, err := exec.LookPath(args[0]); err != nil {
 			if os.Getenv("CI") != "" {
@@ -56,15 +58,15 @@ func smallImages(f *testing.F) [][]byte {
 	return out
 }
 
-// patch applies a mutation: records of a 32-bit offset into the metadata and a
+// patch applies a mutation: records of a 32-bit offset into the first 128 KiB and a
 // byte; with the top bit of the offset set, four bytes from a small range, in
 // both byte orders, as addresses and lengths are recorded.
 func patch(image, program []byte) []byte {
 	image = bytes.Clone(image)
-	first, area := 16*iso9660.BlockSize, min(len(image), 128<<10)-16*iso9660.BlockSize-8
+	area := min(len(image), 128<<10) - 8
 	for ; len(program) >= 5; program = program[5:] {
 		at := binary.LittleEndian.Uint32(program)
-		off := first + int(at&0x7fffffff)%area
+		off := int(at&0x7fffffff) % area
 		if at>>31 == 0 {
 			image[off] = program[4]
 			continue
@@ -75,8 +77,8 @@ func patch(image, program []byte) []byte {
 	return image
 }
 
-// FuzzBuild changes mutated images. Whatever the image: no panic, no hang, and
-// if a change succeeds, the result opens and has it.
+// FuzzBuild checks and changes mutated images. Whatever the image: no panic, no hang,
+// and if a change succeeds, the result opens and has it, and is sound if the base was.
 func FuzzBuild(f *testing.F) {
 	images := smallImages(f)
 	ks := filepath.Join(f.TempDir(), "ks.cfg")
@@ -85,7 +87,7 @@ func FuzzBuild(f *testing.F) {
 	}
 	for i := range images {
 		f.Add(byte(i), []byte{})
-		for at := uint32(0); at < 100<<10; at += 2048 {
+		for at := uint32(32 << 10); at < 128<<10; at += 2048 {
 			f.Add(byte(i), append(binary.LittleEndian.AppendUint32(nil, at+2), 40, byte(at>>11), 0, 0, 0x80, 33))
 		}
 	}
@@ -99,6 +101,10 @@ func FuzzBuild(f *testing.F) {
 		base := filepath.Join(dir, fmt.Sprintf("%d.iso", os.Getpid()))
 		if err := os.WriteFile(base, patch(images[int(which)%len(images)], program), 0o644); err != nil {
 			t.Fatal(err)
+		}
+		before, err := isolayer.Verify(t.Context(), base, verify.Options{})
+		if err != nil {
+			return
 		}
 		b, err := isolayer.Open(base, isolayer.OpenOptions{})
 		if err != nil {
@@ -124,6 +130,13 @@ func FuzzBuild(f *testing.F) {
 		got := make([]byte, n.Size())
 		if _, err := img.Map.ReadAt(got, n.Content[0].LBA.Offset()); err != nil || string(got) != "text\n" {
 			t.Fatalf("the added file reads %q, %v", got, err)
+		}
+		after, err := verify.Image(t.Context(), img.Map, img.Map.Size(), verify.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if before.Problems() == 0 && after.Problems() > 0 {
+			t.Fatalf("a sound image became unsound:\n%+v", after)
 		}
 		for _, c := range tr.Root.Children {
 			if c.Name == "docs" {

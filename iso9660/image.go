@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 )
 
@@ -191,6 +192,14 @@ func (img *Image) Warnings() []string {
 	img.mu.Lock()
 	defer img.mu.Unlock()
 	return img.warn.lines()
+}
+
+// Tolerated returns the same oddities with their places: at most 100, the first
+// ones found.
+func (img *Image) Tolerated() []FormatError {
+	img.mu.Lock()
+	defer img.mu.Unlock()
+	return slices.Clone(img.warn.list)
 }
 
 // readMeta reads n bytes of metadata at off.

@@ -14,9 +14,12 @@ func (d *directory) moves() bool {
 	return d.found == nil || d.lba != d.oldLBA || d.blocks != d.oldBlocks
 }
 
+// adopted reports a directory of the base that is in another one now.
+func (d *directory) adopted() bool { return d.found != nil && d.home.found != d.found.Parent }
+
 // stale reports whether the records of d have to be written.
 func (p *planner) stale(b *hierarchy, d *directory) bool {
-	if d.changed || d.self.sums || d.up.sums || d.moves() || d.home.moves() || d.logical != nil && d.logical.moves() {
+	if d.changed || d.self.sums || d.up.sums || d.moves() || d.adopted() || d.home.moves() || d.logical != nil && d.logical.moves() {
 		return true
 	}
 	for _, r := range d.records {

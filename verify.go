@@ -1,0 +1,45 @@
+package isolayer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/isolayer/isolayer/diff"
+	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/verify"
+)
+
+// Verify checks whether the image file at path is sound. Unlike Open it also takes
+// images whose trees cannot be read: that is in the report.
+func Verify(ctx context.Context, path string, o verify.Options) (report *verify.Report, err error) {
+	files := extent.NewFiles()
+	defer func() { err = errors.Join(err, files.Close()) }()
+	src, err := files.Add(path)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, bare(err))
+	}
+	report, err = verify.Image(ctx, src, src.Size(), o)
+	if err != nil {
+		return nil, fmt.Errorf("verify %s: %w", path, bare(err))
+	}
+	return report, nil
+}
+
+// Compare tells how the image differs from base, the image it was made of.
+func (b *Base) Compare(ctx context.Context, base *Base, progress diff.Progress) (*diff.Report, error) {
+	before, err := base.side()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", base.path, err)
+	}
+	after, err := b.side()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", b.path, err)
+	}
+	return diff.Images(ctx, before, after, progress)
+}
+
+func (b *Base) side() (diff.Side, error) {
+	t, err := b.Tree()
+	return diff.Side{Source: b.src, Size: b.Size(), Image: b.img, Tree: t, Boot: b.boot}, err
+}

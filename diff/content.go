@@ -14,17 +14,21 @@ import (
 // step is how much is compared at once.
 const step = 1 << 20
 
-// comparison compares content of two images.
+// comparison compares two images.
 type comparison struct {
 	ctx      context.Context // of the one call that the comparison lives for
 	a, b     Side
 	progress Progress
 	seen     map[string]bool // pairs of content by their places: are they the same
+	counted  map[string]bool // of those, what sameBytes has
 	done     int64           // bytes compared
 	total    int64           // bytes to compare, about
 	limit    int64           // bytes; crafted trees list the same bytes over and over
 	bufs     [2][]byte
-	result   Result
+
+	changes   []Change
+	same      int
+	sameBytes int64
 }
 
 // content tells whether two files hold the same bytes, and if not, why it says so.
@@ -33,7 +37,6 @@ func (c *comparison) content(m, n *tree.Node) (same bool, why string, err error)
 		return false, "content", nil
 	}
 	if m.Size() == 0 {
-		c.result.Same++
 		return true, "", nil
 	}
 	pair := fmt.Sprint(m.Content, n.Content)
@@ -49,14 +52,17 @@ func (c *comparison) content(m, n *tree.Node) (same bool, why string, err error)
 			return false, "", fmt.Errorf("compare %s: %w", n.Path(), err)
 		}
 		c.seen[pair] = same
-		if same {
-			c.result.SameBytes += m.Size()
-		}
-	}
-	if same {
-		c.result.Same++
 	}
 	return same, "content", nil
+}
+
+// count notes a file whose content is the same in both images.
+func (c *comparison) count(m, n *tree.Node) {
+	c.same++
+	if pair := fmt.Sprint(m.Content, n.Content); m.Size() > 0 && !c.counted[pair] {
+		c.counted[pair] = true
+		c.sameBytes += m.Size()
+	}
 }
 
 func inside(sections []iso9660.Section, size int64) bool {
@@ -70,10 +76,8 @@ func inside(sections []iso9660.Section, size int64) bool {
 
 // equal compares n bytes of two readers.
 func (c *comparison) equal(a, b io.ReaderAt, n int64) (bool, error) {
-	for i := range c.bufs {
-		if c.bufs[i] == nil {
-			c.bufs[i] = make([]byte, step)
-		}
+	if c.bufs[0] == nil {
+		c.bufs = [2][]byte{make([]byte, step), make([]byte, step)}
 	}
 	for off := int64(0); off < n; off += step {
 		if err := c.ctx.Err(); err != nil {

@@ -3,10 +3,14 @@
 package diff
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
+
+	"github.com/rogpeppe/go-internal/diff"
 
 	"github.com/isolayer/isolayer/boot"
 	"github.com/isolayer/isolayer/iso9660"
@@ -25,10 +29,11 @@ type Side struct {
 // Kind is what became of something.
 type Kind string
 
-// The kinds; their order in a report is that of the paths.
+// The kinds.
 const (
 	Added   Kind = "added"
 	Removed Kind = "removed"
+	Moved   Kind = "moved"
 	Changed Kind = "changed"
 )
 
@@ -49,23 +54,37 @@ func (d Detail) String() string {
 // Change is a file, directory or field that differs.
 type Change struct {
 	Kind    Kind     `json:"kind"`
-	Name    string   `json:"name"` // path in the tree, field or boot equipment
+	Name    string   `json:"name"`           // path in the tree, field or boot equipment
+	From    string   `json:"from,omitempty"` // the path before, of what moved
 	Details []Detail `json:"details,omitempty"`
+	Dir     bool     `json:"directory,omitempty"`
+
+	before, after *tree.Node // nil for what is not in the tree
 }
 
-// String is the change on one line: + added, - removed, ~ changed (how).
+// String is the change on one line: + added, - removed, > moved, ~ changed (how).
 func (c Change) String() string {
+	name := c.Name
+	if c.Dir && name != "/" {
+		name += "/"
+	}
+	how := ""
+	if len(c.Details) > 0 {
+		parts := make([]string, len(c.Details))
+		for i, d := range c.Details {
+			parts[i] = d.String()
+		}
+		how = fmt.Sprintf(" (%s)", strings.Join(parts, ", "))
+	}
 	switch c.Kind {
 	case Added:
-		return "+ " + c.Name
+		return "+ " + name
 	case Removed:
-		return "- " + c.Name
+		return "- " + name
+	case Moved:
+		return fmt.Sprintf("> %s → %s%s", c.From, name, how)
 	}
-	parts := make([]string, len(c.Details))
-	for i, d := range c.Details {
-		parts[i] = d.String()
-	}
-	return fmt.Sprintf("~ %s (%s)", c.Name, strings.Join(parts, ", "))
+	return "~ " + name + how
 }
 
 // Report is all that differs between two images, and the proof of the rest.
@@ -77,7 +96,12 @@ type Report struct {
 	// SameBytes is how many bytes that is, content of several names counted once.
 	Same      int   `json:"files_identical"`
 	SameBytes int64 `json:"bytes_identical"`
+
+	a, b Side
 }
+
+// Changes counts what differs.
+func (r *Report) Changes() int { return len(r.Tree) + len(r.Volume) + len(r.Boot) }
 
 // Progress is called while content is compared.
 type Progress func(done, total int64)
@@ -85,13 +109,52 @@ type Progress func(done, total int64)
 // Images compares b with the image a that it came from. progress may be nil. The
 // error is one of reading or of the context.
 func Images(ctx context.Context, a, b Side, progress Progress) (*Report, error) {
-	t, err := Trees(ctx, a, b, progress)
+	c := &comparison{
+		ctx: ctx, a: a, b: b, progress: progress,
+		seen: map[string]bool{}, counted: map[string]bool{}, total: min(a.Size, b.Size), limit: 4 * (a.Size + b.Size),
+	}
+	if err := c.trees(); err != nil {
+		return nil, err
+	}
+	equipment, err := c.boot()
 	if err != nil {
 		return nil, err
 	}
-	equipment, err := Boot(ctx, a, b)
-	if err != nil {
+	return &Report{Tree: c.changes, Volume: volumes(a, b), Boot: equipment, Same: c.same, SameBytes: c.sameBytes, a: a, b: b}, nil
+}
+
+// maxText is how long a file may be that is shown line by line.
+const maxText = 1 << 20
+
+// Text is the unified diff of a file that changed; nil for all that is not text of
+// at most 1 MiB on both sides.
+func (r *Report) Text(c Change) ([]byte, error) {
+	before, err := r.a.text(c.before)
+	if before == nil || err != nil {
 		return nil, err
 	}
-	return &Report{Tree: t.Changes, Volume: Volumes(a, b), Boot: equipment, Same: t.Same, SameBytes: t.SameBytes}, nil
+	after, err := r.b.text(c.after)
+	if after == nil || err != nil {
+		return nil, err
+	}
+	from := c.From
+	if from == "" {
+		from = c.Name
+	}
+	return diff.Diff("a"+from, before, "b"+c.Name, after), nil
+}
+
+// text is the content of a text file, nil for others.
+func (s Side) text(n *tree.Node) ([]byte, error) {
+	if n == nil || !n.IsRegular() || n.Size() > maxText || !inside(n.Content, s.Size) {
+		return nil, nil
+	}
+	b := make([]byte, n.Size())
+	if got, err := (parts{s.Source, n.Content}).ReadAt(b, 0); got < len(b) {
+		return nil, fmt.Errorf("read %s: %w", n.Path(), err)
+	}
+	if bytes.IndexByte(b, 0) >= 0 || !utf8.Valid(b) {
+		return nil, nil
+	}
+	return b, nil
 }

@@ -1,82 +1,103 @@
 package diff
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/tree"
 )
 
-// Result is how two trees differ; directories come before what they hold.
-type Result struct {
-	Changes   []Change
-	Same      int   // files with the same content
-	SameBytes int64 // of content, counted once if several files share it
-}
-
-// Trees compares the trees of two images: names, attributes, content. Content is
+// trees compares the trees of two images: names, attributes, content. Content is
 // read in both images, whether it lies at the same place or not.
-func Trees(ctx context.Context, a, b Side, progress Progress) (*Result, error) {
-	c := &comparison{
-		ctx: ctx, a: a, b: b, progress: progress,
-		seen: map[string]bool{}, total: min(a.Size, b.Size), limit: 4 * (a.Size + b.Size),
-	}
-	stack := []pair{{a.Tree.Root, b.Tree.Root, "/"}}
+func (c *comparison) trees() error {
+	var gone, come []*tree.Node
+	stack := []pair{{a: c.a.Tree.Root, b: c.b.Tree.Root}}
 	for len(stack) > 0 {
 		p := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
-		if err := c.pair(p); err != nil {
-			return nil, err
+		switch {
+		case p.a == nil:
+			come = append(come, p.b)
+			continue
+		case p.b == nil:
+			gone = append(gone, p.a)
+			continue
+		}
+		details, err := c.nodes(p.a, p.b)
+		if err != nil {
+			return err
+		}
+		if len(details) > 0 {
+			c.change(Changed, p.a, p.b, details)
+		}
+		if p.a.IsDir() != p.b.IsDir() { // what the directory holds, then, comes or goes
+			gone, come = append(gone, p.a.Children...), append(come, p.b.Children...)
+			continue
 		}
 		children := p.children()
 		slices.Reverse(children)
 		stack = append(stack, children...)
 	}
-	return &c.result, nil
+	if err := c.moves(gone, come); err != nil {
+		return err
+	}
+	slices.SortStableFunc(c.changes, func(x, y Change) int { return comparePaths(x.Name, y.Name) })
+	return nil
+}
+
+// comparePaths puts directories in front of what they hold, and that behind them.
+func comparePaths(x, y string) int {
+	return slices.Compare(strings.Split(x, "/"), strings.Split(y, "/"))
+}
+
+// change notes a difference of the nodes a and b, of which one may be nil.
+func (c *comparison) change(k Kind, a, b *tree.Node, details []Detail) {
+	n := b
+	if n == nil {
+		n = a
+	}
+	if n.Hidden {
+		return
+	}
+	ch := Change{Kind: k, Name: n.Path(), Details: details, Dir: n.IsDir(), before: a, after: b}
+	if k == Moved {
+		ch.From = a.Path()
+	}
+	c.changes = append(c.changes, ch)
 }
 
 // pair is a node of each tree with the same path; one of them may be nil.
-type pair struct {
-	m, n *tree.Node
-	name string
-}
-
-func (p pair) path() string {
-	n := p.n
-	if n == nil {
-		n = p.m
-	}
-	if n.Parent == nil {
-		return "/"
-	}
-	return strings.TrimSuffix(n.Parent.Path(), "/") + "/" + p.name
-}
+type pair struct{ a, b *tree.Node }
 
 // children pairs the children of both nodes by name, sorted. A name that a
 // directory has twice is numbered.
 func (p pair) children() []pair {
-	before, after := named(p.m), named(p.n)
+	before, after := named(p.a), named(p.b)
 	var out []pair
-	for name, m := range before {
-		out = append(out, pair{m, after[name], name})
+	for name, n := range before {
+		out = append(out, pair{n, after[name]})
 	}
 	for name, n := range after {
 		if before[name] == nil {
-			out = append(out, pair{nil, n, name})
+			out = append(out, pair{nil, n})
 		}
 	}
-	slices.SortFunc(out, func(x, y pair) int { return strings.Compare(x.name, y.name) })
+	slices.SortFunc(out, func(x, y pair) int { return strings.Compare(x.name(), y.name()) })
 	return out
 }
 
-func named(dir *tree.Node) map[string]*tree.Node {
-	out := map[string]*tree.Node{}
-	if dir == nil {
-		return out
+func (p pair) name() string {
+	if p.a != nil {
+		return p.a.Name
 	}
+	return p.b.Name
+}
+
+func named(dir *tree.Node) map[string]*tree.Node {
+	out := make(map[string]*tree.Node, len(dir.Children))
 	times := map[string]int{}
 	for _, n := range dir.Children {
 		if n.Hidden {
@@ -84,51 +105,41 @@ func named(dir *tree.Node) map[string]*tree.Node {
 		}
 		name := n.Name
 		if times[n.Name]++; times[n.Name] > 1 {
-			name = fmt.Sprintf("%s (number %d of that name)", name, times[n.Name])
+			name = fmt.Sprintf("%s\x00%d", name, times[n.Name])
 		}
 		out[name] = n
 	}
 	return out
 }
 
-// pair compares two nodes and notes the difference.
-func (c *comparison) pair(p pair) error {
-	switch {
-	case p.m == nil:
-		c.result.Changes = append(c.result.Changes, Change{Kind: Added, Name: p.path()})
-	case p.n == nil:
-		c.result.Changes = append(c.result.Changes, Change{Kind: Removed, Name: p.path()})
-	default:
-		details, err := c.nodes(p.m, p.n)
-		if err != nil {
-			return err
-		}
-		if len(details) > 0 {
-			c.result.Changes = append(c.result.Changes, Change{Changed, p.path(), details})
-		}
-	}
-	return nil
-}
-
-// nodes tells how two nodes of the same path differ.
+// nodes tells how two nodes differ.
 func (c *comparison) nodes(m, n *tree.Node) ([]Detail, error) {
 	if a, b := m.Mode&iso9660.ModeType, n.Mode&iso9660.ModeType; a != b {
 		return []Detail{{"type", typeName(a), typeName(b)}}, nil
 	}
 	var out []Detail
+	if m.IsRegular() {
+		same, why, err := c.content(m, n)
+		switch {
+		case err != nil:
+			return nil, err
+		case same:
+			c.count(m, n)
+		default:
+			out = append(out, Detail{What: why})
+		}
+	}
+	return append(out, attributes(m, n)...), nil
+}
+
+// attributes tells what differs besides content.
+func attributes(m, n *tree.Node) (out []Detail) {
 	add := func(what, from, to string) {
 		if from != to {
 			out = append(out, Detail{what, from, to})
 		}
 	}
 	if m.IsRegular() {
-		same, why, err := c.content(m, n)
-		switch {
-		case err != nil:
-			return nil, err
-		case !same:
-			out = append(out, Detail{What: why})
-		}
 		add("size", fmt.Sprint(m.Size()), fmt.Sprint(n.Size()))
 	}
 	add("mode", fmt.Sprintf("%04o", m.Mode&0o7777), fmt.Sprintf("%04o", n.Mode&0o7777))
@@ -136,10 +147,10 @@ func (c *comparison) nodes(m, n *tree.Node) ([]Detail, error) {
 	add("device", fmt.Sprintf("%d,%d", m.Major, m.Minor), fmt.Sprintf("%d,%d", n.Major, n.Minor))
 	add("target", m.Link, n.Link)
 	if !m.ModTime.Equal(n.ModTime) {
-		add("time", m.ModTime.UTC().Format("2006-01-02T15:04:05Z"), n.ModTime.UTC().Format("2006-01-02T15:04:05Z"))
+		add("time", m.ModTime.UTC().Format(time.RFC3339), n.ModTime.UTC().Format(time.RFC3339))
 	}
 	add("hierarchies", hierarchies(m), hierarchies(n))
-	return out, nil
+	return out
 }
 
 func hierarchies(n *tree.Node) string {
@@ -152,6 +163,7 @@ func hierarchies(n *tree.Node) string {
 	return strings.Join(names, " and ")
 }
 
+// typeName names the type of a mode.
 func typeName(t uint32) string {
 	switch t {
 	case iso9660.ModeDir:

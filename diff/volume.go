@@ -1,9 +1,9 @@
 package diff
 
 import (
-	"context"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 
 	"github.com/isolayer/isolayer/boot"
@@ -38,11 +38,11 @@ func raw(off, n int) func(*iso9660.Descriptor) string {
 	return func(d *iso9660.Descriptor) string { return string(d.Raw[off : off+n]) }
 }
 
-// Volumes compares the volume descriptors, but for what says where things lie.
-func Volumes(a, b Side) []Change {
+// volumes compares the volume descriptors, but for what says where things lie.
+func volumes(a, b Side) []Change {
 	var out []Change
 	if a.Size != b.Size {
-		out = append(out, Change{Changed, "image", []Detail{{"bytes", fmt.Sprint(a.Size), fmt.Sprint(b.Size)}}})
+		out = append(out, Change{Kind: Changed, Name: "image", Details: []Detail{{"bytes", fmt.Sprint(a.Size), fmt.Sprint(b.Size)}}})
 	}
 	for _, h := range iso9660.Hierarchies {
 		x, y := a.Image.Descriptor(h), b.Image.Descriptor(h)
@@ -61,7 +61,7 @@ func Volumes(a, b Side) []Change {
 				}
 			}
 			if len(details) > 0 {
-				out = append(out, Change{Changed, name, details})
+				out = append(out, Change{Kind: Changed, Name: name, Details: details})
 			}
 		}
 	}
@@ -76,10 +76,13 @@ func detail(name, from, to string) Detail {
 	return Detail{name, fmt.Sprintf("%q", from), fmt.Sprintf("%q", to)}
 }
 
-// Boot compares the boot equipment: the lines that describe it, and the bytes of
-// what no directory lists.
-func Boot(ctx context.Context, a, b Side) ([]Change, error) {
-	before, after := a.Boot.Describe(), b.Boot.Describe()
+// bootCode is the part of the system area that holds code only.
+const bootCode = 440
+
+// boot compares the boot equipment: the lines that describe it, the boot code, and the
+// bytes of what no directory lists.
+func (c *comparison) boot() ([]Change, error) {
+	before, after := c.a.Boot.Describe(), c.b.Boot.Describe()
 	var out []Change
 	for _, l := range before {
 		if !slices.Contains(after, l) {
@@ -91,38 +94,32 @@ func Boot(ctx context.Context, a, b Side) ([]Change, error) {
 			out = append(out, Change{Kind: Added, Name: l})
 		}
 	}
-	c := &comparison{ctx: ctx, a: a, b: b}
-	theirs := hidden(b)
-	for _, x := range hidden(a) {
-		i := slices.IndexFunc(theirs, func(y boot.Range) bool { return x.Name == y.Name })
-		if i < 0 {
+	unlisted := func(s Side) map[string]boot.Range {
+		out := map[string]boot.Range{"boot code": {Off: 0, Len: min(bootCode, s.Size)}}
+		for _, o := range s.Boot.Objects() {
+			if o.Path == "" && o.Off+o.Len <= s.Size {
+				out[o.Name] = boot.Range{Off: o.Off, Len: o.Len}
+			}
+		}
+		return out
+	}
+	x, y := unlisted(c.a), unlisted(c.b)
+	for _, name := range slices.Sorted(maps.Keys(x)) {
+		m, n := x[name], y[name]
+		if _, ok := y[name]; !ok {
 			continue // its line tells
 		}
-		y := theirs[i]
-		same := x.Len == y.Len
+		same := m.Len == n.Len
 		if same {
 			var err error
-			same, err = c.equal(io.NewSectionReader(a.Source, x.Off, x.Len), io.NewSectionReader(b.Source, y.Off, y.Len), x.Len)
+			same, err = c.equal(io.NewSectionReader(c.a.Source, m.Off, m.Len), io.NewSectionReader(c.b.Source, n.Off, n.Len), m.Len)
 			if err != nil {
-				return nil, fmt.Errorf("compare %s: %w", x.Name, err)
+				return nil, fmt.Errorf("compare %s: %w", name, err)
 			}
 		}
 		if !same {
-			out = append(out, Change{Changed, x.Name, []Detail{{What: "content"}}})
+			out = append(out, Change{Kind: Changed, Name: name, Details: []Detail{{What: "content"}}})
 		}
 	}
 	return out, nil
-}
-
-// hidden lists the boot images that no directory lists.
-func hidden(s Side) (out []boot.Range) {
-	if s.Boot.Catalog == nil {
-		return nil
-	}
-	for i, en := range s.Boot.Catalog.Entries {
-		if im := en.Image; im.Name == "" && im.Size > 0 {
-			out = append(out, boot.Range{Off: en.LBA.Offset(), Len: im.Size, Name: fmt.Sprintf("boot image %d", i+1)})
-		}
-	}
-	return out
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/isolayer/isolayer/boot"
 	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/tree"
 )
@@ -52,16 +53,33 @@ func (c *checker) bootFiles() (string, error) {
 	ids = append(ids, c.img.Primary().Modified().UUID())
 	s := &scanner{c: c, t: c.merged, labels: labels, ids: ids, seen: map[*tree.Node]bool{}, told: map[string]bool{}}
 	for _, g := range configs {
+		found := false
 		for _, name := range s.expand(g.pattern) {
-			if s.file(name, g.scan) && g.first {
+			if found = s.file(name, g.scan); found && g.first {
 				break
 			}
+		}
+		if g.first && !found && s.err == nil {
+			c.noConfig()
 		}
 	}
 	if s.err != nil || len(s.seen) == 0 {
 		return "", s.err
 	}
 	return fmt.Sprintf("%d configurations, %d files and %d names referred to", len(s.seen), s.files, s.names), nil
+}
+
+// noConfig reports an isolinux that has nothing to read.
+func (c *checker) noConfig() {
+	if c.equip.Catalog == nil {
+		return
+	}
+	for _, en := range c.equip.Catalog.Entries {
+		if en.Bootable && en.Image.Loader == boot.LoaderIsolinux {
+			c.at(Problem, en.LBA.Offset(), "isolinux has no configuration: there is no isolinux.cfg or syslinux.cfg where it looks")
+			return
+		}
+	}
 }
 
 // scanner reads the boot configurations of one image.

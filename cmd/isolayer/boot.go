@@ -42,8 +42,9 @@ half a minute.`,
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringVar(&o.firmware, "firmware", "bios", "`bios|uefi|secure-boot`")
-	f.StringVar(&o.media, "media", "cd", "attach the image as `cd|disk|usb`")
+	o.firmware, o.media = string(qemu.BIOS), string(qemu.CD)
+	choiceVar(f, &o.firmware, "firmware", "bios|uefi|secure-boot", "start with that firmware")
+	choiceVar(f, &o.media, "media", "cd|disk|usb", "attach the image as that")
 	f.StringArrayVar(&o.expect, "expect", nil, "wait for `TEXT`; may be repeated, all must come")
 	f.DurationVar(&o.timeout, "timeout", 3*time.Minute, "give up after this `TIME`")
 	f.StringVar(&o.screenshot, "screenshot", "", "write what the screen shows at the end to `FILE` (PNG)")
@@ -57,16 +58,6 @@ func (o *bootOptions) options() (qemu.Options, error) {
 	out := qemu.Options{
 		Firmware: qemu.Firmware(o.firmware), Media: qemu.Media(o.media), Memory: o.memory, Timeout: o.timeout,
 		Expect: o.expect, Screenshot: o.screenshot, NoKVM: o.noKVM,
-	}
-	switch out.Firmware {
-	case qemu.BIOS, qemu.UEFI, qemu.SecureBoot:
-	default:
-		return out, usagef("bios, uefi or secure-boot", "--firmware %q", o.firmware)
-	}
-	switch out.Media {
-	case qemu.CD, qemu.Disk, qemu.USB:
-	default:
-		return out, usagef("cd, disk or usb", "--media %q", o.media)
 	}
 	if o.timeout <= 0 {
 		return out, usagef("a time such as 90s or 3m", "--timeout %s", o.timeout)
@@ -133,7 +124,7 @@ func (a *app) bootMissed(image string, res qemu.Result, o bootOptions) error {
 	if res.Ended {
 		hint = "the machine powered off before: look at what it printed"
 	}
-	return checkError{hinted{fmt.Errorf("%s: %q did not come in %.0f s", image, res.Missing, res.Took.Seconds()), hint}}
+	return coded{hinted{fmt.Errorf("%s: %q did not come in %.0f s", image, res.Missing, res.Took.Seconds()), hint}, exitCheck}
 }
 
 func lastLines(s string, n int) string {

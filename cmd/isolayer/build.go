@@ -59,15 +59,16 @@ SOURCE_DATE_EPOCH if that is set.`,
 	f.StringVarP(&o.output, "output", "o", "", "the new image, `FILE`; - is standard output")
 	f.BoolVar(&o.dryRun, "dry-run", false, "say what would be done and how much written, write nothing")
 	f.BoolVar(&o.showMap, "map", false, "with --dry-run: print the extents of the image")
-	f.StringVar(&o.mediaCheck, "media-check", "auto", "what becomes of a media checksum: `auto|strip`")
+	o.mediaCheck, o.uuid, o.place = "auto", "keep", "reuse"
+	choiceVar(f, &o.mediaCheck, "media-check", "auto|strip", "what becomes of a media checksum")
 	f.BoolVar(&o.wipe, "wipe", true, "overwrite the bytes of removed files with zeros")
-	f.StringVar(&o.noBoot, "no-boot", "", "give up booting on `bios|uefi|all`, so that boot images may be removed")
+	choiceVar(f, &o.noBoot, "no-boot", "bios|uefi|all", "give up booting that way, so that boot images may be removed")
 	f.BoolVar(&o.repair, "repair", false, "make boot tables and checksums right that BASE has wrong")
-	f.StringVar(&o.uuid, "uuid", "keep", "`keep|new`: a new one changes every boot file that names the old one")
-	f.StringVar(&o.place, "place", "reuse", "where new data goes, `reuse|end`: into space that became free, or behind all else")
+	choiceVar(f, &o.uuid, "uuid", "keep|new", "a new one changes every boot file that names the old one")
+	choiceVar(f, &o.place, "place", "reuse|end", "where new data goes: into space that became free, or behind all else")
 	f.StringVar(&o.preserve, "preserve", "", "take `mode,owner,time` from the source of added files")
 	f.IntVar(&o.session, "session", 0, "read session `N` of a multi-session image, 1 is the oldest")
-	f.StringVar(&o.progress, "progress", progressAuto, "`auto|plain|none`")
+	progressVar(f, &o.progress)
 	f.BoolVar(&o.asJSON, "json", false, "print a report as JSON")
 	return cmd
 }
@@ -78,20 +79,8 @@ func (o *buildOptions) options() (isolayer.Options, error) {
 	if o.output == "" && !o.dryRun {
 		return out, usagef("name the new image: -o custom.iso, or -o - for standard output", "-o is missing")
 	}
-	switch o.mediaCheck {
-	case "auto", "strip":
-		out.MediaCheck = isolayer.MediaCheck(o.mediaCheck)
-	default:
-		return out, usagef("auto and strip are possible; computing a new checksum comes in a later version", "--media-check %q", o.mediaCheck)
-	}
-	switch o.place {
-	case "reuse", "end":
-		out.AtEnd = o.place == "end"
-	default:
-		return out, usagef("reuse or end", "--place %q", o.place)
-	}
+	out.MediaCheck, out.AtEnd = isolayer.MediaCheck(o.mediaCheck), o.place == "end"
 	switch o.noBoot {
-	case "":
 	case "bios":
 		out.NoBoot = []boot.Platform{boot.BIOS}
 	case "uefi":
@@ -100,21 +89,8 @@ func (o *buildOptions) options() (isolayer.Options, error) {
 		for p := range 256 {
 			out.NoBoot = append(out.NoBoot, boot.Platform(p))
 		}
-	default:
-		return out, usagef("bios, uefi or all", "--no-boot %q", o.noBoot)
 	}
-	out.Repair = o.repair
-	switch o.uuid {
-	case "keep", "new":
-		out.NewUUID = o.uuid == "new"
-	default:
-		return out, usagef("keep or new", "--uuid %q", o.uuid)
-	}
-	switch o.progress {
-	case progressAuto, progressPlain, progressNone:
-	default:
-		return out, usagef("auto, plain or none", "--progress %q", o.progress)
-	}
+	out.Repair, out.NewUUID = o.repair, o.uuid == "new"
 	out.KeepFreed = !o.wipe
 	for what := range strings.SplitSeq(o.preserve, ",") {
 		switch what {
@@ -213,11 +189,7 @@ func (a *app) build(ctx context.Context, path string, o buildOptions) (err error
 
 // write sends the image where the user wants it.
 func (a *app) write(ctx context.Context, img *isolayer.Image, o buildOptions) (sink.Result, error) {
-	kind := o.progress
-	if o.asJSON {
-		kind = progressNone
-	}
-	m := newMeter(a.err, kind)
+	m := newMeter(a.err, o.progress)
 	defer m.done()
 	opts := sink.Options{Progress: m.at}
 	if o.output == "-" {

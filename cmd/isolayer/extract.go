@@ -51,7 +51,7 @@ lists, the boot catalog, the system area and the contents of partitions.`,
 	f.StringVarP(&o.dir, "directory", "C", "", "put the files below `DIR`; made if it is missing")
 	f.StringVar(&o.preserve, "preserve", "", "`mode,owner` as the image has them")
 	f.IntVar(&o.session, "session", 0, "read session `N` of a multi-session image")
-	f.StringVar(&o.progress, "progress", progressAuto, "`auto|plain|none`")
+	progressVar(f, &o.progress)
 	f.BoolVar(&o.boot, "boot", false, "take out the boot equipment, and no files unless PATH names some")
 	return cmd
 }

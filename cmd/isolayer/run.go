@@ -34,10 +34,16 @@ type usageError struct {
 
 func (e usageError) Unwrap() error { return e.error }
 
-// checkError is a check that said no.
-type checkError struct{ error }
+// coded is an error with an exit code of its own.
+type coded struct {
+	error
+	code int
+}
 
-func (e checkError) Unwrap() error { return e.error }
+func (e coded) Unwrap() error { return e.error }
+
+// errSaid is an outcome that the output has told already: only the exit code is left.
+var errSaid = errors.New("told already")
 
 func usagef(hint, format string, args ...any) error {
 	return usageError{fmt.Errorf(format, args...), hint}
@@ -93,20 +99,22 @@ func (a *app) report(err error) int {
 	if err == nil || errors.Is(err, syscall.EPIPE) { // who closed the pipe has seen enough
 		return exitOK
 	}
+	var own coded
+	code := exitFailed
+	switch usage := (usageError{}); {
+	case errors.As(err, &own):
+		code = own.code
+	case errors.As(err, &usage):
+		code = exitUsage
+	}
+	if errors.Is(err, errSaid) {
+		return code
+	}
 	fmt.Fprintf(a.err, "isolayer: %s\n", plain(err.Error()))
-	var usage usageError
-	isUsage := errors.As(err, &usage)
 	if hint := hintFor(err); hint != "" {
 		fmt.Fprintf(a.err, "hint: %s\n", plain(hint))
 	}
-	var check checkError
-	switch {
-	case isUsage:
-		return exitUsage
-	case errors.As(err, &check):
-		return exitCheck
-	}
-	return exitFailed
+	return code
 }
 
 func (a *app) root() *cobra.Command {
@@ -136,7 +144,7 @@ needed, and what nobody asked to change stays byte for byte.`,
 		return usagef(cmd.CommandPath()+" --help lists the options", "%w", err)
 	})
 	root.AddGroup(&cobra.Group{ID: "make", Title: "Make images:"}, &cobra.Group{ID: "look", Title: "Look into images:"})
-	root.AddCommand(a.buildCommand(), a.infoCommand(), a.lsCommand(), a.catCommand(), a.extractCommand(), a.verifyCommand(), a.bootCommand(), a.versionCommand())
+	root.AddCommand(a.buildCommand(), a.infoCommand(), a.lsCommand(), a.catCommand(), a.extractCommand(), a.verifyCommand(), a.diffCommand(), a.bootCommand(), a.versionCommand())
 	for _, c := range root.Commands() {
 		c.DisableFlagsInUseLine = true
 	}

@@ -39,7 +39,7 @@ The exit code is 3 if there is a problem. Notices are unusual, but harmless as a
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.base, "base", "", "also compare with `BASE`, the image that IMAGE was made of")
-	f.StringVar(&o.progress, "progress", progressAuto, "`auto|plain|none`")
+	progressVar(f, &o.progress)
 	f.BoolVar(&o.asJSON, "json", false, "print JSON")
 	return cmd
 }
@@ -54,14 +54,7 @@ type verified struct {
 }
 
 func (a *app) verify(ctx context.Context, path string, o verifyOptions) error {
-	kind := o.progress
-	switch {
-	case kind != progressAuto && kind != progressPlain && kind != progressNone:
-		return usagef("auto, plain or none", "--progress %q", kind)
-	case o.asJSON:
-		kind = progressNone
-	}
-	m := newMeter(a.err, kind)
+	m := newMeter(a.err, o.progress)
 	report, err := isolayer.Verify(ctx, path, verify.Options{Progress: m.at})
 	m.done()
 	if err != nil {
@@ -69,8 +62,11 @@ func (a *app) verify(ctx context.Context, path string, o verifyOptions) error {
 	}
 	v := verified{Path: path, Problems: report.Problems(), Checks: report.Groups, Base: o.base}
 	if o.base != "" {
-		m := newMeter(a.err, kind)
-		v.Changes, err = compare(ctx, path, o.base, m.at)
+		m := newMeter(a.err, o.progress)
+		err = compare(ctx, path, o.base, m.at, func(r *diff.Report) error {
+			v.Changes = r
+			return nil
+		})
 		m.done()
 		if err != nil {
 			return err
@@ -80,24 +76,31 @@ func (a *app) verify(ctx context.Context, path string, o verifyOptions) error {
 		return err
 	}
 	if v.Problems > 0 {
-		return checkError{fmt.Errorf("%s: %s", path, counts(v.Problems, "problem"))}
+		return coded{hinted{
+			fmt.Errorf("%s: %s", path, counts(v.Problems, "problem")),
+			"each one is named above with its place; isolayer build --repair mends boot tables and their checksums",
+		}, exitCheck}
 	}
 	return nil
 }
 
-// compare opens both images and compares them.
-func compare(ctx context.Context, path, basePath string, progress diff.Progress) (report *diff.Report, err error) {
+// compare opens both images, compares them and hands the outcome to use.
+func compare(ctx context.Context, path, basePath string, progress diff.Progress, use func(*diff.Report) error) (err error) {
 	base, err := openBase(basePath, 0)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { err = errors.Join(err, base.Close()) }()
 	image, err := openBase(path, 0)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { err = errors.Join(err, image.Close()) }()
-	return image.Compare(ctx, base, progress)
+	report, err := image.Compare(ctx, base, progress)
+	if err != nil {
+		return err
+	}
+	return use(report)
 }
 
 func (a *app) printVerified(v verified, asJSON bool) error {
@@ -121,11 +124,9 @@ func (v verified) text() string {
 		}
 	}
 	if c := v.Changes; c != nil {
-		fmt.Fprintf(&b, "changes        %-11s %d files have the same content, %s\n", counts(len(c.Tree)+len(c.Volume)+len(c.Boot), "change"), c.Same, size(c.SameBytes))
-		for _, list := range [][]diff.Change{c.Tree, c.Volume, c.Boot} {
-			for _, change := range list {
-				fmt.Fprintf(&b, "  %s\n", name(change.String()))
-			}
+		fmt.Fprintf(&b, "changes        %-11s %d files have the same content, %s\n", counts(c.Changes(), "change"), c.Same, size(c.SameBytes))
+		for _, l := range changeLines(c) {
+			fmt.Fprintf(&b, "  %s\n", l.text)
 		}
 	}
 	return b.String()

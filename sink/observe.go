@@ -57,7 +57,6 @@ type block struct {
 // feed reads ahead by a few buffers, so that reading and computing overlap.
 func feed(ctx context.Context, m *extent.Map, meter *meter, obs []Observer) error {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	const ahead = 3
 	free, full := make(chan []byte, ahead), make(chan block, ahead)
 	for range ahead {
@@ -78,6 +77,11 @@ func feed(ctx context.Context, m *extent.Map, meter *meter, obs []Observer) erro
 				}
 				off += int64(len(b))
 			}
+		}
+	}()
+	defer func() {
+		cancel()
+		for range full { // until the reader has let go of the sources
 		}
 	}()
 	for x := range full {

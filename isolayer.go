@@ -20,6 +20,7 @@ import (
 	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/layout"
+	"github.com/isolayer/isolayer/mediacheck"
 	"github.com/isolayer/isolayer/sink"
 	"github.com/isolayer/isolayer/tree"
 )
@@ -140,18 +141,6 @@ func (b *Base) Open(n *tree.Node) (io.ReaderAt, int64, error) {
 	return nil, 0, fmt.Errorf("%s is not in the base", n.Path())
 }
 
-// MediaCheck says what becomes of a media checksum in the base.
-type MediaCheck string
-
-// The ways to treat a media checksum.
-const (
-	// MediaAuto would keep it valid. That is not possible yet: it is removed,
-	// with a warning.
-	MediaAuto MediaCheck = "auto"
-	// MediaStrip removes it.
-	MediaStrip MediaCheck = "strip"
-)
-
 // Options of Build. The zero value is the default.
 type Options struct {
 	// Epoch is the time of created directories and the latest time of added
@@ -173,6 +162,8 @@ type Options struct {
 	// NewUUID gives the image another UUID (the modification date of its
 	// descriptors) and changes every boot file that names the old one.
 	NewUUID bool
+	// Fields are texts of the volume descriptors to set.
+	Fields map[iso9660.Field]string
 }
 
 // Preserve names the attributes taken from the source of added files.
@@ -180,8 +171,13 @@ type Preserve struct{ Mode, Owner, Time bool }
 
 // Image is a planned image.
 type Image struct {
+	// Map has all its bytes, but for a media check, which comes from the others: see
+	// Sealed.
 	Map    *extent.Map
 	Report layout.Report
+
+	check  *mediacheck.Tag // to be computed, or nil
+	blocks int64           // of the volume
 }
 
 // Build plans the image that the steps, in order, make of the base. Nothing is
@@ -220,8 +216,8 @@ func (b *Base) Build(steps []Step, o Options) (*Image, error) {
 		}
 	}
 	res, err := layout.Plan(l, t, layout.Options{
-		KeepFreed: o.KeepFreed, AtEnd: o.AtEnd, StripMediaCheck: o.MediaCheck == MediaStrip,
-		Objects: s.objects, Drop: o.NoBoot, Repair: o.Repair, SystemArea: area, Modified: modified,
+		KeepFreed: o.KeepFreed, AtEnd: o.AtEnd,
+		Objects: s.objects, Drop: o.NoBoot, Repair: o.Repair, SystemArea: area, Modified: modified, Fields: o.Fields,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", b.path, err)
@@ -232,15 +228,31 @@ func (b *Base) Build(steps []Step, o Options) (*Image, error) {
 	if volume := int64(b.img.Primary().SpaceSize()) * iso9660.BlockSize; volume > b.Size() {
 		res.Report.Warnings = append(res.Report.Warnings, fmt.Sprintf("the base is cut short: %d bytes of %d; all files are there", b.Size(), volume))
 	}
-	return &Image{res.Map, res.Report}, nil
+	img := &Image{Map: res.Map, Report: res.Report}
+	if err := b.mediaCheck(img, o.MediaCheck); err != nil {
+		return nil, fmt.Errorf("%s: %w", b.path, err)
+	}
+	return img, nil
 }
 
 // WriteFile writes the image to a file that appears whole or not at all; see sink.File.
+// A media check is computed while the bytes are written.
 func (i *Image) WriteFile(ctx context.Context, path string, o sink.Options) (sink.Result, error) {
+	obs, err := i.observer()
+	if err != nil {
+		return sink.Result{}, err
+	}
+	o.Observe = append(obs, o.Observe...)
 	return sink.File(ctx, path, i.Map, o)
 }
 
-// Stream writes the image to a stream; see sink.Stream.
+// Stream writes the image to a stream; see sink.Stream. A media check, which stands in
+// front of what it covers, takes a pass over all bytes beforehand.
 func (i *Image) Stream(ctx context.Context, w io.Writer, o sink.Options) (sink.Result, error) {
+	obs, err := i.observer()
+	if err != nil {
+		return sink.Result{}, err
+	}
+	o.Observe = append(obs, o.Observe...)
 	return sink.Stream(ctx, w, i.Map, o)
 }

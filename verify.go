@@ -2,7 +2,6 @@ package isolayer
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/isolayer/isolayer/diff"
@@ -13,17 +12,11 @@ import (
 // Verify checks whether the image file at path is sound. Unlike Open it also takes
 // images whose trees cannot be read: that is in the report.
 func Verify(ctx context.Context, path string, o verify.Options) (report *verify.Report, err error) {
-	files := extent.NewFiles()
-	defer func() { err = errors.Join(err, files.Close()) }()
-	src, err := files.Add(path)
-	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", path, bare(err))
-	}
-	report, err = verify.Image(ctx, src, src.Size(), o)
-	if err != nil {
-		return nil, fmt.Errorf("verify %s: %w", path, bare(err))
-	}
-	return report, nil
+	err = withFile(path, func(src extent.Source) (err error) {
+		report, err = verify.Image(ctx, src, src.Size(), o)
+		return err
+	})
+	return report, err
 }
 
 // Compare tells how the image differs from base, the image it was made of.

@@ -184,32 +184,25 @@ var fieldOffsets = [...]int{offVolumeSet, offPublisher, offPreparer, offApplicat
 // fieldSize is the length of each of these fields in bytes.
 const fieldSize = 128
 
-// SetField sets a text, padded with spaces, in UCS-2 in a Joliet descriptor. The
-// standard allows capitals, digits and some marks; readers take any ASCII, and Joliet
-// any character of 16 bits. One that does not fit gives an error.
+// SetField sets a text, padded with spaces: up to 128 characters of ASCII, of which
+// the standard allows capitals, digits and some marks, readers all. A Joliet
+// descriptor, in UCS-2, gets the first 64.
 func (d *Descriptor) SetField(f Field, s string) error {
-	b := d.Raw[fieldOffsets[f] : fieldOffsets[f]+fieldSize]
-	if d.Joliet() > 0 {
-		enc := encodeUCS2(s)
-		if len(enc) > fieldSize {
-			return errorf(ErrLimit, "%q: Joliet holds %d characters", s, fieldSize/2)
-		}
-		for i := range fieldSize / 2 {
-			b[2*i], b[2*i+1] = 0, ' '
-		}
-		copy(b, enc)
-		return nil
-	}
 	if len(s) > fieldSize {
-		return errorf(ErrLimit, "%q: the field holds %d characters", s, fieldSize)
+		return errorf(ErrLimit, "%q has %d characters, the field holds %d", s, len(s), fieldSize)
 	}
 	for _, c := range []byte(s) {
 		if c < ' ' || c > '~' {
 			return errorf(ErrName, "%q: only ASCII is possible", s)
 		}
 	}
-	copy(b, strings.Repeat(" ", fieldSize))
-	copy(b, s)
+	padded := s + strings.Repeat(" ", fieldSize-len(s))
+	b := d.Raw[fieldOffsets[f] : fieldOffsets[f]+fieldSize]
+	if d.Joliet() > 0 {
+		copy(b, encodeUCS2(padded))
+	} else {
+		copy(b, padded)
+	}
 	return nil
 }
 

@@ -2,6 +2,7 @@ package iso9660
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 )
 
@@ -353,4 +354,30 @@ func (t *walker) relocate(root *Entry) error {
 		return &FormatError{root.Raws[0].Off, "Rock Ridge CL", "", errorf(ErrLoop, "a relocated directory contains itself")}
 	}
 	return nil
+}
+
+// FilesIn returns the paths of the files with content in a range of bytes, in the
+// order of the tree that readers prefer.
+func (img *Image) FilesIn(from, to int64) ([]string, error) {
+	var out []string
+	for _, h := range Hierarchies {
+		root, err := img.Tree(h)
+		if err != nil {
+			return nil, err
+		}
+		if root == nil {
+			continue
+		}
+		for e := range root.Walk() {
+			if !e.IsDir() && slices.ContainsFunc(e.Sections(), func(s Section) bool {
+				return s.LBA.Offset() < to && s.LBA.Offset()+s.Size > from
+			}) {
+				out = append(out, e.Path())
+			}
+		}
+		if len(out) > 0 {
+			return out, nil
+		}
+	}
+	return nil, nil
 }

@@ -179,6 +179,9 @@ func (p *planner) descriptor(s set, old *iso9660.Descriptor, r *boot.Relocation)
 	if !p.o.Modified.IsZero() {
 		d.SetModified(p.o.Modified)
 	}
+	for f, text := range p.o.Fields {
+		_ = d.SetField(f, text) // fields has tried
+	}
 	if b.placement != placedSame {
 		root := b.dirs[0]
 		d.Root().SetExtent(s.rel(root.lba), uint32(root.blocks*iso9660.BlockSize))
@@ -192,11 +195,8 @@ func (p *planner) descriptor(s set, old *iso9660.Descriptor, r *boot.Relocation)
 		}
 		d.SetPathTables(uint32(t.size), at[0], at[1], at[2], at[3])
 	}
-	if d.MediaCheck() != "" {
+	if d.MediaCheck() != "" { // it is that of the base
 		copy(d.AppUse(), bytes.Repeat([]byte{' '}, iso9660.AppUseSize))
-		if !p.o.StripMediaCheck && s.first() {
-			p.report.Warnings = append(p.report.Warnings, "the base has a media checksum, which the result does not: the installer's media check will say so")
-		}
 	}
 	return d
 }

@@ -9,6 +9,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,16 +29,17 @@ type Base struct {
 
 // Options of Plan. The zero value is the default.
 type Options struct {
-	KeepFreed       bool // leave the bytes of what was removed
-	AtEnd           bool // all new data behind the end
-	StripMediaCheck bool // remove a media checksum without a warning
+	KeepFreed bool // leave the bytes of what was removed
+	AtEnd     bool // all new data behind the end
 	// Objects are new contents of what no directory lists, by the object's name.
 	Objects map[string]extent.Source
 	// SystemArea replaces the first bytes of the image; Base.Boot was read with them.
 	SystemArea []byte
-	Modified   time.Time       // the modification date of the descriptors; zero: as it was
-	Drop       []boot.Platform // platforms that shall not boot any more
-	Repair     bool            // make boot tables right that the base has wrong
+	Modified   time.Time // the modification date of the descriptors; zero: as it was
+	// Fields are texts of the descriptors that change.
+	Fields map[iso9660.Field]string
+	Drop   []boot.Platform // platforms that shall not boot any more
+	Repair bool            // make boot tables right that the base has wrong
 }
 
 // Result is a planned image.
@@ -95,10 +98,13 @@ func Plan(base Base, t *tree.Tree, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !changed && len(o.Objects) == 0 && len(o.Drop) == 0 && !o.Repair && o.Modified.IsZero() {
+	if !changed && len(o.Objects) == 0 && len(o.Drop) == 0 && !o.Repair && o.Modified.IsZero() && len(o.Fields) == 0 {
 		return &Result{extent.Whole(base.Source), p.report}, nil
 	}
 	if err := p.refuse(); err != nil {
+		return nil, err
+	}
+	if err := p.fields(); err != nil {
 		return nil, err
 	}
 	if err := p.objects(); err != nil {
@@ -120,6 +126,17 @@ func Plan(base Base, t *tree.Tree, o Options) (*Result, error) {
 	}
 	p.count()
 	return &Result{m, p.report}, nil
+}
+
+// fields tells whether the texts fit their fields.
+func (p *planner) fields() error {
+	d := p.base.Image.Primary().Clone()
+	for _, f := range slices.Sorted(maps.Keys(p.o.Fields)) {
+		if err := d.SetField(f, p.o.Fields[f]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // build makes the hierarchies and tells whether any record differs from the base.

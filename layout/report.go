@@ -18,6 +18,9 @@ type Report struct {
 	Removed  int `json:"removed"`
 	Changed  int `json:"changed"` // renamed, moved or with other attributes
 
+	// MediaCheck is the program and the sum of a media check that was computed.
+	MediaCheck string `json:"media_check,omitempty"`
+
 	Trees    []TreeReport `json:"trees,omitempty"`
 	Moved    []Move       `json:"moved,omitempty"`    // untouched files that made room for the trees
 	Boot     []string     `json:"boot,omitempty"`     // what follows a size change

@@ -135,3 +135,19 @@ func read(ctx context.Context, r io.ReaderAt, h *Hasher, progress func(done, tot
 	}
 	return ctx.Err()
 }
+
+// maxNamed is how many files of a damaged range are named.
+const maxNamed = 3
+
+// Where says what lies in a damaged range, for people, from the paths of its files.
+func Where(files []string) string {
+	switch n := len(files); {
+	case n == 0:
+		return "no file lies there"
+	case n > maxNamed:
+		return fmt.Sprintf("%s and %d more files lie there", strings.Join(files[:maxNamed], ", "), n-maxNamed)
+	case n == 1:
+		return files[0] + " lies there"
+	}
+	return strings.Join(files, ", ") + " lie there"
+}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync/atomic"
+	"time"
 
 	"github.com/isolayer/isolayer/extent"
 )
@@ -22,7 +24,8 @@ type Observer struct {
 // their late bytes. It is how a checksum that stands in front of what it covers is
 // computed for a stream.
 func Feed(ctx context.Context, m *extent.Map, progress func(done, total int64), obs ...Observer) (*extent.Map, error) {
-	if err := feed(ctx, m, newMeter(progress, m.Size()), obs); err != nil {
+	meter := newMeter(progress, m.Size())
+	if err := feed(ctx, m, obs, meter.add); err != nil {
 		return nil, err
 	}
 	list, err := late(obs)
@@ -30,6 +33,18 @@ func Feed(ctx context.Context, m *extent.Map, progress func(done, total int64), 
 		return nil, err
 	}
 	return m.Overlay(list)
+}
+
+// split parts the observers that have late bytes from the others.
+func split(obs []Observer) (early, rest []Observer) {
+	for _, o := range obs {
+		if o.Late != nil {
+			early = append(early, o)
+		} else {
+			rest = append(rest, o)
+		}
+	}
+	return early, rest
 }
 
 // late collects what observers add.
@@ -55,7 +70,7 @@ type block struct {
 }
 
 // feed reads ahead by a few buffers, so that reading and computing overlap.
-func feed(ctx context.Context, m *extent.Map, meter *meter, obs []Observer) error {
+func feed(ctx context.Context, m *extent.Map, obs []Observer, heard func(int64)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	const ahead = 3
 	free, full := make(chan []byte, ahead), make(chan block, ahead)
@@ -93,7 +108,7 @@ func feed(ctx context.Context, m *extent.Map, meter *meter, obs []Observer) erro
 				return err
 			}
 		}
-		meter.add(int64(len(x.b)))
+		heard(int64(len(x.b)))
 		free <- x.b[:cap(x.b)]
 	}
 	return ctx.Err()
@@ -103,32 +118,40 @@ func feed(ctx context.Context, m *extent.Map, meter *meter, obs []Observer) erro
 type observation struct {
 	cancel context.CancelFunc
 	done   chan error
+	seen   atomic.Int64 // bytes heard
 }
 
 // observe starts one; the bytes come from the sources, which the writer has just
 // read or is about to, never from the output.
 func observe(ctx context.Context, m *extent.Map, obs []Observer) *observation {
 	ctx, cancel := context.WithCancel(ctx)
-	o := &observation{cancel, make(chan error, 1)}
+	o := &observation{cancel: cancel, done: make(chan error, 1)}
 	if len(obs) == 0 {
 		o.done <- nil
 		return o
 	}
-	go func() { o.done <- feed(ctx, m, newMeter(nil, m.Size()), obs) }()
+	go func() { o.done <- feed(ctx, m, obs, func(n int64) { o.seen.Add(n) }) }()
 	return o
 }
 
 // wait ends the observation: as soon as may be if the writer failed.
-func (o *observation) wait(failed error) error {
+func (o *observation) wait(failed error, m *meter) error {
+	defer o.cancel()
 	if failed != nil {
 		o.cancel()
-	}
-	err := <-o.done
-	o.cancel()
-	if failed != nil {
+		<-o.done
 		return failed
 	}
-	return err
+	tell := time.NewTicker(tick)
+	defer tell.Stop()
+	for {
+		select {
+		case err := <-o.done:
+			return err
+		case <-tell.C:
+			m.add(0)
+		}
+	}
 }
 
 // seal writes late bytes over what was written.

@@ -48,6 +48,23 @@ func TestLate(t *testing.T) {
 		t.Errorf("file: %v, equal %v", err, bytes.Equal(got, sealed))
 	}
 
+	all := sha256.Sum256(sealed)
+	obs, _ = sum(1000)
+	plain := sha256.New()
+	if _, err := File(t.Context(), out, m, Options{Observe: []Observer{{Writer: plain}, obs}}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(out); err != nil || !bytes.Equal(got, sealed) || !bytes.Equal(plain.Sum(nil), all[:]) {
+		t.Errorf("file, two observers: %v, equal %v", err, bytes.Equal(got, sealed))
+	}
+
+	obs, _ = sum(1000)
+	plain = sha256.New()
+	var both bytes.Buffer
+	if _, err := Stream(t.Context(), &both, m, Options{Observe: []Observer{obs, {Writer: plain}}}); err != nil || !bytes.Equal(both.Bytes(), sealed) || !bytes.Equal(plain.Sum(nil), all[:]) {
+		t.Errorf("stream, two observers: %v", err)
+	}
+
 	obs, _ = sum(1000)
 	var seen int64
 	made, err := Feed(t.Context(), m, func(done, total int64) { seen = done }, obs)
@@ -55,11 +72,11 @@ func TestLate(t *testing.T) {
 		t.Fatal(err)
 	}
 	var stream bytes.Buffer
-	plain := sha256.New()
+	plain = sha256.New()
 	if _, err := Stream(t.Context(), &stream, made, Options{Observe: []Observer{{Writer: plain}}}); err != nil || !bytes.Equal(stream.Bytes(), sealed) {
 		t.Errorf("stream: %v", err)
 	}
-	if all := sha256.Sum256(sealed); !bytes.Equal(plain.Sum(nil), all[:]) {
+	if !bytes.Equal(plain.Sum(nil), all[:]) {
 		t.Error("the observer of a stream saw other bytes")
 	}
 	if seen == 0 {

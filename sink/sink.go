@@ -27,8 +27,10 @@ type Options struct {
 	// with done == total when every byte is in place.
 	Progress func(done, total int64)
 
-	// Observe hear all bytes of the image while it is written. A file gets their late
-	// bytes last. A stream cannot take anything back: they must have none, see Feed.
+	// Observe hear all bytes of the image while it is written. A file gets late bytes
+	// last. A stream cannot take anything back, and an observer without late bytes
+	// wants to hear those of others at their place: the sources are then read once
+	// more, beforehand.
 	Observe []Observer
 
 	// Mode holds the permission bits of a file that does not exist yet;
@@ -125,12 +127,7 @@ func replace(ctx context.Context, sys system, t target, m *extent.Map, o Options
 	if err != nil {
 		return Result{}, err
 	}
-	w := newWriter(ctx, sys, out.f, m, o)
-	obs := observe(ctx, m, o.Observe)
-	err = obs.wait(w.write())
-	if err == nil {
-		err = w.seal(o.Observe)
-	}
+	w, err := fill(ctx, sys, out.f, m, o)
 	if err == nil {
 		err = check(m)
 	}
@@ -140,7 +137,29 @@ func replace(ctx context.Context, sys system, t target, m *extent.Map, o Options
 	if err != nil {
 		return Result{}, errors.Join(err, out.discard())
 	}
+	w.meter.finish()
 	return w.res, nil
+}
+
+// fill writes all bytes while the observers hear them, and theirs at last.
+func fill(ctx context.Context, sys system, f *os.File, m *extent.Map, o Options) (*writer, error) {
+	obs := o.Observe
+	if early, rest := split(obs); len(early) > 0 && len(rest) > 0 {
+		var err error
+		if m, err = Feed(ctx, m, o.Progress, early...); err != nil {
+			return nil, err
+		}
+		obs = rest
+	}
+	w := newWriter(ctx, sys, f, m, o)
+	hear := observe(ctx, m, obs)
+	if len(obs) > 0 {
+		w.meter.behind = hear.seen.Load
+	}
+	if err := hear.wait(w.write(), w.meter); err != nil {
+		return nil, err
+	}
+	return w, w.seal(obs)
 }
 
 // Stream writes the image to w from its first byte to its last. What w got
@@ -155,6 +174,13 @@ func Stream(ctx context.Context, w io.Writer, m *extent.Map, o Options) (Result,
 			return Result{}, fmt.Errorf("write %s: %w", f.Name(), err)
 		}
 	}
+	early, rest := split(o.Observe)
+	if len(early) > 0 {
+		var err error
+		if m, err = Feed(ctx, m, o.Progress, early...); err != nil {
+			return Result{}, err
+		}
+	}
 	meter := newMeter(o.Progress, m.Size())
 	buf := make([]byte, min(chunk, m.Size()))
 	for off := int64(0); off < m.Size(); {
@@ -165,7 +191,7 @@ func Stream(ctx context.Context, w io.Writer, m *extent.Map, o Options) (Result,
 		if _, err := m.ReadAt(p, off); err != nil {
 			return Result{}, err
 		}
-		for _, obs := range o.Observe {
+		for _, obs := range rest {
 			if _, err := obs.Write(p); err != nil {
 				return Result{}, err
 			}

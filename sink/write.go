@@ -68,9 +68,6 @@ func (w *writer) write() error {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		return w.short(err)
 	}
-	if err == nil {
-		w.meter.finish()
-	}
 	return err
 }
 

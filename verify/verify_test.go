@@ -324,11 +324,11 @@ var damages = []struct {
 		}
 	}, check: "boot files", text: "looks for the label"},
 
-	{name: "byte of a file", image: "rhel9-isolinux", do: func(s *scene) { s.b[s.entry(primary, "/isolinux/isolinux.cfg").Raws[0].Record.LBA().Offset()]++ }, check: "media check", text: "the first difference is between bytes"},
+	{name: "byte of a file", image: "rhel9-isolinux", do: func(s *scene) { s.b[s.entry(primary, "/isolinux/isolinux.cfg").Raws[0].Record.LBA().Offset()]++ }, check: "media check", text: "fragment "},
 	{name: "fragment sums", image: "rhel9-isolinux", do: func(s *scene) {
 		i := bytes.Index(s.b[:20*2048], []byte("FRAGMENT SUMS = "))
 		s.b[i+20] ^= 1
-	}, check: "media check", text: "fragment sums are"},
+	}, check: "media check", text: "fragment "},
 	{name: "media tags", image: "rhel9-isolinux", do: func(s *scene) {
 		i := bytes.Index(s.b[:20*2048], []byte("SKIPSECTORS = "))
 		s.b[i+14] = 'x'

@@ -2,9 +2,13 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/sha512"
 	"errors"
 	"fmt"
+	"hash"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -13,6 +17,8 @@ import (
 
 	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/boot"
+	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/layout"
 	"github.com/isolayer/isolayer/sink"
 	"github.com/isolayer/isolayer/tree"
@@ -29,6 +35,8 @@ type buildOptions struct {
 	noBoot     string
 	repair     bool
 	uuid       string
+	checksum   string
+	fields     [4]string // by iso9660.Field
 	session    int
 	wipe       bool
 	dryRun     bool
@@ -51,7 +59,13 @@ SOURCE_DATE_EPOCH if that is set.`,
 		Example: `  isolayer build base.iso --add ks.cfg --add ./rpms:/extra/rpms -o custom.iso
   isolayer build base.iso --rm '/Packages/*-debuginfo-*' --mv /a:/b -o custom.iso --dry-run`,
 		Args: needArgs("BASE"),
-		RunE: func(cmd *cobra.Command, args []string) error { return a.build(cmd.Context(), args[0], o) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			options, err := o.options(cmd.Flags().Changed)
+			if err != nil {
+				return err
+			}
+			return a.build(cmd.Context(), args[0], o, options)
+		},
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
@@ -60,10 +74,14 @@ SOURCE_DATE_EPOCH if that is set.`,
 	f.BoolVar(&o.dryRun, "dry-run", false, "say what would be done and how much written, write nothing")
 	f.BoolVar(&o.showMap, "map", false, "with --dry-run: print the extents of the image")
 	o.mediaCheck, o.uuid, o.place = "auto", "keep", "reuse"
-	choiceVar(f, &o.mediaCheck, "media-check", "auto|strip", "what becomes of a media checksum")
+	choiceVar(f, &o.mediaCheck, "media-check", "auto|implant|strip", "what becomes of a media checksum; auto: the result has a valid one if BASE had one")
 	f.BoolVar(&o.wipe, "wipe", true, "overwrite the bytes of removed files with zeros")
 	choiceVar(f, &o.noBoot, "no-boot", "bios|uefi|all", "give up booting that way, so that boot images may be removed")
 	f.BoolVar(&o.repair, "repair", false, "make boot tables and checksums right that BASE has wrong")
+	choiceVar(f, &o.checksum, "checksum", "sha256|sha512", "also write the image's checksum, to OUT.sha256 or OUT.sha512")
+	for i, x := range fieldFlags {
+		f.StringVar(&o.fields[i], x.name, "", "set the `TEXT` of the volume descriptors: "+x.usage)
+	}
 	choiceVar(f, &o.uuid, "uuid", "keep|new", "a new one changes every boot file that names the old one")
 	choiceVar(f, &o.place, "place", "reuse|end", "where new data goes: into space that became free, or behind all else")
 	f.StringVar(&o.preserve, "preserve", "", "take `mode,owner,time` from the source of added files")
@@ -73,9 +91,25 @@ SOURCE_DATE_EPOCH if that is set.`,
 	return cmd
 }
 
+// fieldFlags name the texts of descriptors, by iso9660.Field.
+var fieldFlags = [...]struct{ name, usage string }{
+	iso9660.FieldVolumeSet:   {"volset", "volume set"},
+	iso9660.FieldPublisher:   {"publisher", "publisher"},
+	iso9660.FieldPreparer:    {"preparer", "data preparer"},
+	iso9660.FieldApplication: {"app-id", "application"},
+}
+
 // options checks the flags and turns them into those of the library.
-func (o *buildOptions) options() (isolayer.Options, error) {
-	var out isolayer.Options
+func (o *buildOptions) options(given func(flag string) bool) (isolayer.Options, error) {
+	out := isolayer.Options{Fields: map[iso9660.Field]string{}}
+	for i, x := range fieldFlags {
+		if given(x.name) {
+			out.Fields[iso9660.Field(i)] = o.fields[i]
+		}
+	}
+	if o.checksum != "" && (o.output == "-" || o.dryRun) {
+		return out, usagef("pipe the stream through sha256sum, or name a file with -o", "--checksum needs an output file")
+	}
 	if o.output == "" && !o.dryRun {
 		return out, usagef("name the new image: -o custom.iso, or -o - for standard output", "-o is missing")
 	}
@@ -144,11 +178,7 @@ func withTree(path string, session int, f func(*isolayer.Base, *tree.Tree) error
 	return f(base, t)
 }
 
-func (a *app) build(ctx context.Context, path string, o buildOptions) (err error) {
-	options, err := o.options()
-	if err != nil {
-		return err
-	}
+func (a *app) build(ctx context.Context, path string, o buildOptions, options isolayer.Options) (err error) {
 	if _, ok := terminal(a.out); ok && o.output == "-" && !o.dryRun {
 		return usagef("redirect it: > custom.iso, or name a file with -o", "an image does not belong on a terminal")
 	}
@@ -192,10 +222,35 @@ func (a *app) write(ctx context.Context, img *isolayer.Image, o buildOptions) (s
 	m := newMeter(a.err, o.progress)
 	defer m.done()
 	opts := sink.Options{Progress: m.at}
+	if !img.Sealed() && (o.output == "-" || o.checksum != "") {
+		fmt.Fprintln(a.err, "isolayer: the media check stands in front of what it covers: all bytes are read twice; with --media-check strip once")
+	}
+	switch o.checksum {
+	case "sha256":
+		return a.summed(ctx, img, o, opts, sha256.New())
+	case "sha512":
+		return a.summed(ctx, img, o, opts, sha512.New())
+	}
 	if o.output == "-" {
 		return img.Stream(ctx, a.out, opts)
 	}
 	return img.WriteFile(ctx, o.output, opts)
+}
+
+// summed writes the image and then, in the form of sha256sum, its checksum.
+func (a *app) summed(ctx context.Context, img *isolayer.Image, o buildOptions, opts sink.Options, h hash.Hash) (sink.Result, error) {
+	opts.Observe = []sink.Observer{{Writer: h}}
+	res, err := img.WriteFile(ctx, o.output, opts)
+	if err != nil {
+		return res, err
+	}
+	line := fmt.Sprintf("%x  %s\n", h.Sum(nil), filepath.Base(o.output))
+	m, err := extent.New([]extent.Extent{extent.BytesOf(0, []byte(line))})
+	if err != nil {
+		return res, err
+	}
+	_, err = sink.File(ctx, o.output+"."+o.checksum, m, sink.Options{})
+	return res, err
 }
 
 // summary says in one line what was done, then the warnings.
@@ -209,6 +264,9 @@ func (a *app) summary(output string, r layout.Report, res sink.Result, took time
 	}
 	fmt.Fprintf(a.err, "%s: %s, %s; %s differ from the base, %s, in %.1f s\n",
 		name(output), size(r.Size), changes(r), size(r.Written), rest, took.Seconds())
+	if r.MediaCheck != "" {
+		fmt.Fprintf(a.err, "media check: %s\n", r.MediaCheck)
+	}
 	a.warn(r)
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/layout"
+	"github.com/isolayer/isolayer/mediacheck"
 	"github.com/isolayer/isolayer/sink"
 	"github.com/isolayer/isolayer/tree"
 )
@@ -36,6 +37,9 @@ var hints = []struct {
 	{layout.ErrUnsupported, "isolayer info shows what the image has; its content can be read with ls, cat and extract"},
 	{layout.ErrBootImage, "replace it with --add FILE:PATH, or give up booting from it: --no-boot bios|uefi|all"},
 	{isolayer.ErrNoObject, "isolayer info lists the boot equipment; @bios, @efi, @partN and @system-area name parts of it"},
+	{isolayer.ErrNoMediaCheck, "isolayer md5 implant puts one in"},
+	{isolayer.ErrFieldUsed, "only isolayer md5 implant --force overwrites it"},
+	{mediacheck.ErrShort, "such small images have no media check"},
 	{isolayer.ErrNoMatch, "isolayer ls -R shows the paths; quote patterns so that the shell does not expand them"},
 	{isolayer.ErrSpecial, "leave it out: images get regular files, directories and symbolic links"},
 	{tree.ErrIsDir, "remove the directory first (--rm), or add into it: DST with a slash at the end"},

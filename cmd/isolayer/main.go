@@ -10,5 +10,6 @@ import (
 var version = "development"
 
 func main() {
-	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	args, exit := personality(os.Args)
+	os.Exit(exit(run(context.Background(), args, os.Stdin, os.Stdout, os.Stderr)))
 }

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,9 +11,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
-		"isolayer": func() { os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
-	})
+	testscript.Main(m, map[string]func(){"isolayer": main, "implantisomd5": main, "checkisomd5": main})
 }
 
 // fixture makes the image that scripts find as base.iso: Rock Ridge, Joliet, a
@@ -66,7 +64,13 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
-			return os.WriteFile(filepath.Join(e.WorkDir, "base.iso"), image, 0o644)
+			filler := make([]byte, 1<<20)
+			for i := range filler {
+				filler[i] = byte(i>>3 ^ i>>11)
+			}
+			return errors.Join(
+				os.WriteFile(filepath.Join(e.WorkDir, "base.iso"), image, 0o644),
+				os.WriteFile(filepath.Join(e.WorkDir, "filler.bin"), filler, 0o644))
 		},
 	})
 }

@@ -1,0 +1,183 @@
+package isolayer
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/isolayer/isolayer/boot"
+	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/iso9660"
+	"github.com/isolayer/isolayer/mediacheck"
+	"github.com/isolayer/isolayer/sink"
+)
+
+// MediaCheck says what becomes of a media checksum in the base.
+type MediaCheck string
+
+// The ways to treat a media checksum.
+const (
+	// MediaAuto gives the image a valid one if the base has one. Without any change the
+	// base's stays as it is.
+	MediaAuto MediaCheck = "auto"
+	// MediaImplant gives it one in any case, that of isomd5sum if the base has none.
+	MediaImplant MediaCheck = "implant"
+	// MediaStrip removes it.
+	MediaStrip MediaCheck = "strip"
+)
+
+// mediaCheck lays an empty field over that of the base where its sum does not hold any
+// more, and notes what is to be computed.
+func (b *Base) mediaCheck(img *Image, o MediaCheck) error {
+	d := make([]byte, iso9660.BlockSize)
+	if _, err := img.Map.ReadAt(d, iso9660.LBA(16).Offset()); err != nil {
+		return err
+	}
+	field := b.img.Primary().AppUse()
+	tag, err := mediacheck.Parse(field)
+	switch {
+	case b.img.Primary().Block != 16:
+		return nil // programs would not find it
+	case o == MediaImplant:
+	case o == MediaStrip:
+		if tag != nil || err != nil {
+			return img.putCheck(emptyField())
+		}
+		return nil
+	case err != nil:
+		img.warn("the media checksum of the base is malformed and was removed")
+		return img.putCheck(emptyField())
+	case tag == nil || img.Unchanged():
+		return nil
+	}
+	if tag == nil {
+		if err == nil && !blankField(field) {
+			return fmt.Errorf("media check: the application use field is in use by something else: %w", ErrFieldUsed)
+		}
+		tag = mediacheck.New()
+	}
+	if tag.Signature > 0 {
+		tag.Signature = 0
+		img.warn("the media check of the base is signed; the new one is not, for want of the key")
+	}
+	if err := img.followPartition(tag, b.boot); err != nil {
+		return err
+	}
+	blocks := mediacheck.Blocks(d)
+	if _, err := mediacheck.NewHasher(tag, blocks); errors.Is(err, mediacheck.ErrShort) && o != MediaImplant {
+		img.warn(fmt.Sprintf("the media checksum was removed: %v", err))
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("media check: %w", err)
+	}
+	img.check, img.blocks = tag, blocks
+	return img.putCheck(emptyField())
+}
+
+// ErrFieldUsed reports a field that is not ours to overwrite.
+var ErrFieldUsed = errors.New("not free")
+
+// blankField tells whether nothing is in the application use field.
+func blankField(b []byte) bool { return len(bytes.Trim(b, " \x00")) == 0 }
+
+func emptyField() []byte { return bytes.Repeat([]byte{' '}, mediacheck.Size) }
+
+// putCheck lays the field over the image.
+func (i *Image) putCheck(field []byte) (err error) {
+	i.Map, err = i.Map.Overlay([]extent.Extent{extent.BytesOf(mediacheck.Offset, field)})
+	return err
+}
+
+// followPartition lets a tag name the partition by its new place: the one of the same
+// number that begins where the tag says in the base. Without one the sum is dropped.
+func (i *Image) followPartition(tag *mediacheck.Tag, base *boot.Equipment) error {
+	if tag.Partition == nil {
+		return nil
+	}
+	img, err := iso9660.Open(i.Map, i.Map.Size(), iso9660.Options{})
+	if err != nil {
+		return err
+	}
+	now, err := boot.Parse(i.Map, i.Map.Size(), boot.Volume{Catalog: img.BootCatalog(), Blocks: int64(img.Primary().SpaceSize())})
+	if err != nil {
+		return err
+	}
+	was, is := ranges(base), ranges(now)
+	for k, r := range was {
+		if r[0] == tag.Partition.Start && is[k] != [2]int64{} {
+			p := *tag.Partition
+			p.Start, p.Count = is[k][0], is[k][1]
+			tag.Partition = &p
+			return nil
+		}
+	}
+	tag.Partition = nil
+	i.warn("the media check of the base covers a partition that is not in its tables; the new one does not")
+	return nil
+}
+
+// ranges are first sector and length of the partitions, by table and number.
+func ranges(e *boot.Equipment) map[string][2]int64 {
+	out := map[string][2]int64{}
+	if m := e.System.MBR; m != nil {
+		for _, p := range m.Partitions {
+			out[fmt.Sprint("MBR", p.Number)] = [2]int64{int64(p.First), int64(p.Count)}
+		}
+	}
+	if g := e.System.GPT; g != nil {
+		for _, p := range g.Partitions {
+			out[fmt.Sprint("GPT", p.Number)] = [2]int64{p.First, p.Last - p.First + 1}
+		}
+	}
+	return out
+}
+
+// observer computes the media check; nil if there is none to compute.
+func (i *Image) observer() ([]sink.Observer, error) {
+	if i.check == nil {
+		return nil, nil
+	}
+	h, err := mediacheck.NewHasher(i.check, i.blocks)
+	if err != nil {
+		return nil, err
+	}
+	return []sink.Observer{{Writer: h, Late: func() ([]extent.Extent, error) {
+		tag, err := h.Tag()
+		if err != nil {
+			return nil, err
+		}
+		field, err := tag.Field()
+		if err != nil {
+			return nil, err
+		}
+		i.Report.MediaCheck = fmt.Sprintf("%s %s", tag.Kind, tag.Sum)
+		return []extent.Extent{extent.BytesOf(mediacheck.Offset, field)}, nil
+	}}}, nil
+}
+
+// Sealed tells whether all bytes of the image are known. A media check is not, until the
+// image is written or sealed.
+func (i *Image) Sealed() bool { return i.check == nil }
+
+// Seal computes what depends on other bytes, in a pass over all of them.
+func (i *Image) Seal(ctx context.Context, progress func(done, total int64)) error {
+	obs, err := i.observer()
+	if err != nil || len(obs) == 0 {
+		return err
+	}
+	m, err := sink.Feed(ctx, i.Map, progress, obs...)
+	if err != nil {
+		return err
+	}
+	i.Map, i.check = m, nil
+	return nil
+}
+
+// Unchanged tells whether the image is the base, byte for byte.
+func (i *Image) Unchanged() bool {
+	es := i.Map.Extents()
+	return len(es) == 1 && es[0].Kind == extent.Copy && es[0].SrcOff == 0 && es[0].Len == es[0].Src.Size()
+}
+
+func (i *Image) warn(s string) { i.Report.Warnings = append(i.Report.Warnings, s) }

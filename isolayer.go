@@ -6,7 +6,7 @@
 //	image, err := base.Build([]isolayer.Step{isolayer.Add{Source: "ks.cfg"}}, isolayer.Options{})
 //	_, err = image.WriteFile(ctx, "out.iso", sink.Options{})
 //
-// It does not write in place and does not master images from directories.
+// It does not master images from directories.
 package isolayer
 
 import (
@@ -18,6 +18,7 @@ import (
 
 	"github.com/isolayer/isolayer/boot"
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/inplace"
 	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/layout"
 	"github.com/isolayer/isolayer/mediacheck"
@@ -53,6 +54,9 @@ func Open(path string, o OpenOptions) (*Base, error) {
 }
 
 func (b *Base) open(o OpenOptions) (err error) {
+	if err := inplace.Recover(b.path); err != nil {
+		return err
+	}
 	if b.src, err = b.files.Add(b.path); err != nil {
 		return err
 	}
@@ -154,6 +158,8 @@ type Options struct {
 	KeepFreed bool
 	// AtEnd puts all new data behind the end, none into space that became free.
 	AtEnd bool
+	// InPlace plans an image that WriteInPlace can write over its base.
+	InPlace bool
 	// NoBoot lists platforms that shall not boot any more; their boot images may
 	// then be removed.
 	NoBoot []boot.Platform
@@ -178,6 +184,7 @@ type Image struct {
 
 	check  *mediacheck.Tag // to be computed, or nil
 	blocks int64           // of the volume
+	edit   *inplace.Edit   // nil unless planned for that
 }
 
 // Build plans the image that the steps, in order, make of the base. Nothing is
@@ -216,7 +223,7 @@ func (b *Base) Build(steps []Step, o Options) (*Image, error) {
 		}
 	}
 	res, err := layout.Plan(l, t, layout.Options{
-		KeepFreed: o.KeepFreed, AtEnd: o.AtEnd,
+		KeepFreed: o.KeepFreed, AtEnd: o.AtEnd, InPlace: o.InPlace,
 		Objects: s.objects, Drop: o.NoBoot, Repair: o.Repair, SystemArea: area, Modified: modified, Fields: o.Fields,
 	})
 	if err != nil {
@@ -229,6 +236,9 @@ func (b *Base) Build(steps []Step, o Options) (*Image, error) {
 		res.Report.Warnings = append(res.Report.Warnings, fmt.Sprintf("the base is cut short: %d bytes of %d; all files are there", b.Size(), volume))
 	}
 	img := &Image{Map: res.Map, Report: res.Report}
+	if o.InPlace {
+		img.edit = &inplace.Edit{Base: b.src, Overwritten: res.Overwritten, Wiped: res.Wiped}
+	}
 	if err := b.mediaCheck(img, o.MediaCheck); err != nil {
 		return nil, fmt.Errorf("%s: %w", b.path, err)
 	}
@@ -255,4 +265,39 @@ func (i *Image) Stream(ctx context.Context, w io.Writer, o sink.Options) (sink.R
 	}
 	o.Observe = append(obs, o.Observe...)
 	return sink.Stream(ctx, w, i.Map, o)
+}
+
+// InPlaceOptions tune WriteInPlace.
+type InPlaceOptions struct {
+	Undo     inplace.UndoPolicy
+	Progress func(done, total int64)
+}
+
+// WriteInPlace changes the base's file to be the image, which must have been planned
+// with Options.InPlace; see inplace.Apply. A media check takes a pass over all bytes
+// beforehand, see Seal.
+func (i *Image) WriteInPlace(ctx context.Context, o InPlaceOptions) (inplace.Result, error) {
+	if i.edit == nil {
+		return inplace.Result{}, errors.New("the image was not planned for its place")
+	}
+	if err := i.Seal(ctx, o.Progress); err != nil || i.Unchanged() {
+		return inplace.Result{}, err
+	}
+	e := *i.edit
+	e.Map, e.Undo, e.Progress = i.Map, o.Undo, o.Progress
+	path := e.Base.Name()
+	e.Check = func() error { return sink.Check(i.Map, e.Base) }
+	res, err := inplace.Apply(ctx, path, e)
+	if err != nil {
+		return res, fmt.Errorf("change %s: %w", path, bare(err))
+	}
+	return res, nil
+}
+
+// Undo takes the last edit in place of the image file at path back; see inplace.Undo.
+func Undo(path string) error {
+	if err := inplace.Undo(path); err != nil {
+		return fmt.Errorf("undo %s: %w", path, bare(err))
+	}
+	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/inplace"
 	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/mediacheck"
 )
@@ -109,6 +110,9 @@ func ImplantMedia(ctx context.Context, path string, o ImplantOptions) (tag *medi
 
 // withFile opens a file for reading.
 func withFile(path string, use func(extent.Source) error) (err error) {
+	if err := inplace.Recover(path); err != nil {
+		return fmt.Errorf("open %s: %w", path, bare(err))
+	}
 	files := extent.NewFiles()
 	defer func() { err = errors.Join(err, files.Close()) }()
 	src, err := files.Add(path)

@@ -176,7 +176,7 @@ func (e *Equipment) trailer() int64 {
 
 // planAppended computes the landmarks of an image with appended partitions: they
 // keep their order, their alignment and the room between them, and so does what
-// lies behind the last one. The volume ends with the file system, or with the image.
+// lies behind the last one; with room for edits to come they may stay. The volume ends with the file system, or with the image.
 func (e *Equipment) planAppended(c Change) landmarks {
 	from := e.here()
 	to := landmarks{appended: map[*Object]span{}}
@@ -194,7 +194,15 @@ func (e *Equipment) planAppended(c Change) landmarks {
 		if p, ok := c.Objects[o]; ok {
 			n = iso9660.Blocks(p.Size) * perBlock
 		}
-		first := e.alignStart(s.first, old, at)
+		first := s.first
+		switch {
+		case c.Room == 0:
+			first = e.alignStart(s.first, old, at)
+		case at > s.first && at == c.NewEnd*perBlock:
+			first = e.alignStart(s.first, old, at+c.Room*perBlock)
+		case at > s.first:
+			first = e.alignStart(s.first, old, at)
+		}
 		to.appended[o] = span{first, first + n}
 		old, at = max(old, s.end), first+n
 	}
@@ -214,7 +222,13 @@ func (e *Equipment) followVolume(from, to landmarks, c Change) int64 {
 	if at, ok := follow(from, to, from.volume, 0); ok && from.volume != 0 {
 		return at
 	}
-	return max(c.NewEnd*perBlock, from.volume+(c.NewEnd-c.BaseEnd)*perBlock)
+	at := max(c.NewEnd*perBlock, from.volume+(c.NewEnd-c.BaseEnd)*perBlock)
+	for o, s := range from.appended {
+		if t, ok := to.appended[o]; ok && from.volume <= s.first {
+			at = min(at, max(c.NewEnd*perBlock, t.first))
+		}
+	}
+	return at
 }
 
 // alignStart places an appended partition behind sector at: on a cylinder, if the

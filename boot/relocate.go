@@ -25,6 +25,9 @@ type Change struct {
 	Drop []Platform
 	// Repair makes tables right that the base has wrong.
 	Repair bool
+	// Room, unless 0, lets appended objects stay where they are as long as the file
+	// system ends in front of them; if they have to move, they leave that many blocks.
+	Room int64
 }
 
 // Placement is where an object of the result lies and what it holds.

@@ -31,7 +31,7 @@ func Into(off int64, src Source, n int64) []Extent {
 		if e.Off >= n {
 			break
 		}
-		e = e.slice(e.Off, min(e.End(), n))
+		e = e.Slice(e.Off, min(e.End(), n))
 		e.Off += off
 		out = append(out, e)
 	}

@@ -69,8 +69,8 @@ func (e Extent) String() string {
 	return s
 }
 
-// slice returns the part of e that lies in [from, to).
-func (e Extent) slice(from, to int64) Extent {
+// Slice returns the part of e that lies in [from, to).
+func (e Extent) Slice(from, to int64) Extent {
 	from, to = max(from, e.Off), min(to, e.End())
 	skip := from - e.Off
 	e.Off, e.Len = from, to-from

@@ -68,7 +68,7 @@ func (m *Map) Resize(size int64) *Map {
 	out := &Map{extents: make([]Extent, 0, len(m.extents)+1)}
 	for _, e := range m.extents {
 		if e.Off < size {
-			out.push(e.slice(0, size))
+			out.push(e.Slice(0, size))
 		}
 	}
 	if n := size - out.Size(); n > 0 {
@@ -91,7 +91,7 @@ func (m *Map) Overlay(over []Extent) (*Map, error) {
 				under = under[1:]
 				continue
 			}
-			out.push(under[0].slice(out.Size(), end))
+			out.push(under[0].Slice(out.Size(), end))
 		}
 	}
 	for _, e := range sorted {
@@ -121,7 +121,7 @@ func (m *Map) ReadAt(p []byte, off int64) (int, error) {
 	end := off + min(int64(len(p)), m.Size()-off)
 	n := 0
 	for ; i < len(m.extents) && n < len(p); i++ {
-		e := m.extents[i].slice(off+int64(n), end)
+		e := m.extents[i].Slice(off+int64(n), end)
 		if err := e.read(p[n : n+int(e.Len)]); err != nil {
 			return n, err
 		}

@@ -125,6 +125,9 @@ func (p *planner) placeObjects(behind int64) {
 // relocate lets the boot equipment follow a file system that ends at block end.
 func (p *planner) relocate(end int64) (*boot.Relocation, error) {
 	c := boot.Change{BaseEnd: p.own.end, NewEnd: end, Objects: map[*boot.Object]boot.Placement{}, Drop: p.o.Drop, Repair: p.o.Repair}
+	if p.o.InPlace {
+		c.Room = roomInFront
+	}
 	for o, src := range p.replaced {
 		c.Objects[o] = boot.Placement{LBA: iso9660.LBA(p.placed[src]), Size: src.Size(), Content: src}
 	}

@@ -25,9 +25,10 @@ type owners struct {
 }
 
 // maxScan bounds how much of the blocks that nobody owns is read to see whether
-// they hold data: 1/256 of the image, but 16 MiB at least, so that the padding of
-// any partition table is seen through. What is not read is taken as data.
-func maxScan(size int64) int64 { return max(16<<20, size/256) }
+// they hold data: 1/256 of the image, but 64 MiB at least, so that the padding of
+// any partition table is seen through, and the room that edits in place leave. What
+// is not read is taken as data.
+func maxScan(size int64) int64 { return max(64<<20, size/256) }
 
 // owners finds the owners of the base's blocks.
 func (p *planner) owners() (*owners, error) {
@@ -199,6 +200,8 @@ func unowned(base Base, used, behind spans) (data, tags spans, err error) {
 	return union(found).minus(tags), tags, nil
 }
 
+var zeroBlock [iso9660.BlockSize]byte
+
 // scanner reads gaps until its budget, in blocks, is used up.
 type scanner struct {
 	src    extent.Source
@@ -225,9 +228,10 @@ func (s *scanner) gap(g span) (int64, error) {
 		for i := int64(0); len(b) > 0; i++ {
 			block := b[:min(iso9660.BlockSize, len(b))]
 			switch {
+			case bytes.Equal(block, zeroBlock[:len(block)]):
 			case isTag(block):
 				s.tags = append(s.tags, span{from + i, from + i + 1})
-			case len(bytes.TrimRight(block, "\x00")) > 0:
+			default:
 				last = from + i
 			}
 			b = b[len(block):]

@@ -12,6 +12,10 @@ const (
 	placedEnd    = "at the end"
 )
 
+// roomInFront is how many blocks an appended partition that moves during an edit in
+// place leaves free in front of it, for edits to come: 16 MiB.
+const roomInFront = 16 << 20 / iso9660.BlockSize
+
 // placeTrees gives every directory, continuation area and path table an address.
 func (p *planner) placeTrees() {
 	kept := p.own.kept
@@ -31,6 +35,10 @@ func (p *planner) placeTrees() {
 		}
 	}
 	p.pool = pool{free: spans{{0, kept.end()}}.minus(kept).minus(p.own.shared), end: max(kept.end(), p.own.shared.end())}
+	if p.o.InPlace {
+		busy := kept.plus(p.own.content).plus(p.own.trees).plus(p.own.behind).plus(p.own.shared)
+		p.pool = pool{free: spans{{0, busy.end()}}.minus(busy), end: busy.end()}
+	}
 	if p.o.AtEnd {
 		p.pool = pool{end: max(kept.end(), p.own.shared.end(), p.own.end)}
 	}
@@ -111,7 +119,7 @@ func (p *planner) relay(b *hierarchy) {
 	}
 	b.placement = placedRelaid
 	at, ok := sequence(sizes, p.pool.free, 0)
-	if !ok && b.h == iso9660.Primary && !p.o.AtEnd {
+	if !ok && b.h == iso9660.Primary && !p.o.AtEnd && !p.o.InPlace {
 		at, ok = p.makeRoom(sizes, total)
 	}
 	if !ok {

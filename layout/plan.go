@@ -31,6 +31,11 @@ type Base struct {
 type Options struct {
 	KeepFreed bool // leave the bytes of what was removed
 	AtEnd     bool // all new data behind the end
+	// InPlace plans for a file that is changed itself: nothing new lies where the base
+	// has content, directories or appended partitions, which may be written over only
+	// when the edit has taken effect; the image does not shrink; and an appended
+	// partition that has to move leaves room for later edits.
+	InPlace bool
 	// Objects are new contents of what no directory lists, by the object's name.
 	Objects map[string]extent.Source
 	// SystemArea replaces the first bytes of the image; Base.Boot was read with them.
@@ -46,6 +51,9 @@ type Options struct {
 type Result struct {
 	Map    *extent.Map
 	Report Report
+	// Overwritten are the ranges, in bytes, of what is new at a place that the base
+	// uses; Wiped those of zeros that only the base uses.
+	Overwritten, Wiped []extent.Extent
 }
 
 // Errors that callers decide on.
@@ -99,7 +107,7 @@ func Plan(base Base, t *tree.Tree, o Options) (*Result, error) {
 		return nil, err
 	}
 	if !changed && len(o.Objects) == 0 && len(o.Drop) == 0 && !o.Repair && o.Modified.IsZero() && len(o.Fields) == 0 {
-		return &Result{extent.Whole(base.Source), p.report}, nil
+		return &Result{Map: extent.Whole(base.Source), Report: p.report}, nil
 	}
 	if err := p.refuse(); err != nil {
 		return nil, err
@@ -120,12 +128,13 @@ func Plan(base Base, t *tree.Tree, o Options) (*Result, error) {
 	p.placeTrees()
 	p.orderContent()
 	p.placeContent()
-	m, err := p.assemble()
+	res, err := p.assemble()
 	if err != nil {
 		return nil, err
 	}
 	p.count()
-	return &Result{m, p.report}, nil
+	res.Report = p.report
+	return res, nil
 }
 
 // fields tells whether the texts fit their fields.
@@ -194,7 +203,7 @@ func (p *planner) refuse() error {
 }
 
 // assemble makes the map: the base, resized, with everything new laid over it.
-func (p *planner) assemble() (*extent.Map, error) {
+func (p *planner) assemble() (*Result, error) {
 	var over []extent.Extent
 	for _, b := range p.trees {
 		e := p.treeExtents(b)
@@ -217,7 +226,11 @@ func (p *planner) assemble() (*extent.Map, error) {
 		used = append(used, b.occupied()...)
 	}
 	used = union(used)
-	fit, err := p.relocate(max(used.end(), p.own.shared.end()))
+	end := max(used.end(), p.own.shared.end())
+	if p.o.InPlace {
+		end = max(end, p.own.end)
+	}
+	fit, err := p.relocate(end)
 	if err != nil {
 		return nil, err
 	}
@@ -246,7 +259,8 @@ func (p *planner) assemble() (*extent.Map, error) {
 	for _, f := range fit.Findings {
 		p.report.Warnings = append(p.report.Warnings, f.String())
 	}
-	m, err := extent.Whole(p.base.Source).Resize(fit.Size).Overlay(p.wiped(used, fit))
+	wiped := p.wiped(used, fit)
+	m, err := extent.Whole(p.base.Source).Resize(fit.Size).Overlay(wiped)
 	if err != nil {
 		return nil, fmt.Errorf("internal error: %w", err)
 	}
@@ -256,7 +270,22 @@ func (p *planner) assemble() (*extent.Map, error) {
 		}
 	}
 	p.report.Size, p.report.Written = m.Size(), m.Written(p.base.Source)
-	return m, nil
+	return &Result{Map: m, Wiped: wiped, Overwritten: p.overwritten(slices.Concat(over, patches))}, nil
+}
+
+// overwritten are the ranges of the list that lie where the base uses something.
+func (p *planner) overwritten(list []extent.Extent) []extent.Extent {
+	old := p.own.kept.plus(p.own.content).plus(p.own.trees).plus(p.own.behind)
+	if t, ok := p.base.Boot.Trailer(); ok {
+		old = old.plus(spans{{t.Off / iso9660.BlockSize, iso9660.Blocks(t.End())}})
+	}
+	var out []extent.Extent
+	for _, e := range list {
+		if old.overlaps(span{e.Off / iso9660.BlockSize, iso9660.Blocks(e.End())}) {
+			out = append(out, extent.ZeroOf(e.Off, e.Len))
+		}
+	}
+	return out
 }
 
 // occupied are the blocks of directories and path tables, written or not.

@@ -214,8 +214,15 @@ func Stream(ctx context.Context, w io.Writer, m *extent.Map, o Options) (Result,
 }
 
 // check tells whether every source is still what the map was made from.
-func check(m *extent.Map) error {
+func check(m *extent.Map) error { return Check(m, nil) }
+
+// Check tells whether every source of the map, but for one, is still what the map was
+// made from: extent.ErrChanged if not.
+func Check(m *extent.Map, but extent.Source) error {
 	for src := range sources(m) {
+		if src == but {
+			continue
+		}
 		if c, ok := src.(interface{ Check() error }); ok {
 			if err := c.Check(); err != nil {
 				return err

@@ -42,24 +42,37 @@ type buildOptions struct {
 	dryRun     bool
 	showMap    bool
 	asJSON     bool
+	inPlace    bool
+	undo       bool
+	keepUndo   bool
+	noUndo     bool
 }
 
 func (a *app) buildCommand() *cobra.Command {
 	var o buildOptions
 	cmd := &cobra.Command{
-		Use:     "build BASE [edits] -o OUT",
+		Use:     "build BASE [edits] -o OUT | --in-place",
 		Short:   "Make a changed image from BASE",
 		GroupID: "make",
 		Long: `build makes a changed image from BASE. Edits are applied in the order given;
 everything else stays as it is, byte for byte and at its place. OUT appears whole
 or not at all; "-o -" writes to standard output.
 
+With --in-place, BASE itself becomes the new image: only what differs is written. If
+the run is killed, the next one that opens the image takes the edit back; --undo takes
+back the last edit that took effect. What was removed is kept for that, beside BASE.
+
 Added files belong to root and have mode 0644 or 0755; their times are bounded by
 SOURCE_DATE_EPOCH if that is set.`,
 		Example: `  isolayer build base.iso --add ks.cfg --add ./rpms:/extra/rpms -o custom.iso
-  isolayer build base.iso --rm '/Packages/*-debuginfo-*' --mv /a:/b -o custom.iso --dry-run`,
+  isolayer build base.iso --rm '/Packages/*-debuginfo-*' --mv /a:/b -o custom.iso --dry-run
+  isolayer build custom.iso --add ks.cfg --in-place
+  isolayer build --undo custom.iso`,
 		Args: needArgs("BASE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if o.undo {
+				return a.undo(args[0], cmd.Flags().NFlag())
+			}
 			options, err := o.options(cmd.Flags().Changed)
 			if err != nil {
 				return err
@@ -71,6 +84,10 @@ SOURCE_DATE_EPOCH if that is set.`,
 	f.SortFlags = false
 	addEditFlags(f, &o.steps)
 	f.StringVarP(&o.output, "output", "o", "", "the new image, `FILE`; - is standard output")
+	f.BoolVar(&o.inPlace, "in-place", false, "change BASE itself")
+	f.BoolVar(&o.undo, "undo", false, "take the last edit in place of BASE back")
+	f.BoolVar(&o.keepUndo, "keep-undo", false, "with --in-place: keep what --undo needs, however much it is")
+	f.BoolVar(&o.noUndo, "no-undo", false, "with --in-place: keep nothing, --undo will not be possible")
 	f.BoolVar(&o.dryRun, "dry-run", false, "say what would be done and how much written, write nothing")
 	f.BoolVar(&o.showMap, "map", false, "with --dry-run: print the extents of the image")
 	o.mediaCheck, o.uuid, o.place = "auto", "keep", "reuse"
@@ -107,12 +124,20 @@ func (o *buildOptions) options(given func(flag string) bool) (isolayer.Options, 
 			out.Fields[iso9660.Field(i)] = o.fields[i]
 		}
 	}
-	if o.checksum != "" && (o.output == "-" || o.dryRun) {
+	if o.checksum != "" && (o.output == "-" || o.dryRun || o.inPlace) {
 		return out, usagef("pipe the stream through sha256sum, or name a file with -o", "--checksum needs an output file")
 	}
-	if o.output == "" && !o.dryRun {
-		return out, usagef("name the new image: -o custom.iso, or -o - for standard output", "-o is missing")
+	switch {
+	case o.inPlace && o.output != "":
+		return out, usagef("-o makes a new image, --in-place changes BASE", "both -o and --in-place")
+	case o.output == "" && !o.dryRun && !o.inPlace:
+		return out, usagef("name the new image: -o custom.iso, or -o - for standard output; --in-place changes BASE itself", "-o is missing")
+	case (o.keepUndo || o.noUndo) && !o.inPlace:
+		return out, usagef("they tell what --in-place keeps", "--keep-undo and --no-undo go with --in-place only")
+	case o.keepUndo && o.noUndo:
+		return out, usagef("choose one", "both --keep-undo and --no-undo")
 	}
+	out.InPlace = o.inPlace
 	out.MediaCheck, out.AtEnd = isolayer.MediaCheck(o.mediaCheck), o.place == "end"
 	switch o.noBoot {
 	case "bios":
@@ -193,6 +218,9 @@ func (a *app) build(ctx context.Context, path string, o buildOptions, options is
 	}
 	if o.dryRun {
 		return a.dryRun(img, o)
+	}
+	if o.inPlace {
+		return a.inPlace(ctx, path, img, o)
 	}
 	start := time.Now()
 	res, err := a.write(ctx, img, o)

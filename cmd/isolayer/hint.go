@@ -12,6 +12,7 @@ import (
 
 	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/inplace"
 	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/layout"
 	"github.com/isolayer/isolayer/mediacheck"
@@ -37,6 +38,11 @@ var hints = []struct {
 	{layout.ErrUnsupported, "isolayer info shows what the image has; its content can be read with ls, cat and extract"},
 	{layout.ErrBootImage, "replace it with --add FILE:PATH, or give up booting from it: --no-boot bios|uefi|all"},
 	{isolayer.ErrNoObject, "isolayer info lists the boot equipment; @bios, @efi, @partN and @system-area name parts of it"},
+	{inplace.ErrBusy, "wait until it has ended"},
+	{inplace.ErrUnsafe, "make a new image with -o"},
+	{inplace.ErrForeign, "a killed run left it for an image that was replaced since; delete it if you do not need that image back"},
+	{inplace.ErrNoUndo, "only the last edit made with --in-place can be taken back, unless with --no-undo"},
+	{inplace.ErrSince, "the last edit in place cannot be taken back any more"},
 	{isolayer.ErrNoMediaCheck, "isolayer md5 implant puts one in"},
 	{isolayer.ErrFieldUsed, "only isolayer md5 implant --force overwrites it"},
 	{mediacheck.ErrShort, "such small images have no media check"},

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/inplace"
+	"github.com/isolayer/isolayer/layout"
+)
+
+// inPlace changes the base itself.
+func (a *app) inPlace(ctx context.Context, path string, img *isolayer.Image, o buildOptions) error {
+	options := isolayer.InPlaceOptions{}
+	switch {
+	case o.keepUndo:
+		options.Undo = inplace.UndoKeep
+	case o.noUndo:
+		options.Undo = inplace.UndoDrop
+	}
+	if !img.Sealed() {
+		fmt.Fprintln(a.err, "isolayer: the media check covers the whole image, which is read once; with --media-check strip not at all")
+	}
+	m := newMeter(a.err, o.progress)
+	options.Progress = m.at
+	start := time.Now()
+	res, err := img.WriteInPlace(ctx, options)
+	took := time.Since(start)
+	m.done()
+	if errors.Is(err, inplace.ErrUndoSize) {
+		return hinted{err, "--keep-undo keeps it all the same, --no-undo nothing of it"}
+	}
+	if err != nil {
+		return err
+	}
+	if o.asJSON {
+		return printJSON(a.out, struct {
+			Image   string        `json:"image"`
+			Report  layout.Report `json:"report"`
+			Written int64         `json:"bytes_written"`
+			Wiped   int64         `json:"bytes_wiped"`
+			Journal int64         `json:"bytes_journal"`
+			Undo    string        `json:"undo,omitempty"`
+			Seconds float64       `json:"seconds"`
+			Synced  float64       `json:"seconds_syncing"`
+		}{path, img.Report, res.Written, res.Wiped, res.Journal, res.Undo, took.Seconds(), res.Synced.Seconds()})
+	}
+	r := img.Report
+	fmt.Fprintf(a.err, "%s: %s, %s; %s written in place, in %.3f s, of which %.3f s waiting for the disk\n",
+		name(path), size(r.Size), changes(r), size(res.Written+res.Wiped), took.Seconds(), res.Synced.Seconds())
+	if r.MediaCheck != "" {
+		fmt.Fprintf(a.err, "media check: %s\n", r.MediaCheck)
+	}
+	if res.Undo != "" {
+		fmt.Fprintf(a.err, "undo with: isolayer build --undo %s\n", name(path))
+	}
+	if res.Removed {
+		fmt.Fprintf(a.err, "isolayer: what was removed is still in %s; delete that file, or use --no-undo, if it must not be\n", name(res.Undo))
+	}
+	a.warn(r)
+	return nil
+}
+
+// undo takes the last edit in place back.
+func (a *app) undo(path string, flags int) error {
+	if flags > 1 {
+		return usagef("isolayer build --undo IMAGE takes no other options", "--undo with other options")
+	}
+	if err := isolayer.Undo(path); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.err, "%s: as it was before the last edit in place\n", name(path))
+	return nil
+}

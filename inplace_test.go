@@ -1,0 +1,208 @@
+package isolayer_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/inplace"
+	"github.com/isolayer/isolayer/internal/isotest"
+	"github.com/isolayer/isolayer/layout"
+)
+
+// copyOf is an image in a directory of its own.
+func copyOf(t *testing.T, image string) string {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "image.iso")
+	isotest.Run(t, "cp", "--reflink=auto", "--no-preserve=mode", image, out)
+	return out
+}
+
+// edit changes an image in place.
+func edit(t *testing.T, image string, o isolayer.Options, steps ...isolayer.Step) (inplace.Result, layout.Report) {
+	t.Helper()
+	res, report, err := tryEdit(t, image, o, inplace.UndoKeep, steps...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res, report
+}
+
+func tryEdit(t *testing.T, image string, o isolayer.Options, undo inplace.UndoPolicy, steps ...isolayer.Step) (inplace.Result, layout.Report, error) {
+	t.Helper()
+	b, err := isolayer.Open(image, isolayer.OpenOptions{})
+	if err != nil {
+		return inplace.Result{}, layout.Report{}, err
+	}
+	defer b.Close()
+	o.InPlace = true
+	img, err := b.Build(steps, o)
+	if err != nil {
+		return inplace.Result{}, layout.Report{}, err
+	}
+	res, err := img.WriteInPlace(t.Context(), isolayer.InPlaceOptions{Undo: undo})
+	return res, img.Report, err
+}
+
+// TestInPlace edits every layout in place, several times over: the tree is that of a
+// new image with the same edits, other programs read it, and undo gives the bytes back.
+func TestInPlace(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes real images")
+	}
+	for _, name := range rebuilt {
+		t.Run(name, func(t *testing.T) {
+			base := isotest.Image(t, name)
+			e := plan(t, isotest.Bsdtar(t, base))
+			image := copyOf(t, base)
+			before := isotest.SHA256File(t, image)
+			edit(t, image, isolayer.Options{}, e.steps...)
+			check := func(what string) {
+				t.Helper()
+				if errs := isotest.BsdtarErrors(t, image); errs != "" {
+					t.Errorf("%s: bsdtar: %s", what, errs)
+				}
+				if name != "suse" { // which bsdtar cannot read as genisoimage -f left it
+					if d := e.content(e.expect).Diff(e.content(isotest.Bsdtar(t, image))); d != "" {
+						t.Errorf("%s: bsdtar reads another tree:\n%s", what, d)
+					}
+					agree(t, image)
+				}
+				sound(t, base, image)
+				if passes(t, base) && !passes(t, image) {
+					t.Errorf("%s: the media check fails", what)
+				}
+			}
+			check("first edit")
+			if err := isolayer.Undo(image); err != nil {
+				t.Fatal(err)
+			}
+			if isotest.SHA256File(t, image) != before {
+				t.Error("undone, the image differs")
+			}
+
+			// Once more, then edits on top of it.
+			edit(t, image, isolayer.Options{}, e.steps...)
+			for i := range 3 {
+				content := noise(100_000*(i+1), uint64(i))
+				p := fmt.Sprintf("more-%d/file", i)
+				e.expect = e.expect.With(fmt.Sprintf("more-%d", i), isotest.Entry{Type: 'd'}).With(p, isotest.File(content))
+				e.fresh[p], e.fresh[fmt.Sprintf("more-%d", i)] = true, true
+				edit(t, image, isolayer.Options{}, isolayer.Add{Source: local(t, "file", content), Dest: "/" + p})
+			}
+			check("four edits")
+			before = isotest.SHA256File(t, image)
+			edit(t, image, isolayer.Options{}, isolayer.Remove{Pattern: "/ks"}, isolayer.Remove{Pattern: "/more-1"})
+			if err := isolayer.Undo(image); err != nil {
+				t.Fatal(err)
+			}
+			if isotest.SHA256File(t, image) != before {
+				t.Error("undone, the edited image differs")
+			}
+			check("undone")
+		})
+	}
+}
+
+// TestRoom: an appended partition moves once, and then stays.
+func TestRoom(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes real images")
+	}
+	for _, name := range []string{"ubuntu2204", "ubuntu2204-pkgs", "fedora", "arch"} {
+		image := copyOf(t, isotest.Image(t, name))
+		for i := range 4 {
+			res, report := edit(t, image, isolayer.Options{MediaCheck: isolayer.MediaStrip},
+				isolayer.Add{Source: local(t, "x", noise(1_000_000, uint64(i))), Dest: fmt.Sprintf("/new-%d", i)})
+			moved := len(report.Moved) > 0
+			if moved != (i == 0) {
+				t.Errorf("%s, edit %d: moved %v", name, i, report.Moved)
+			}
+			if i > 0 && res.Written > 2<<20 {
+				t.Errorf("%s, edit %d: %d bytes written for a file of 1 MB", name, i, res.Written)
+			}
+		}
+		sound(t, isotest.Image(t, name), image)
+	}
+}
+
+// TestInPlaceBoots boots an image that was edited in place.
+func TestInPlaceBoots(t *testing.T) {
+	if testing.Short() {
+		t.Skip("boots a machine")
+	}
+	image := copyOf(t, isotest.Image(t, "fedora"))
+	edit(t, image, isolayer.Options{}, isolayer.Add{Source: local(t, "x", noise(3_000_000, 1)), Dest: "/x"})
+	edit(t, image, isolayer.Options{}, isolayer.Add{Source: local(t, "y", noise(3_000_000, 2)), Dest: "/y"})
+	isotest.Boot(t, image, "uefi", "disk", "CORPUS-BOOT-OK")
+}
+
+// TestInPlaceRefused: what is not safe is refused, and nothing changes.
+func TestInPlaceRefused(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes real images")
+	}
+	base := isotest.Image(t, "ipxe")
+	add := isolayer.Add{Source: local(t, "x", []byte("x")), Dest: "/x"}
+	for what, c := range map[string]struct {
+		prepare func(image string) error
+		want    error
+	}{
+		"a hard link":     {func(image string) error { return os.Link(image, image+".2") }, inplace.ErrUnsafe},
+		"foreign journal": {func(image string) error { return os.WriteFile(image+inplace.JournalSuffix, []byte("x"), 0o644) }, inplace.ErrForeign},
+	} {
+		image := copyOf(t, base)
+		if err := c.prepare(image); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := tryEdit(t, image, isolayer.Options{}, inplace.UndoAuto, add); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v", what, err)
+		}
+		if isotest.SHA256File(t, image) != isotest.SHA256File(t, base) {
+			t.Errorf("%s: the image was changed", what)
+		}
+	}
+
+	// Through a symbolic link the file that it leads to is edited, its journal beside it.
+	image := copyOf(t, base)
+	link := filepath.Join(t.TempDir(), "link.iso")
+	if err := os.Symlink(image, link); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := tryEdit(t, link, isolayer.Options{}, inplace.UndoAuto, add); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(image + inplace.UndoSuffix)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("journal: %v, %v", info, err)
+	}
+	if err := isolayer.Undo(link); err != nil || isotest.SHA256File(t, image) != isotest.SHA256File(t, base) {
+		t.Errorf("through a link: %v", err)
+	}
+
+	// A source that changes while the edit is planned.
+	src := local(t, "y", noise(10_000, 3))
+	b, err := isolayer.Open(image, isolayer.OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	img, err := b.Build([]isolayer.Step{isolayer.Add{Source: src, Dest: "/y"}}, isolayer.Options{InPlace: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(src, noise(9_000, 4), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := img.WriteInPlace(t.Context(), isolayer.InPlaceOptions{}); err == nil || isotest.SHA256File(t, image) != isotest.SHA256File(t, base) {
+		t.Errorf("a changed source: %v", err)
+	}
+	left, _ := filepath.Glob(image + ".*")
+	if len(left) > 0 {
+		t.Errorf("left behind: %s", strings.Join(left, " "))
+	}
+}

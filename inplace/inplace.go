@@ -438,8 +438,10 @@ func recoverImage(p place) (err error) {
 func recoverLocked(p place, img file, id identity) error {
 	f, err := p.open(JournalSuffix)
 	if err == nil {
-		if j, jerr := openJournal(f); jerr == nil && (identity{j.Device, j.Inode}) != id {
-			return errors.Join(ErrForeign, f.Close())
+		if j, jerr := openJournal(f); jerr == nil {
+			if err := j.belongs(img, id); err != nil {
+				return errors.Join(err, f.Close())
+			}
 		}
 		if err := takeBack(p, img, f); err != nil {
 			return err
@@ -454,7 +456,7 @@ func recoverLocked(p place, img file, id identity) error {
 		return err
 	}
 	j, err := openJournal(f)
-	pending := err == nil && !j.ended && (identity{j.Device, j.Inode}) == id
+	pending := err == nil && !j.ended && j.belongs(img, id) == nil
 	switch cerr := f.Close(); {
 	case cerr != nil:
 		return cerr

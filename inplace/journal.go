@@ -28,6 +28,8 @@ const (
 	done  = "DONE"
 	// maxRanges bounds what is read of a damaged journal.
 	maxRanges = 1 << 26
+	// maxImage is more than an image can have: 2^32 blocks and what lies behind them.
+	maxImage = 1 << 44
 )
 
 // What the old bytes of a range are.
@@ -210,16 +212,23 @@ func openJournal(f file) (*opened, error) {
 	if err := binary.Read(r, binary.LittleEndian, &j.header); err != nil {
 		return nil, torn(err)
 	}
-	if j.Over > maxRanges || j.Post > maxRanges || j.OldSize < 0 || j.NewSize < 0 {
+	if j.Over > maxRanges || j.Post > maxRanges || j.OldSize < 0 || j.NewSize < 0 || j.OldSize > maxImage || j.NewSize > maxImage {
 		return nil, errTorn
 	}
 	var record [17]byte
+	var n int64
 	for i := range int64(j.Over) + int64(j.Post) {
 		if _, err := io.ReadFull(r, record[:]); err != nil {
 			return nil, torn(err)
 		}
 		e := entry{int64(binary.LittleEndian.Uint64(record[:])), int64(binary.LittleEndian.Uint64(record[8:])), record[16]}
 		if e.off < 0 || e.n <= 0 || e.off > j.OldSize || e.n > j.OldSize-e.off {
+			return nil, errTorn
+		}
+		if e.kind == kindSaved {
+			n += e.n
+		}
+		if n > size {
 			return nil, errTorn
 		}
 		if i < int64(j.Over) {
@@ -229,10 +238,6 @@ func openJournal(f file) (*opened, error) {
 		}
 	}
 	j.data = r.n
-	n := saved(j.over, j.post)
-	if n > size {
-		return nil, errTorn
-	}
 	if _, err := io.CopyN(io.Discard, r, n); err != nil {
 		return nil, torn(err)
 	}
@@ -246,6 +251,16 @@ func openJournal(f file) (*opened, error) {
 	}
 	j.ended = string(tail[sha256.Size:]) == done
 	return j, nil
+}
+
+// belongs tells whether the journal is that of an image: ErrForeign if not. Whenever a
+// run ends, the image has its old size, its new one, or is on the way.
+func (j *opened) belongs(img file, id identity) error {
+	size, err := img.Size()
+	if err == nil && ((identity{j.Device, j.Inode}) != id || size < min(j.OldSize, j.NewSize) || size > max(j.OldSize, j.NewSize)) {
+		err = ErrForeign
+	}
+	return err
 }
 
 // counted counts what is read.

@@ -98,6 +98,9 @@ func (m *model) remove(name string) error {
 
 func (m *model) sync() error { return m.note(op{kind: "syncdir"}) }
 
+// maxFile is how long a file of the model can become.
+const maxFile = 1 << 27
+
 // handle is an open file of the model.
 type handle struct {
 	m *model
@@ -109,6 +112,9 @@ func (h *handle) ReadAt(p []byte, off int64) (int, error) {
 }
 
 func (h *handle) WriteAt(p []byte, off int64) (int, error) {
+	if off+int64(len(p)) > maxFile {
+		return 0, errModel
+	}
 	if err := h.m.note(op{kind: "write", file: h.n, off: off, data: bytes.Clone(p)}); err != nil {
 		return 0, err
 	}
@@ -125,11 +131,17 @@ func put(b, p []byte, off int64) []byte {
 }
 
 func (h *handle) Zero(off, n int64) error {
+	if off+n > maxFile {
+		return errModel
+	}
 	_, err := h.WriteAt(make([]byte, n), off)
 	return err
 }
 
 func (h *handle) Truncate(n int64) error {
+	if n > maxFile {
+		return errModel
+	}
 	if err := h.m.note(op{kind: "truncate", file: h.n, off: n}); err != nil {
 		return err
 	}
@@ -524,6 +536,9 @@ func FuzzJournal(f *testing.F) {
 		}
 		f.Add(m.names[UndoSuffix].now, true)
 		f.Add(m.names[UndoSuffix].now, false)
+		huge := bytes.Clone(m.names[UndoSuffix].now)
+		huge[len(magic)+7] = 0x17 // the old size
+		f.Add(huge, false)
 	}
 	f.Fuzz(func(t *testing.T, j []byte, committed bool) {
 		if len(j) > 1<<18 {

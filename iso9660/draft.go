@@ -202,6 +202,32 @@ func (d *Draft) SetOwner(mode, uid, gid uint32) {
 	}
 }
 
+// SetTime sets the date of the record (ECMA-119 9.1.5) and the modification time in TF
+// (RRIP 1.12, 4.1.6), in the form that is there.
+func (d *Draft) SetTime(t time.Time) {
+	putDate7(d.Record[18:], t)
+	for e := range d.views() {
+		if e.Sig() != "TF" || len(e) < 5 || e[4]&2 == 0 {
+			continue
+		}
+		n := 7
+		if e[4]&0x80 != 0 {
+			n = 17
+		}
+		at := 5
+		if e[4]&1 != 0 { // creation comes first
+			at += n
+		}
+		switch {
+		case at+n > len(e):
+		case n == 7:
+			putDate7(e[at:], t)
+		default:
+			copy(e[at:], NewDate17(t))
+		}
+	}
+}
+
 // DropChecksums removes the reference to libisofs's array of file checksums,
 // which an AAIP field of the root holds as the attribute isofs.ca, and tells
 // whether there was one. The other AAIP fields of the record go with it.

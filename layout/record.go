@@ -62,12 +62,22 @@ func (b *hierarchy) draft(r *record, e *iso9660.Entry) {
 		r.drafts = append(r.drafts, raw.Draft(b.skip()))
 	}
 	r.raws = e.Raws
-	if n.Altered() && b.rock != nil {
-		r.dirty = true
-		for _, dr := range r.drafts {
-			dr.SetOwner(n.Mode, n.UID, n.GID)
-		}
+	for _, dr := range r.drafts {
+		r.dirty = b.alter(dr, n) || r.dirty
 	}
+}
+
+// alter gives the record of a node of the base the attributes that the node has now,
+// and tells whether that changes it.
+func (b *hierarchy) alter(dr *iso9660.Draft, n *tree.Node) bool {
+	if n.Redated() {
+		dr.SetTime(n.ModTime)
+	}
+	if n.Altered() && b.rock != nil {
+		dr.SetOwner(n.Mode, n.UID, n.GID)
+		return true
+	}
+	return n.Redated()
 }
 
 func (b *hierarchy) skip() int {
@@ -109,9 +119,7 @@ func (b *hierarchy) rename(d *directory, r *record, names *iso9660.Namer) error 
 			nm = iso9660.NameEntries(n.Name)
 		}
 		dr.Rename(id, nm)
-		if n.Altered() && b.rock != nil {
-			dr.SetOwner(n.Mode, n.UID, n.GID)
-		}
+		b.alter(dr, n)
 		r.drafts = append(r.drafts, dr)
 	}
 	return nil
@@ -187,9 +195,8 @@ func (b *hierarchy) ends(d *directory) {
 		if d.home == d && r.drafts[0].DropChecksums() {
 			r.sums = true
 		}
-		if n.Altered() && b.rock != nil {
+		if b.alter(r.drafts[0], n) {
 			r.dirty, d.changed = true, true
-			r.drafts[0].SetOwner(n.Mode, n.UID, n.GID)
 		}
 		return r
 	}

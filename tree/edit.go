@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/iso9660"
@@ -36,11 +37,13 @@ type Remove struct{ Path string }
 // Opaque empties a directory.
 type Opaque struct{ Path string }
 
-// SetAttr sets permission bits or owner. Rock Ridge must be there to record them.
+// SetAttr sets permission bits, owner or time. Rock Ridge must be there to record
+// all but the time.
 type SetAttr struct {
 	Path     string
 	Mode     *uint32 // permission bits only
 	UID, GID *uint32
+	ModTime  *time.Time
 }
 
 // Rename gives a file or directory another path, whose parents are made if they
@@ -185,6 +188,12 @@ func (e SetAttr) apply(t *Tree) error {
 	n, err := t.Lookup(e.Path)
 	if err != nil {
 		return err
+	}
+	if e.ModTime != nil && !e.ModTime.Equal(n.ModTime) {
+		n.ModTime = *e.ModTime
+	}
+	if e.Mode == nil && e.UID == nil && e.GID == nil {
+		return nil
 	}
 	if !t.RockRidge {
 		return ErrNoAttr

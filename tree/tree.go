@@ -105,6 +105,9 @@ func (n *Node) Renamed() bool { return !n.replaced && n.Name != n.name }
 // Altered reports a node of the base with other attributes than it had.
 func (n *Node) Altered() bool { return !n.replaced && n.Attr != n.found }
 
+// Redated reports a node of the base with another time than it had.
+func (n *Node) Redated() bool { return !n.replaced && !n.ModTime.Equal(n.found.ModTime) }
+
 // Moved reports a node that is not in the directory it was found in.
 func (n *Node) Moved() bool { return n.Parent != n.parent }
 

@@ -259,10 +259,10 @@ func TestEdits(t *testing.T) {
 		{"opaque on a file", Layer{Opaque{"/dir/file"}}, "", ErrNotDir},
 		{"opaque on nothing", Layer{Opaque{"/nothing"}}, "", fs.ErrNotExist},
 
-		{"set attributes", Layer{SetAttr{"/dir/file", value(0o177777), value(7), nil}}, "+/dir/file 107777 4 p j altered\n-/dir/file 100444 4 p j\n", nil},
-		{"set owner", Layer{SetAttr{"/dir/file", nil, nil, value(7)}}, "+/dir/file 100444 4 p j altered\n-/dir/file 100444 4 p j\n", nil},
-		{"set what is", Layer{SetAttr{"/dir/file", value(0o444), nil, nil}}, "", nil},
-		{"set on nothing", Layer{SetAttr{"/nothing", nil, nil, nil}}, "", fs.ErrNotExist},
+		{"set attributes", Layer{SetAttr{"/dir/file", value(0o177777), value(7), nil, nil}}, "+/dir/file 107777 4 p j altered\n-/dir/file 100444 4 p j\n", nil},
+		{"set owner", Layer{SetAttr{"/dir/file", nil, nil, value(7), nil}}, "+/dir/file 100444 4 p j altered\n-/dir/file 100444 4 p j\n", nil},
+		{"set what is", Layer{SetAttr{"/dir/file", value(0o444), nil, nil, nil}}, "", nil},
+		{"set on nothing", Layer{SetAttr{"/nothing", nil, nil, nil, nil}}, "", fs.ErrNotExist},
 
 		{"rename", Layer{Rename{"/dir/file", "/dir/other"}}, "+/dir/other 100444 4 p j renamed\n-/dir/file 100444 4 p j\n", nil},
 		{"rename and back", Layer{Rename{"/dir/file", "/dir/other"}, Rename{"/dir/other", "/dir/file"}}, "", nil},

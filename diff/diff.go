@@ -59,7 +59,9 @@ type Change struct {
 	Details []Detail `json:"details,omitempty"`
 	Dir     bool     `json:"directory,omitempty"`
 
-	before, after *tree.Node // nil for what is not in the tree
+	// Before and After are the nodes in both trees; nil for what is in one only, or in none.
+	Before *tree.Node `json:"-"`
+	After  *tree.Node `json:"-"`
 }
 
 // String is the change on one line: + added, - removed, > moved, ~ changed (how).
@@ -129,11 +131,11 @@ const maxText = 1 << 20
 // Text is the unified diff of a file that changed; nil for all that is not text of
 // at most 1 MiB on both sides.
 func (r *Report) Text(c Change) ([]byte, error) {
-	before, err := r.a.text(c.before)
+	before, err := r.a.text(c.Before)
 	if before == nil || err != nil {
 		return nil, err
 	}
-	after, err := r.b.text(c.after)
+	after, err := r.b.text(c.After)
 	if after == nil || err != nil {
 		return nil, err
 	}

@@ -62,7 +62,7 @@ func (c *comparison) change(k Kind, a, b *tree.Node, details []Detail) {
 	if n.Hidden {
 		return
 	}
-	ch := Change{Kind: k, Name: n.Path(), Details: details, Dir: n.IsDir(), before: a, after: b}
+	ch := Change{Kind: k, Name: n.Path(), Details: details, Dir: n.IsDir(), Before: a, After: b}
 	if k == Moved {
 		ch.From = a.Path()
 	}

@@ -1,6 +1,7 @@
 package diff
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"maps"
@@ -79,6 +80,31 @@ func detail(name, from, to string) Detail {
 // bootCode is the part of the system area that holds code only.
 const bootCode = 440
 
+// BootCode is the name of that part in a report.
+const BootCode = "boot code"
+
+// addressSize is how many bytes an address in boot code has at the most.
+const addressSize = 8
+
+// sameCode tells whether the boot code is the same but for the addresses in it, which
+// follow what they point at.
+func (c *comparison) sameCode() (bool, error) {
+	var code [2][]byte
+	for i, s := range []Side{c.a, c.b} {
+		b := make([]byte, min(bootCode, s.Size))
+		if n, err := s.Source.ReadAt(b, 0); n < len(b) {
+			return false, err
+		}
+		for _, r := range s.Boot.Refs() {
+			if r.Off < int64(len(b)) {
+				clear(b[r.Off:min(r.Off+addressSize, int64(len(b)))])
+			}
+		}
+		code[i] = b
+	}
+	return bytes.Equal(code[0], code[1]), nil
+}
+
 // boot compares the boot equipment: the lines that describe it, the boot code, and the
 // bytes of what no directory lists.
 func (c *comparison) boot() ([]Change, error) {
@@ -95,13 +121,19 @@ func (c *comparison) boot() ([]Change, error) {
 		}
 	}
 	unlisted := func(s Side) map[string]boot.Range {
-		out := map[string]boot.Range{"boot code": {Off: 0, Len: min(bootCode, s.Size)}}
+		out := map[string]boot.Range{}
 		for _, o := range s.Boot.Objects() {
-			if o.Path == "" && o.Off+o.Len <= s.Size {
+			if o.Path == "" && o.Movable() && o.Off+o.Len <= s.Size {
 				out[o.Name] = boot.Range{Off: o.Off, Len: o.Len}
 			}
 		}
 		return out
+	}
+	switch same, err := c.sameCode(); {
+	case err != nil:
+		return nil, fmt.Errorf("compare boot code: %w", err)
+	case !same:
+		out = append(out, Change{Kind: Changed, Name: BootCode, Details: []Detail{{What: "content"}}})
 	}
 	x, y := unlisted(c.a), unlisted(c.b)
 	for _, name := range slices.Sorted(maps.Keys(x)) {

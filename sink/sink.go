@@ -121,6 +121,53 @@ func file(ctx context.Context, sys system, path string, m *extent.Map, o Options
 	return res, nil
 }
 
+// Write writes what fill writes to the file at path, which appears as that of File
+// does. It returns how many bytes that is.
+func Write(ctx context.Context, path string, fill func(io.Writer) error) (n int64, err error) {
+	return writeStream(ctx, native, path, fill)
+}
+
+func writeStream(ctx context.Context, sys system, path string, fill func(io.Writer) error) (n int64, err error) {
+	t, err := resolve(path)
+	if err != nil {
+		return 0, err
+	}
+	if t.special() {
+		return 0, fmt.Errorf("write %s: %w", path, &fs.PathError{Op: "replace", Path: path, Err: errors.New("not a regular file")})
+	}
+	out, err := create(sys, t, 0)
+	if err == nil {
+		c := &counter{ctx: ctx, w: out.f}
+		if err = fill(c); err == nil {
+			err = out.publish(ctx)
+		}
+		if n = c.n; err != nil {
+			err = errors.Join(err, out.discard())
+		}
+	}
+	if err != nil {
+		return n, fmt.Errorf("write %s: %w", path, err)
+	}
+	return n, nil
+}
+
+// counter counts what is written until the context ends.
+type counter struct {
+	ctx context.Context
+	w   io.Writer
+	n   int64
+}
+
+// Write implements io.Writer.
+func (c *counter) Write(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	return n, err
+}
+
 // replace writes a regular file.
 func replace(ctx context.Context, sys system, t target, m *extent.Map, o Options) (Result, error) {
 	out, err := create(sys, t, o.Mode)

@@ -1,0 +1,154 @@
+package layer
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/iso9660"
+	"github.com/isolayer/isolayer/tree"
+)
+
+// Same tells whether a file of a tree has the content of a source.
+type Same func(*tree.Node, extent.Source) (bool, error)
+
+// Apply changes the tree t. Content that the tree has keeps its place, also where
+// only its path is another. What the layer takes away but the tree does not have is
+// returned; it is not an error, as nothing is lost.
+func (l *Layer) Apply(t *tree.Tree, same Same) (missing []string, err error) {
+	for _, r := range l.Renames {
+		if err := t.Do(r); err != nil {
+			return missing, fmt.Errorf("%w: %s: %w", ErrBase, r, err)
+		}
+	}
+	if err := l.keep(t, same); err != nil {
+		return missing, err
+	}
+	take := func(p string, e tree.Edit) error {
+		err := t.Do(e)
+		if errors.Is(err, fs.ErrNotExist) {
+			missing = append(missing, p)
+			return nil
+		}
+		return err
+	}
+	gone := slices.Clone(l.Gone)
+	slices.SortFunc(gone, func(a, b string) int { return len(b) - len(a) }) // children first
+	for _, p := range gone {
+		if err := take(p, tree.Remove{Path: p}); err != nil {
+			return missing, err
+		}
+	}
+	for _, p := range l.Opaque {
+		if err := take(p, tree.Opaque{Path: p}); err != nil {
+			return missing, err
+		}
+	}
+	for _, p := range l.Added {
+		if err := add(t, p, same); err != nil {
+			return missing, err
+		}
+	}
+	return missing, nil
+}
+
+// add puts one entry: it replaces what is of another type, and of what is the same only
+// the attributes.
+func add(t *tree.Tree, p tree.Put, same Same) error {
+	n, err := t.Lookup(p.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return t.Do(p)
+	} else if err != nil {
+		return err
+	}
+	switch is := p.Attr.Mode & iso9660.ModeType; {
+	case n.IsDir() && is == iso9660.ModeDir:
+		return setAttr(t, p)
+	case n.IsDir() || is == iso9660.ModeDir:
+		if err := t.Do(tree.Remove{Path: p.Path}); err != nil {
+			return err
+		}
+	case n.IsRegular() && is == iso9660.ModeRegular && n.Path() == p.Path && n.Source == nil && n.Size() == p.Source.Size():
+		ok, err := same(n, p.Source)
+		if err != nil {
+			return err
+		}
+		if ok {
+			return setAttr(t, p)
+		}
+	}
+	return t.Do(p)
+}
+
+// setAttr gives what is there the attributes of an entry.
+func setAttr(t *tree.Tree, p tree.Put) error {
+	mode := p.Attr.Mode & 0o7777
+	e := tree.SetAttr{Path: p.Path, Mode: &mode, UID: &p.Attr.UID, GID: &p.Attr.GID, ModTime: &p.Attr.ModTime}
+	if !t.RockRidge {
+		e.Mode, e.UID, e.GID = nil, nil, nil
+	}
+	return t.Do(e)
+}
+
+// maxCandidates bounds how many files of its size an added one is compared with.
+const maxCandidates = 8
+
+// keep renames files that the layer removes at one path and adds at another.
+func (l *Layer) keep(t *tree.Tree, same Same) error {
+	bySize := map[int64][]*tree.Node{}
+	for _, p := range l.Gone {
+		n, err := t.Lookup(p)
+		if err != nil {
+			continue // Apply tells
+		}
+		for stack := []*tree.Node{n}; len(stack) > 0; {
+			n := stack[len(stack)-1]
+			stack = append(stack[:len(stack)-1], n.Children...)
+			if n.IsRegular() && n.Source == nil && n.Size() > 0 && !n.Hidden {
+				bySize[n.Size()] = append(bySize[n.Size()], n)
+			}
+		}
+	}
+	for _, p := range l.Added {
+		if p.Source == nil || p.Attr.Mode&iso9660.ModeType != iso9660.ModeRegular || !free(t, p.Path) {
+			continue
+		}
+		list := bySize[p.Source.Size()]
+		slices.SortStableFunc(list, func(a, b *tree.Node) int {
+			return strings.Compare(fmt.Sprint(a.Name != path.Base(p.Path)), fmt.Sprint(b.Name != path.Base(p.Path)))
+		})
+		for i, n := range list[:min(len(list), maxCandidates)] {
+			ok, err := same(n, p.Source)
+			if err != nil {
+				return err
+			}
+			if ok {
+				if err := t.Do(tree.Rename{Old: n.Path(), New: p.Path}); err != nil {
+					return err
+				}
+				bySize[p.Source.Size()] = slices.Delete(list, i, i+1)
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// free tells whether a path is unused, its parents being directories or unused too.
+func free(t *tree.Tree, p string) bool {
+	if _, err := t.Lookup(p); !errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	for dir := path.Dir(p); dir != "/"; dir = path.Dir(dir) {
+		n, err := t.Lookup(dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		return err == nil && n.IsDir() && n.Path() == dir
+	}
+	return true
+}

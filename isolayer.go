@@ -14,6 +14,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"sync"
 	"time"
 
 	"github.com/isolayer/isolayer/boot"
@@ -41,6 +43,9 @@ type Base struct {
 	boot  *boot.Equipment
 	at    map[iso9660.LBA]*iso9660.Entry // the files by their first block
 	end   int64                          // block behind files and directories
+
+	mu     sync.Mutex
+	spools []io.Closer // temporary files of layers
 }
 
 // Open opens the image file at path and reads its descriptors, its trees and
@@ -110,8 +115,17 @@ func (b *Base) index() error {
 	return nil
 }
 
-// Close closes the files that are open.
-func (b *Base) Close() error { return b.files.Close() }
+// Close closes the files that are open and removes temporary ones.
+func (b *Base) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	errs := []error{b.files.Close()}
+	for _, s := range b.spools {
+		errs = append(errs, s.Close())
+	}
+	b.spools = nil
+	return errors.Join(errs...)
+}
 
 // Path returns the path the base was opened with.
 func (b *Base) Path() string { return b.path }
@@ -197,7 +211,7 @@ func (b *Base) Build(steps []Step, o Options) (*Image, error) {
 	if o.Epoch != nil {
 		t.Epoch = *o.Epoch
 	}
-	s := &stage{tree: t, files: b.files, options: o, links: map[fileKey]*extent.File{}, boot: b.boot, objects: map[string]extent.Source{}}
+	s := &stage{base: b, fields: map[iso9660.Field]string{}, tree: t, files: b.files, options: o, links: map[fileKey]*extent.File{}, boot: b.boot, objects: map[string]extent.Source{}}
 	for _, step := range steps {
 		if err := step.apply(s); err != nil {
 			return nil, fmt.Errorf("%s: %w", step, err)
@@ -206,8 +220,9 @@ func (b *Base) Build(steps []Step, o Options) (*Image, error) {
 	if errs := b.img.Missing(); len(errs) > 0 {
 		return nil, fmt.Errorf("%s: %w", b.path, errs[0])
 	}
+	maps.Copy(s.fields, o.Fields)
 	var note string
-	var modified time.Time
+	modified := s.modified
 	if o.NewUUID {
 		r, err := s.renewUUID(b)
 		if err != nil {
@@ -224,7 +239,7 @@ func (b *Base) Build(steps []Step, o Options) (*Image, error) {
 	}
 	res, err := layout.Plan(l, t, layout.Options{
 		KeepFreed: o.KeepFreed, AtEnd: o.AtEnd, InPlace: o.InPlace,
-		Objects: s.objects, Drop: o.NoBoot, Repair: o.Repair, SystemArea: area, Modified: modified, Fields: o.Fields,
+		Objects: s.objects, Drop: o.NoBoot, Repair: o.Repair, SystemArea: area, Modified: modified, Fields: s.fields,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", b.path, err)
@@ -235,6 +250,7 @@ func (b *Base) Build(steps []Step, o Options) (*Image, error) {
 	if volume := int64(b.img.Primary().SpaceSize()) * iso9660.BlockSize; volume > b.Size() {
 		res.Report.Warnings = append(res.Report.Warnings, fmt.Sprintf("the base is cut short: %d bytes of %d; all files are there", b.Size(), volume))
 	}
+	res.Report.Warnings = append(res.Report.Warnings, s.warnings...)
 	img := &Image{Map: res.Map, Report: res.Report}
 	if o.InPlace {
 		img.edit = &inplace.Edit{Base: b.src, Overwritten: res.Overwritten, Wiped: res.Wiped}

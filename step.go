@@ -22,7 +22,7 @@ import (
 )
 
 // Step is one change of an image as users state it. The variants are Add,
-// Remove, Move, Link, Mkdir, Chmod and Chown; paths in the image are absolute
+// Remove, Move, Link, Mkdir, Chmod, Chown and Layer; paths in the image are absolute
 // or count from its root.
 type Step interface {
 	fmt.Stringer
@@ -77,6 +77,11 @@ func (c Chown) String() string  { return fmt.Sprintf("chown %d:%d %s", c.UID, c.
 
 // stage is what steps work on.
 type stage struct {
+	base     *Base
+	fields   map[iso9660.Field]string // texts of the descriptors, of layers
+	modified time.Time                // their modification date, if a layer has one
+	warnings []string
+
 	tree    *tree.Tree
 	files   *extent.Files
 	options Options
@@ -202,15 +207,22 @@ func (s *stage) addObject(a Add, info fs.FileInfo) error {
 	if ok && o.Path != "" {
 		return s.addFile(a.Source, o.Path, info)
 	}
-	if ok && !o.Movable() {
-		return fmt.Errorf("%s cannot be replaced: %w", a.Dest, layout.ErrBootImage)
-	}
 	src, err := s.source(a.Source, info)
 	if err != nil {
 		return err
 	}
-	name := a.Dest
-	if ok {
+	return s.replaceObject(a.Dest, src)
+}
+
+// replaceObject gives boot equipment that no directory lists new content.
+func (s *stage) replaceObject(name string, src extent.Source) error {
+	o, ok := s.boot.Find(name)
+	switch {
+	case !ok && name != SystemArea:
+		return fmt.Errorf("%s: %w", name, ErrNoObject)
+	case ok && !o.Movable():
+		return fmt.Errorf("%s cannot be replaced: %w", name, layout.ErrBootImage)
+	case ok:
 		name = o.Name
 	}
 	s.objects[name] = src

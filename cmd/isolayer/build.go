@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/boot"
@@ -83,6 +84,12 @@ SOURCE_DATE_EPOCH if that is set.`,
 	f := cmd.Flags()
 	f.SortFlags = false
 	addEditFlags(f, &o.steps)
+	o.addFlags(f)
+	return cmd
+}
+
+// addFlags defines the flags that are no edits.
+func (o *buildOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVarP(&o.output, "output", "o", "", "the new image, `FILE`; - is standard output")
 	f.BoolVar(&o.inPlace, "in-place", false, "change BASE itself")
 	f.BoolVar(&o.undo, "undo", false, "take the last edit in place of BASE back")
@@ -105,7 +112,6 @@ SOURCE_DATE_EPOCH if that is set.`,
 	f.IntVar(&o.session, "session", 0, "read session `N` of a multi-session image, 1 is the oldest")
 	progressVar(f, &o.progress)
 	f.BoolVar(&o.asJSON, "json", false, "print a report as JSON")
-	return cmd
 }
 
 // fieldFlags name the texts of descriptors, by iso9660.Field.

@@ -64,6 +64,9 @@ func addEditFlags(flags *pflag.FlagSet, steps *[]isolayer.Step) {
 		return isolayer.Chmod{Mode: uint32(bits), Path: p}, notObject(p)
 	})
 	add("chown", "UID:GID:PATH", "set the owner, by number", parseChown)
+	add("layer", "FILE", "apply an OCI layer: tar, plain or compressed with gzip or zstd", func(s string) (isolayer.Step, error) {
+		return isolayer.Layer{Path: s}, nil
+	})
 }
 
 func parseAdd(s string) (isolayer.Step, error) {

@@ -14,6 +14,7 @@ import (
 	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/inplace"
 	"github.com/isolayer/isolayer/iso9660"
+	"github.com/isolayer/isolayer/layer"
 	"github.com/isolayer/isolayer/layout"
 	"github.com/isolayer/isolayer/mediacheck"
 	"github.com/isolayer/isolayer/sink"
@@ -52,6 +53,10 @@ var hints = []struct {
 	{tree.ErrNotDir, "remove what is in the way first (--rm)"},
 	{tree.ErrLinkPath, "name the path that the link leads to"},
 	{tree.ErrNoAttr, "only images with Rock Ridge hold links, modes and owners"},
+	{layer.ErrBase, "apply it to the image that it was made from, or make it with --plain"},
+	{layer.ErrUnsupported, "isolayer layer create makes layers that fit; --plain ones have no renames"},
+	{layer.ErrLimit, "unpack it, if you trust where it comes from, and use the plain tar"},
+	{layer.ErrFormat, "a layer is a tar archive, plain or compressed with gzip or zstd; fetch or make it again"},
 	{iso9660.ErrTruncated, "the image is not complete: compare its size and checksum with the source and fetch it again"},
 	{iso9660.ErrLoop, "the directory tree is damaged; fetch the image again"},
 	{iso9660.ErrFormat, "the image is damaged; compare its checksum with the source"},

@@ -48,6 +48,7 @@ var debian = map[string]string{
 	"sfdisk":             "fdisk",
 	"sgdisk":             "gdisk",
 	"strace":             "strace",
+	"umoci":              "umoci",
 	"xorriso":            "xorriso",
 	"xz":                 "xz-utils",
 	"zstd":               "zstd",

@@ -1,0 +1,159 @@
+package isolayer
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+
+	"github.com/isolayer/isolayer/diff"
+	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/layer"
+	"github.com/isolayer/isolayer/tree"
+)
+
+// Layer applies the change in an OCI layer, plain or compressed with gzip or zstd; see
+// package layer. What of it is in the image already keeps its place.
+type Layer struct{ Path string }
+
+func (l Layer) String() string { return "layer " + l.Path }
+
+func (l Layer) apply(s *stage) error {
+	f, err := s.files.Add(l.Path)
+	if err != nil {
+		return err
+	}
+	src, spool, err := layer.Expand(f, "")
+	if err != nil {
+		return err
+	}
+	s.base.keep(spool)
+	change, err := layer.Read(src)
+	if err != nil {
+		return err
+	}
+	missing, err := change.Apply(s.tree, s.base.same)
+	if err != nil {
+		return err
+	}
+	for _, p := range missing {
+		s.warnings = append(s.warnings, fmt.Sprintf("%s removes %s, which is not there", l, p))
+	}
+	for _, name := range slices.Sorted(maps.Keys(change.Objects)) {
+		if err := s.replaceObject(name, change.Objects[name]); err != nil {
+			return err
+		}
+	}
+	maps.Copy(s.fields, change.Fields)
+	if !change.Modified.IsZero() {
+		s.modified = change.Modified
+	}
+	return nil
+}
+
+// keep closes a temporary file when the base is closed.
+func (b *Base) keep(c io.Closer) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.spools = append(b.spools, c)
+}
+
+// same tells whether a file of the base has the content of a source of its size.
+func (b *Base) same(n *tree.Node, src extent.Source) (bool, error) {
+	r, size, err := b.Open(n)
+	if err != nil || size != src.Size() {
+		return false, err
+	}
+	const step = 1 << 20
+	x, y := make([]byte, min(step, size)), make([]byte, min(step, size))
+	for off := int64(0); off < size; off += step {
+		n := min(step, size-off)
+		for i, from := range []io.ReaderAt{r, src} {
+			if got, err := from.ReadAt([][]byte{x, y}[i][:n], off); int64(got) < n {
+				return false, fmt.Errorf("compare %s: %w", src.Name(), errors.Join(err, io.ErrUnexpectedEOF))
+			}
+		}
+		if !bytes.Equal(x[:n], y[:n]) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// ReadLayer reads a layer from a file for f, which may use it until it returns.
+func ReadLayer(path string, f func(*layer.Layer) error) (err error) {
+	files := extent.NewFiles()
+	defer func() { err = errors.Join(err, files.Close()) }()
+	src, err := files.Add(path)
+	if err != nil {
+		return err
+	}
+	plain, spool, err := layer.Expand(src, "")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, spool.Close()) }()
+	l, err := layer.Read(plain)
+	if err != nil {
+		return err
+	}
+	return f(l)
+}
+
+// LayerOptions tune MakeLayer. The zero value is the default.
+type LayerOptions struct {
+	Plain    bool // see layer.From
+	Progress diff.Progress
+}
+
+// MakeLayer makes the layer that turns base into b. Both must stay open until it is
+// written. What no layer can say of the change is told, a sentence each.
+func (b *Base) MakeLayer(ctx context.Context, base *Base, o LayerOptions) (l *layer.Layer, unsaid []string, err error) {
+	before, err := base.side()
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", base.path, err)
+	}
+	after, err := b.side()
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", b.path, err)
+	}
+	r, err := diff.Images(ctx, before, after, o.Progress)
+	if err != nil {
+		return nil, nil, err
+	}
+	return layer.New(layer.From{Report: r, Before: before, After: after, Content: b.nodeSource, Object: b.objectSource, Plain: o.Plain})
+}
+
+// nodeSource is a file of the image as a source.
+func (b *Base) nodeSource(n *tree.Node) (extent.Source, error) {
+	r, size, err := b.Open(n)
+	return &part{r, n.Path(), size}, err
+}
+
+// objectSource is what no directory lists as a source; its name is that for Add.
+func (b *Base) objectSource(name string) (extent.Source, error) {
+	if name == diff.BootCode {
+		return &part{b.src, SystemArea, bootCode}, nil
+	}
+	r, err := b.Object(name)
+	if err != nil {
+		return nil, err
+	}
+	return &part{r, name, r.Size()}, nil
+}
+
+// part is a reader as a source.
+type part struct {
+	io.ReaderAt
+	name string
+	size int64
+}
+
+// Name implements extent.Source.
+func (p *part) Name() string { return p.name }
+
+// Size implements extent.Source.
+func (p *part) Size() int64 { return p.size }

@@ -1,0 +1,218 @@
+package isolayer_test
+
+import (
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/internal/isotest"
+	"github.com/isolayer/isolayer/layer"
+)
+
+// makeLayer stores the change from before to after in a file.
+func makeLayer(t *testing.T, before, after, name string, c layer.Compression, plain bool) string {
+	t.Helper()
+	var bases [2]*isolayer.Base
+	for i, p := range []string{before, after} {
+		var err error
+		if bases[i], err = isolayer.Open(p, isolayer.OpenOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		defer bases[i].Close()
+	}
+	l, unsaid, err := bases[1].MakeLayer(t.Context(), bases[0], isolayer.LayerOptions{Plain: plain})
+	if err != nil || len(unsaid) > 0 {
+		t.Fatal(unsaid, err)
+	}
+	out := filepath.Join(t.TempDir(), name)
+	f, err := os.Create(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := layer.Compress(f, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Write(w); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// some are these images, in a soak all.
+func some(names ...string) []string {
+	if os.Getenv("ISOLAYER_SOAK") != "" {
+		return rebuilt
+	}
+	return names
+}
+
+// follows drops the content of files that have addresses in them, which follow.
+func follows(m isotest.Manifest) isotest.Manifest {
+	out := isotest.Manifest{}
+	for p, x := range m {
+		if base := path.Base(p); strings.HasPrefix(base, "boot.cat") || base == "eltorito.img" {
+			x.SHA256 = ""
+		}
+		out[p] = x
+	}
+	return out
+}
+
+// TestLayer: the layer of a change makes the changed image again, with and without
+// renames, and that of no change changes nothing. On every layout in a soak.
+func TestLayer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes real images")
+	}
+	for _, name := range some("grub-rescue-cdrom", "rhel-like-small", "ubuntu2204", "fedora", "memtest86+x64", "norr", "joliet-only", "deep", "dupinode") {
+		t.Run(name, func(t *testing.T) {
+			base := isotest.Image(t, name)
+			e := plan(t, isotest.Bsdtar(t, base))
+			changed, _ := build(t, base, isolayer.Options{}, e.steps...)
+			for _, plain := range []bool{false, true} {
+				l := makeLayer(t, base, changed, "change.tar.zst", layer.Zstd, plain)
+				again, report := build(t, base, isolayer.Options{}, isolayer.Layer{Path: l})
+				for _, l := range lines(compared(t, changed, again).Tree) {
+					if l != "~ /boot.catalog" { // it has addresses
+						t.Errorf("plain %v: the tree differs: %s", plain, l)
+					}
+				}
+				if name != "suse" {
+					if d := follows(isotest.Bsdtar(t, changed)).Diff(follows(isotest.Bsdtar(t, again))); d != "" {
+						t.Errorf("plain %v: bsdtar reads another tree:\n%s", plain, d)
+					}
+				}
+				if report.Content > 700_000 {
+					t.Errorf("plain %v: %d bytes of new content: what only moved was written again", plain, report.Content)
+				}
+				twice, _ := build(t, base, isolayer.Options{}, isolayer.Layer{Path: l})
+				if isotest.SHA256File(t, again) != isotest.SHA256File(t, twice) {
+					t.Errorf("plain %v: two runs differ", plain)
+				}
+			}
+			nothing := makeLayer(t, base, base, "nothing.tar", layer.None, false)
+			same, _ := build(t, base, isolayer.Options{}, isolayer.Layer{Path: nothing})
+			if isotest.SHA256File(t, base) != isotest.SHA256File(t, same) {
+				t.Error("the layer of no change changes something")
+			}
+		})
+	}
+}
+
+// TestLayerOfOthers: what another program did to an image, attributes, times and types
+// included, is all in the layer.
+func TestLayerOfOthers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes real images")
+	}
+	base := isotest.Image(t, "grub-rescue-cdrom")
+	changed := filepath.Join(t.TempDir(), "changed.iso")
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "file"), noise(5000, 9), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	isotest.Run(t, "xorriso", "-indev", base, "-outdev", changed, "-boot_image", "any", "replay", "-pathspecs", "off",
+		"-chmod", "0711", "/boot/grub", "--", "-chmod", "04750", "/boot/grub/grub.cfg", "--", "-chown", "7", "/boot/grub/fonts/unicode.pf2", "--",
+		"-alter_date", "m", "2020.02.03.040506", "/boot/grub/i386-pc/acpi.mod", "/boot", "--",
+		"-rm", "/boot/grub/i386-pc/adler32.mod", "--", "-mkdir", "/boot/grub/i386-pc/adler32.mod", "--",
+		"-rm_r", "/boot/grub/locale", "--", "-map", filepath.Join(dir, "file"), "/boot/grub/locale",
+		"-map", filepath.Join(dir, "file"), "/new dir/ünïcode",
+		"-mv", "/boot/grub/i386-pc/affs.mod", "/boot/grub/i386-pc/afs.mod", "/new dir", "--",
+		"-publisher", "SOMEBODY ELSE", "-end")
+	want := follows(isotest.Bsdtar(t, changed))
+	for _, plain := range []bool{false, true} {
+		l := makeLayer(t, base, changed, "change.tar.gz", layer.Gzip, plain)
+		out, _ := build(t, base, isolayer.Options{}, isolayer.Layer{Path: l})
+		if d := want.Diff(follows(isotest.Bsdtar(t, out))); d != "" {
+			t.Errorf("plain %v: bsdtar reads another tree:\n%s", plain, d)
+		}
+		if errs := isotest.BsdtarErrors(t, out); errs != "" {
+			t.Error(errs)
+		}
+		for _, c := range compared(t, changed, out).Volume {
+			for _, d := range c.Details {
+				if d.What != "bytes" && d.What != "space size in blocks" && d.What != "application use" && d.What != "preparer" && !strings.Contains(d.What, "date") {
+					t.Errorf("%s: %s", c.Name, d)
+				}
+			}
+		}
+		sound(t, base, out)
+	}
+}
+
+// TestLayerElsewhere: another program for OCI images makes the same tree of a layer.
+func TestLayerElsewhere(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes real images")
+	}
+	base := isotest.Image(t, "grub-rescue-cdrom")
+	e := plan(t, isotest.Bsdtar(t, base))
+	steps := append(e.steps, isolayer.Chmod{Mode: 0o600, Path: "/boot/grub/grub.cfg"})
+	changed, _ := build(t, base, isolayer.Options{}, steps...)
+	l := makeLayer(t, base, changed, "change.tar", layer.None, true)
+
+	dir := t.TempDir()
+	lower := filepath.Join(dir, "lower.tar")
+	isotest.Run(t, "bsdtar", "-cf", lower, "@"+base)
+	oci, bundle := filepath.Join(dir, "oci"), filepath.Join(dir, "bundle")
+	isotest.Run(t, "umoci", "init", "--layout", oci)
+	isotest.Run(t, "umoci", "new", "--image", oci+":x")
+	isotest.Run(t, "umoci", "raw", "add-layer", "--image", oci+":x", lower)
+	isotest.Run(t, "umoci", "raw", "add-layer", "--image", oci+":x", l)
+	isotest.Run(t, "umoci", "unpack", "--rootless", "--image", oci+":x", bundle)
+	unpacked := filepath.Join(dir, "unpacked.tar")
+	isotest.Run(t, "bsdtar", "-C", filepath.Join(bundle, "rootfs"), "-cf", unpacked, ".")
+	got := isotest.Bsdtar(t, unpacked)
+	shape := func(m isotest.Manifest) isotest.Manifest { // who unpacks as nobody cannot have owners
+		out := isotest.Manifest{}
+		for p, x := range m {
+			out[p] = isotest.Entry{Type: x.Type, Size: x.Size, Perm: x.Perm, Link: x.Link, SHA256: x.SHA256}
+		}
+		return out
+	}
+	if d := shape(isotest.Bsdtar(t, changed)).Diff(shape(got)); d != "" {
+		t.Errorf("umoci makes another tree:\n%s", d)
+	}
+}
+
+// TestLayerEquipment: a layer carries boot equipment that no directory lists.
+func TestLayerEquipment(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes real images")
+	}
+	base := isotest.Image(t, "fedora")
+	esp := newESP(t, base, 20)
+	changed, _ := build(t, base, isolayer.Options{}, isolayer.Add{Source: esp, Dest: "@efi"})
+	l := makeLayer(t, base, changed, "change.tar.zst", layer.Zstd, false)
+	out, _ := build(t, base, isolayer.Options{}, isolayer.Layer{Path: l})
+	if isotest.SHA256File(t, changed) != isotest.SHA256File(t, out) {
+		t.Error("the image differs")
+	}
+}
+
+// TestLayerRefused: a damaged layer leaves nothing.
+func TestLayerRefused(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes real images")
+	}
+	base, err := isolayer.Open(isotest.Image(t, "grub-rescue-cdrom"), isolayer.OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer base.Close()
+	for _, content := range [][]byte{nil, []byte("no archive"), []byte("\x28\xb5\x2f\xfdrubbish"), []byte("\x1f\x8brubbish")} {
+		if _, err := base.Build([]isolayer.Step{isolayer.Layer{Path: local(t, "x.tar", content)}}, isolayer.Options{}); err == nil {
+			t.Errorf("%q is taken for a layer", content)
+		}
+	}
+}

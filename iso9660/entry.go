@@ -37,7 +37,7 @@ type Entry struct {
 	// the empty record at its logical place, Holder on the directory itself.
 	Target, Holder *Entry
 
-	self, up Attributes
+	self, up *Attributes // of those records; nil without them
 
 	index struct { // of the logical children, made when a path is looked up
 		once  sync.Once
@@ -64,7 +64,12 @@ func (e *Entry) PXLen() int { return e.px }
 func (e *Entry) Associated() bool { return e.Raws[0].Record.Flags()&FlagAssociated != 0 }
 
 // Own returns the attributes in the directory's own "." record.
-func (e *Entry) Own() *Attributes { return &e.self }
+func (e *Entry) Own() *Attributes {
+	if e.self == nil {
+		return &Attributes{}
+	}
+	return e.self
+}
 
 // Sections returns where the content lies, none for an empty file.
 func (e *Entry) Sections() []Section {

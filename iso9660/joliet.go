@@ -31,6 +31,16 @@ func encodeUCS2(s string) []byte {
 // JolietName is name with '_' for what Joliet does not allow (Joliet 1.0, "Allowed
 // character set") and UCS-2 cannot hold.
 func JolietName(name string) string {
+	plain := true // as names are as a rule
+	for i := range len(name) {
+		if c := name[i]; c < 0x20 || c >= utf8.RuneSelf || strings.IndexByte(`*/:;?\`, c) >= 0 {
+			plain = false
+			break
+		}
+	}
+	if plain {
+		return name
+	}
 	return strings.Map(func(r rune) rune {
 		if r < 0x20 || r > 0xffff || r == utf8.RuneError || strings.ContainsRune(`*/:;?\`, r) {
 			return '_'

@@ -48,12 +48,14 @@ type Attributes struct {
 	rr     bool // any Rock Ridge entry was seen
 }
 
-// rockRidge decodes one system use entry into a. Lengths have been checked to
+// shortest is how long the entries must be for their fields.
+var shortest = map[string]int{"PX": 36, "PN": 20, "CL": 12, "PL": 12, "NM": 5, "SL": 5, "TF": 5, "ZF": 16, "ER": 8}
+
+// entry decodes one system use entry into a. Lengths have been checked to
 // be at least 4 and within the area.
 func (p *rrParser) entry(e SystemUseEntry, off int64) error {
 	a, sig := p.a, e.Sig()
-	need := map[string]int{"PX": 36, "PN": 20, "CL": 12, "PL": 12, "NM": 5, "SL": 5, "TF": 5, "ZF": 16, "ER": 8}[sig]
-	if len(e) < need {
+	if need := shortest[sig]; len(e) < need {
 		return &FormatError{off, "Rock Ridge " + sig, "length", errorf(ErrFormat, "%d, at least %d", len(e), need)}
 	}
 	switch sig {

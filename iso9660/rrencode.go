@@ -36,7 +36,7 @@ func RockOf(root *Entry) Rock {
 			subs++
 		}
 	}
-	n := root.self.Nlink
+	n := root.Own().Nlink
 	r.LinkDirs = n > 1 && (n >= subs+2 || n == subs+1)
 	return r
 }

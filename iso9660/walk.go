@@ -19,6 +19,9 @@ type walker struct {
 	dirs    map[LBA]*Entry // every directory by its extent
 	order   []*Entry       // the same, as they were read
 
+	rr    rrParser // of the record that is being read
+	entry func(SystemUseEntry, int64) error
+
 	aliases  int // directories listed a second time
 	astray   int // directories whose "." or ".." point elsewhere
 	astrayAt int64
@@ -144,7 +147,6 @@ func (t *walker) record(e *Entry, r Record, off int64, n int) error {
 	if t.records++; t.records > maxRecords {
 		return &FormatError{off, "directory record", "", errorf(ErrLimit, "more than %d records", maxRecords)}
 	}
-	raw := Raw{Off: off, Record: r}
 	if _, ok := both32(r[2:]); !ok {
 		t.warn.add(off, "directory record", "extent", errorf(ErrConflict, "byte orders differ"))
 	}
@@ -155,51 +157,53 @@ func (t *walker) record(e *Entry, r Record, off int64, n int) error {
 		if !r.isSelf() {
 			return &FormatError{off, "directory", "", errorf(ErrFormat, "does not begin with its own record")}
 		}
+		e.Self, e.self = &Raw{Off: off, Record: r}, &Attributes{}
 		if e.Parent == e {
-			t.detectSUSP(&raw)
+			t.detectSUSP(e.Self)
 		}
-		a, err := t.attributes(&raw)
-		if err != nil {
-			return err
-		}
-		e.Self, e.self = &raw, a
+		err := t.attributes(e.Self, e.self)
 		if e.Parent == e {
-			e.Attributes = a
+			e.Attributes = *e.self
 		}
-		return nil
-	}
-	a, err := t.attributes(&raw)
-	if err != nil {
 		return err
 	}
 	if r.isParent() && e.Up == nil {
-		e.Up, e.up = &raw, a
-		return nil
+		e.Up, e.up = &Raw{Off: off, Record: r}, &Attributes{}
+		return t.attributes(e.Up, e.up)
 	}
-	return t.child(e, raw, a)
+	return t.child(e, r, off)
 }
 
 // child adds an entry, or one more section of the last one (ECMA-119 6.5.1).
-func (t *walker) child(dir *Entry, raw Raw, a Attributes) error {
-	r := raw.Record
+func (t *walker) child(dir *Entry, r Record, off int64) error {
+	// Most entries have one record: it and the entry share an allocation.
+	x := &struct {
+		Entry
+		raw [1]Raw
+	}{Entry: Entry{Parent: dir}, raw: [1]Raw{{Off: off, Record: r}}}
+	e := &x.Entry
+	e.Raws = x.raw[:]
+	a := &e.Attributes
+	if err := t.attributes(&e.Raws[0], a); err != nil {
+		return err
+	}
 	if k := len(dir.Children); k > 0 {
 		last := dir.Children[k-1]
 		tail := last.Raws[len(last.Raws)-1].Record
 		if tail.Flags()&FlagMultiExtent != 0 {
 			if !bytes.Equal(tail.ID(), r.ID()) {
-				return &FormatError{raw.Off, "directory record", "identifier", errorf(ErrFormat, "a further section of %q was expected", tail.ID())}
+				return &FormatError{off, "directory record", "identifier", errorf(ErrFormat, "a further section of %q was expected", tail.ID())}
 			}
-			last.Raws = append(last.Raws, raw)
+			last.Raws = append(last.Raws, e.Raws[0])
 			return nil
 		}
 	}
-	name, err := t.name(r, &a, raw.Off)
-	if err != nil {
+	var err error
+	if e.Name, err = t.name(r, a, off); err != nil {
 		return err
 	}
-	e := &Entry{Name: name, Raws: []Raw{raw}, Attributes: a, Parent: dir}
 	if e.IsDir() && a.Mode&ModeType != ModeDir && a.px > 0 {
-		t.warn.add(raw.Off, "Rock Ridge PX", "mode", errorf(ErrConflict, "%o for a directory", a.Mode))
+		t.warn.add(off, "Rock Ridge PX", "mode", errorf(ErrConflict, "%o for a directory", a.Mode))
 	}
 	dir.Children = append(dir.Children, e)
 	return nil
@@ -225,22 +229,24 @@ func (t *walker) detectSUSP(root *Raw) {
 }
 
 // attributes decodes the system use field of a record.
-func (t *walker) attributes(raw *Raw) (Attributes, error) {
-	var a Attributes
+func (t *walker) attributes(raw *Raw, a *Attributes) error {
 	if !t.susp {
-		return a, nil
+		return nil
 	}
 	skip := t.skip
 	if raw.Record.isSelf() && len(t.order) == 1 {
 		t.skip = spAt(raw.Record) // LEN_SKP does not hold for the record that has SP
 	}
-	p := rrParser{a: &a, warn: t.warn}
-	err := t.systemUse(raw, p.entry)
+	if t.entry == nil {
+		t.entry = t.rr.entry
+	}
+	t.rr = rrParser{a: a, warn: t.warn}
+	err := t.systemUse(raw, t.entry)
 	t.skip = skip
 	if err == nil {
-		err = p.finish(raw.Off)
+		err = t.rr.finish(raw.Off)
 	}
-	return a, err
+	return err
 }
 
 func spAt(r Record) int {
@@ -333,7 +339,7 @@ func (t *walker) relocate(root *Entry) error {
 			return &FormatError{off, "Rock Ridge CL", "location", errorf(ErrFormat, "no relocated directory at block %d", h.child)}
 		case target.Holder != nil || target == root:
 			return &FormatError{off, "Rock Ridge CL", "location", errorf(ErrLoop, "the directory at block %d has two parents", h.child)}
-		case !target.up.hasPL:
+		case target.up == nil || !target.up.hasPL:
 			return &FormatError{off, "Rock Ridge CL", "location", errorf(ErrFormat, "the directory at block %d does not point back", h.child)}
 		}
 		h.Target, target.Holder = target, h

@@ -192,7 +192,7 @@ func (e SetAttr) apply(t *Tree) error {
 	if e.ModTime != nil && !e.ModTime.Equal(n.ModTime) {
 		n.ModTime = *e.ModTime
 	}
-	if e.Mode == nil && e.UID == nil && e.GID == nil {
+	if e.ModTime != nil && e.Mode == nil && e.UID == nil && e.GID == nil {
 		return nil
 	}
 	if !t.RockRidge {

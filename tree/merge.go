@@ -1,7 +1,7 @@
 package tree
 
 import (
-	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/isolayer/isolayer/iso9660"
@@ -88,27 +88,25 @@ func (t *Tree) children(n *Node) {
 			lists[h] = e.Entries()
 		}
 	}
-	others := []iso9660.Hierarchy{iso9660.Joliet, iso9660.Enhanced}
-	pairs := make(map[*iso9660.Entry]*[3]*iso9660.Entry, len(lists[iso9660.Primary]))
-	for _, e := range lists[iso9660.Primary] {
-		pairs[e] = &[3]*iso9660.Entry{iso9660.Primary: e}
+	primary := lists[iso9660.Primary]
+	pairs := make([][3]*iso9660.Entry, len(primary))
+	for i, e := range primary {
+		pairs[i][iso9660.Primary] = e
 	}
-	left := map[*iso9660.Entry]bool{}
-	for _, h := range others {
-		taken := map[*iso9660.Entry]bool{}
-		for i, key := range keys {
-			match(key, i == 0, lists[iso9660.Primary], lists[h], taken, func(p, e *iso9660.Entry) { pairs[p][h] = e })
+	var left [3][]bool
+	for _, h := range []iso9660.Hierarchy{iso9660.Joliet, iso9660.Enhanced} {
+		m := match{list: primary, other: lists[h], open: all(len(primary)), left: all(len(lists[h])), pairs: min(len(primary), len(lists[h]))}
+		for i, of := range keys {
+			m.by(of, i == 0, func(p int, e *iso9660.Entry) { pairs[p][h] = e })
 		}
-		for _, e := range lists[h] {
-			left[e] = !taken[e]
-		}
+		left[h] = m.left
 	}
-	for _, e := range lists[iso9660.Primary] {
-		t.adopt(n, *pairs[e], false)
+	for i := range primary {
+		t.adopt(n, pairs[i], false)
 	}
-	for _, h := range others {
-		for _, e := range lists[h] {
-			if left[e] {
+	for h, list := range lists {
+		for i, e := range list {
+			if h != int(iso9660.Primary) && left[h][i] {
 				var found [3]*iso9660.Entry
 				found[h] = e
 				t.adopt(n, found, false)
@@ -131,52 +129,85 @@ func (t *Tree) adopt(n *Node, found [3]*iso9660.Entry, hidden bool) {
 	n.Children = append(n.Children, c)
 }
 
+// key is what an entry of one hierarchy may have in common with the same one of
+// another; the zero key is none.
+type key struct {
+	name string
+	at   uint64 // 1 for the name of a directory; else where the content lies and its length
+}
+
+func nameKey(e *iso9660.Entry, name string) key {
+	if e.IsDir() {
+		return key{name, 1}
+	}
+	return key{name, 0}
+}
+
 // keys are the ways to tell that an entry of the primary hierarchy is the same
-// as one of another, the surest first. "" is no key.
-var keys = []func(*iso9660.Entry) string{
-	func(e *iso9660.Entry) string { return kind(e) + iso9660.JolietName(e.LogicalName()) },
-	func(e *iso9660.Entry) string {
+// as one of another, the surest first.
+var keys = []func(*iso9660.Entry) key{
+	func(e *iso9660.Entry) key { return nameKey(e, iso9660.JolietName(e.LogicalName())) },
+	func(e *iso9660.Entry) key {
 		if s := e.Sections(); !e.IsDir() && len(s) > 0 {
-			return fmt.Sprint(s[0].LBA, "+", s[0].Size)
+			return key{at: uint64(s[0].LBA)<<32 | uint64(s[0].Size)} // both have 32 bits
 		}
-		return ""
+		return key{}
 	},
-	func(e *iso9660.Entry) string { return kind(e) + strings.ToUpper(e.LogicalName()) },
+	func(e *iso9660.Entry) key { return nameKey(e, strings.ToUpper(e.LogicalName())) },
 	// Joliet and plain names are cut at different lengths: what is left alike is
 	// the head. 8 characters are what every level keeps.
-	func(e *iso9660.Entry) string { return kind(e) + head(e.LogicalName()) },
+	func(e *iso9660.Entry) key { return nameKey(e, head(e.LogicalName())) },
 }
 
-// match pairs the entries of two lists that are not taken yet and have the same
-// key. Where a key is not unique it decides nothing, unless it is exact.
-func match(key func(*iso9660.Entry) string, exact bool, list, other []*iso9660.Entry, taken map[*iso9660.Entry]bool, pair func(p, e *iso9660.Entry)) {
-	group := func(list []*iso9660.Entry) map[string][]*iso9660.Entry {
-		g := map[string][]*iso9660.Entry{}
-		for _, e := range list {
-			if k := key(e); !taken[e] && k != "" {
-				g[k] = append(g[k], e)
-			}
-		}
-		return g
+// match pairs the entries of two lists. Those that are open and left have no
+// counterpart yet; at most so many pairs are left to be found.
+type match struct {
+	list, other []*iso9660.Entry
+	open, left  []bool
+	pairs       int
+}
+
+func all(n int) []bool { return slices.Repeat([]bool{true}, n) }
+
+// by pairs entries that have the same key. Where a key is not unique it decides nothing,
+// unless it is exact.
+func (m *match) by(of func(*iso9660.Entry) key, exact bool, pair func(p int, e *iso9660.Entry)) {
+	if m.pairs == 0 {
+		return
 	}
-	theirs := group(other)
-	for k, mine := range group(list) {
-		found := theirs[k]
-		if !exact && (len(mine) != 1 || len(found) != 1) {
+	mine, theirs := groupBy(of, m.list, m.open), groupBy(of, m.other, m.left)
+	for k, i := range mine.first {
+		j := theirs.first[k]
+		if !exact && (mine.next[i] != 0 || j != 0 && theirs.next[j] != 0) {
 			continue
 		}
-		for i := range min(len(mine), len(found)) {
-			taken[mine[i]], taken[found[i]] = true, true
-			pair(mine[i], found[i])
+		for ; i != 0 && j != 0; i, j = mine.next[i], theirs.next[j] {
+			m.open[i-1], m.left[j-1] = false, false
+			m.pairs--
+			pair(int(i-1), m.other[j-1])
 		}
 	}
 }
 
-func kind(e *iso9660.Entry) string {
-	if e.IsDir() {
-		return "d"
+// group is the places, from 1, of the entries of a list by a key: the first of each, and
+// who comes next, 0 behind the last.
+type group struct {
+	first map[key]int32
+	next  []int32
+}
+
+func groupBy(of func(*iso9660.Entry) key, list []*iso9660.Entry, among []bool) group {
+	g := group{first: make(map[key]int32, len(list)), next: make([]int32, len(list)+1)}
+	for i := len(list) - 1; i >= 0; i-- { // backwards: each goes in front of those after it
+		if !among[i] {
+			continue
+		}
+		if k := of(list[i]); k != (key{}) {
+			g.next[i+1] = g.first[k]
+			g.first[k] = int32(i + 1)
+		}
 	}
-	return "f"
+	return g
 }
 
 // head is the start of a name in the characters that a plain identifier has.

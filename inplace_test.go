@@ -130,6 +130,40 @@ func TestRoom(t *testing.T) {
 	}
 }
 
+// TestSmallEdits: as directories outgrow their blocks, trees find room without moving
+// the image around, and readers go on to agree.
+func TestSmallEdits(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes real images")
+	}
+	for _, name := range []string{"rhel-like-small", "grub-rescue-cdrom", "deep", "norr"} {
+		base := isotest.Image(t, name)
+		image := copyOf(t, base)
+		var content []byte
+		for i := range 25 {
+			content = noise(1000, uint64(i))
+			file := fmt.Sprintf("/a-name-that-is-long-enough-to-fill-blocks-%d", i)
+			res, report := edit(t, image, isolayer.Options{MediaCheck: isolayer.MediaStrip}, isolayer.Add{Source: local(t, "x", content), Dest: file})
+			if res.Written+res.Wiped > 4<<20 {
+				t.Errorf("%s, edit %d: %d bytes written, %d wiped; moved %v", name, i, res.Written, res.Wiped, report.Moved)
+			}
+		}
+		if errs := isotest.BsdtarErrors(t, image); errs != "" {
+			t.Errorf("%s: bsdtar: %s", name, errs)
+		}
+		agree(t, image)
+		sound(t, base, image)
+		want := isotest.File(content)
+		found := false
+		for _, x := range isotest.Bsdtar(t, image) {
+			found = found || x.SHA256 == want.SHA256
+		}
+		if !found {
+			t.Errorf("%s: bsdtar does not find the last file", name)
+		}
+	}
+}
+
 // TestInPlaceBoots boots an image that was edited in place.
 func TestInPlaceBoots(t *testing.T) {
 	if testing.Short() {

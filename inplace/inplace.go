@@ -233,12 +233,17 @@ func (a *applier) save(over, post []entry) (err error) {
 }
 
 // hazards makes sure that no range is overwritten before it is read: what is copied
-// within the image comes from where nothing is written until the edit took effect.
+// within the image comes from where nothing is written before or at that time.
 func (a *applier) hazards() error {
-	dst := union(a.writes)
+	early := slices.DeleteFunc(slices.Clone(a.writes), func(w write) bool { return w.late })
+	before, all := union(early), union(a.writes)
 	for _, w := range a.writes {
 		if w.Kind != extent.Copy || w.Src != a.Base {
 			continue
+		}
+		dst := before
+		if w.late {
+			dst = all
 		}
 		i, _ := slices.BinarySearchFunc(dst, w.SrcOff, func(r entry, at int64) int { return cmp.Compare(r.end(), at+1) })
 		if i < len(dst) && dst[i].off < w.SrcOff+w.Len {

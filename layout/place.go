@@ -35,9 +35,9 @@ func (p *planner) placeTrees() {
 		}
 	}
 	p.pool = pool{free: spans{{0, kept.end()}}.minus(kept).minus(p.own.shared), end: max(kept.end(), p.own.shared.end())}
-	if p.o.InPlace {
-		busy := kept.plus(p.own.content).plus(p.own.trees).plus(p.own.behind).plus(p.own.shared)
-		p.pool = pool{free: spans{{0, busy.end()}}.minus(busy), end: busy.end()}
+	busy := kept.plus(p.own.content).plus(p.own.trees).plus(p.own.behind).plus(p.own.shared)
+	if p.o.InPlace { // what trees cover is saved before; the end is that of the file
+		p.pool.end = busy.end()
 	}
 	if p.o.AtEnd {
 		p.pool = pool{end: max(kept.end(), p.own.shared.end(), p.own.end)}
@@ -52,6 +52,12 @@ func (p *planner) placeTrees() {
 	}
 	for _, b := range p.trees {
 		b.placeTables(&p.pool)
+	}
+	if p.o.InPlace { // content goes to where the base has nothing
+		for _, b := range p.trees {
+			busy = busy.plus(b.occupied())
+		}
+		p.pool = pool{free: spans{{0, busy.end()}}.minus(busy), end: max(busy.end(), p.pool.end)}
 	}
 }
 
@@ -119,7 +125,7 @@ func (p *planner) relay(b *hierarchy) {
 	}
 	b.placement = placedRelaid
 	at, ok := sequence(sizes, p.pool.free, 0)
-	if !ok && b.h == iso9660.Primary && !p.o.AtEnd && !p.o.InPlace {
+	if !ok && b.h == iso9660.Primary && !p.o.AtEnd {
 		at, ok = p.makeRoom(sizes, total)
 	}
 	if !ok {

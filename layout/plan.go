@@ -31,10 +31,9 @@ type Base struct {
 type Options struct {
 	KeepFreed bool // leave the bytes of what was removed
 	AtEnd     bool // all new data behind the end
-	// InPlace plans for a file that is changed itself: nothing new lies where the base
-	// has content, directories or appended partitions, which may be written over only
-	// when the edit has taken effect; the image does not shrink; and an appended
-	// partition that has to move leaves room for later edits.
+	// InPlace plans for a file that is changed itself: no content lies where the base has
+	// content, directories or appended partitions; the image does not shrink; and an
+	// appended partition that has to move leaves room for later edits.
 	InPlace bool
 	// Objects are new contents of what no directory lists, by the object's name.
 	Objects map[string]extent.Source
@@ -219,6 +218,9 @@ func (p *planner) assemble() (*Result, error) {
 	}
 	content := p.contentExtents()
 	used := p.own.kept
+	for _, c := range p.leaving() {
+		used = used.minus(spans{c.span})
+	}
 	for _, e := range append(over, content...) {
 		used = append(used, span{e.Off / iso9660.BlockSize, iso9660.Blocks(e.End())})
 	}

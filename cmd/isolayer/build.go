@@ -213,6 +213,7 @@ func (a *app) build(ctx context.Context, path string, o buildOptions, options is
 	if _, ok := terminal(a.out); ok && o.output == "-" && !o.dryRun {
 		return usagef("redirect it: > custom.iso, or name a file with -o", "an image does not belong on a terminal")
 	}
+	start := time.Now()
 	base, err := openBase(path, o.session)
 	if err != nil {
 		return err
@@ -226,9 +227,8 @@ func (a *app) build(ctx context.Context, path string, o buildOptions, options is
 		return a.dryRun(img, o)
 	}
 	if o.inPlace {
-		return a.inPlace(ctx, path, img, o)
+		return a.inPlace(ctx, path, img, o, start)
 	}
-	start := time.Now()
 	res, err := a.write(ctx, img, o)
 	if err != nil {
 		return err

@@ -11,8 +11,8 @@ import (
 	"github.com/isolayer/isolayer/layout"
 )
 
-// inPlace changes the base itself.
-func (a *app) inPlace(ctx context.Context, path string, img *isolayer.Image, o buildOptions) error {
+// inPlace changes the base itself; start is when the work began.
+func (a *app) inPlace(ctx context.Context, path string, img *isolayer.Image, o buildOptions, start time.Time) error {
 	options := isolayer.InPlaceOptions{}
 	switch {
 	case o.keepUndo:
@@ -25,7 +25,6 @@ func (a *app) inPlace(ctx context.Context, path string, img *isolayer.Image, o b
 	}
 	m := newMeter(a.err, o.progress)
 	options.Progress = m.at
-	start := time.Now()
 	res, err := img.WriteInPlace(ctx, options)
 	took := time.Since(start)
 	m.done()

@@ -197,7 +197,7 @@ func (b *Base) Build(steps []Step, o Options) (*Image, error) {
 	if o.Epoch != nil {
 		t.Epoch = *o.Epoch
 	}
-	s := &stage{tree: t, files: b.files, options: o, links: map[fileKey]*extent.File{}, boot: b.boot, objects: map[string]extent.Source{}}
+	s := &stage{base: b, tree: t, files: b.files, options: o, links: map[fileKey]*extent.File{}, boot: b.boot, objects: map[string]extent.Source{}}
 	for _, step := range steps {
 		if err := step.apply(s); err != nil {
 			return nil, fmt.Errorf("%s: %w", step, err)
@@ -209,7 +209,7 @@ func (b *Base) Build(steps []Step, o Options) (*Image, error) {
 	var note string
 	var modified time.Time
 	if o.NewUUID {
-		r, err := s.renewUUID(b)
+		r, err := s.renewUUID()
 		if err != nil {
 			return nil, fmt.Errorf("%s: new UUID: %w", b.path, err)
 		}

@@ -77,6 +77,7 @@ func (c Chown) String() string  { return fmt.Sprintf("chown %d:%d %s", c.UID, c.
 
 // stage is what steps work on.
 type stage struct {
+	base    *Base
 	tree    *tree.Tree
 	files   *extent.Files
 	options Options

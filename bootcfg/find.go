@@ -19,8 +19,9 @@ type Volume interface {
 	Lookup(name string) (found string, dir bool, err error)
 	// List returns the names in a directory.
 	List(dir string) ([]string, error)
-	// Read returns the content of a file of at most MaxSize bytes, ErrLimit for others.
-	Read(name string) ([]byte, error)
+	// Read returns the content of a file, nil if it has more than limit bytes or cannot
+	// be had.
+	Read(name string, limit int64) ([]byte, error)
 }
 
 // Hints are what the boot equipment tells of where configurations are.
@@ -109,11 +110,12 @@ func (s *finder) add(name string, format Format, dir string, parent *Config) (*C
 	if len(s.out) == maxConfigs {
 		return nil, fmt.Errorf("%s: more than %d configurations: %w", found, maxConfigs, ErrLimit)
 	}
-	text, err := s.v.Read(found)
-	if errors.Is(err, ErrLimit) {
-		return nil, nil // no configuration is that large
-	} else if err != nil {
+	text, err := s.v.Read(found, MaxSize)
+	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", found, err)
+	}
+	if text == nil {
+		return nil, nil
 	}
 	file, err := Parse(format, text)
 	if err != nil {
@@ -249,13 +251,11 @@ func (s *finder) parm() error {
 
 // ins reads an .ins file.
 func (s *finder) ins(name, dir string) error {
-	text, err := s.v.Read(name)
-	if errors.Is(err, ErrLimit) {
-		return nil
-	} else if err != nil {
+	text, err := s.v.Read(name, 1<<16)
+	if err != nil {
 		return fmt.Errorf("read %s: %w", name, err)
 	}
-	for line := range strings.Lines(string(text[:min(len(text), 1<<16)])) {
+	for line := range strings.Lines(string(text)) {
 		f := strings.Fields(line)
 		if len(f) != 2 || !strings.Contains(strings.ToLower(f[0]), ".prm") && !strings.Contains(strings.ToLower(f[0]), "parm") {
 			continue

@@ -166,7 +166,7 @@ func (f *File) edit(l *cmdline, k Karg, raw string) bool {
 func (l *cmdline) remove(list []place) {
 	for _, p := range slices.Backward(list) {
 		w := p.c.words
-		if gap := w[p.i].gap; p.i+1 < len(w) && (p.i == 0 || w[p.i-1].raw == "kernelopt=") {
+		if gap := w[p.i].gap; p.i+1 < len(w) && p.i == p.c.first() {
 			w[p.i+1].gap = gap // the first of the line
 		}
 		p.c.words = slices.Delete(w, p.i, p.i+1)
@@ -198,7 +198,7 @@ func (l *cmdline) put(raw string) {
 	c := l.parts[len(l.parts)-1].c
 	i := len(c.words) - l.behind
 	gap := " "
-	if i > 0 && strings.HasSuffix(c.words[i-1].raw, "=") && i == 1 {
+	if i == 1 && c.is(0, "kernelopt=") {
 		gap = ""
 	}
 	c.words = slices.Insert(c.words, i, word{gap, raw})
@@ -206,7 +206,7 @@ func (l *cmdline) put(raw string) {
 
 // first is the index at which a command may begin with an argument.
 func (c *command) first() int {
-	if len(c.words) > 0 && c.words[0].raw == "kernelopt=" {
+	if c.is(0, "kernelopt=") {
 		return 1
 	}
 	return 0

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"time"
 
 	"github.com/isolayer/isolayer/boot"
@@ -197,8 +198,8 @@ func (b *Base) Build(steps []Step, o Options) (*Image, error) {
 	if o.Epoch != nil {
 		t.Epoch = *o.Epoch
 	}
-	s := &stage{base: b, tree: t, files: b.files, options: o, links: map[fileKey]*extent.File{}, boot: b.boot, objects: map[string]extent.Source{}}
-	for _, step := range steps {
+	s := &stage{base: b, tree: t, files: b.files, options: o, links: map[fileKey]*extent.File{}, boot: b.boot, objects: map[string]extent.Source{}, fields: maps.Clone(o.Fields)}
+	for _, step := range joined(steps) {
 		if err := step.apply(s); err != nil {
 			return nil, fmt.Errorf("%s: %w", step, err)
 		}
@@ -224,11 +225,12 @@ func (b *Base) Build(steps []Step, o Options) (*Image, error) {
 	}
 	res, err := layout.Plan(l, t, layout.Options{
 		KeepFreed: o.KeepFreed, AtEnd: o.AtEnd, InPlace: o.InPlace,
-		Objects: s.objects, Drop: o.NoBoot, Repair: o.Repair, SystemArea: area, Modified: modified, Fields: o.Fields,
+		Objects: s.objects, Drop: o.NoBoot, Repair: o.Repair, SystemArea: area, Modified: modified, Fields: s.fields,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", b.path, err)
 	}
+	res.Report.BootFiles, res.Report.Warnings = s.bootFiles, append(res.Report.Warnings, s.warnings...)
 	if note != "" {
 		res.Report.Notes = append(res.Report.Notes, note)
 	}

@@ -22,8 +22,9 @@ import (
 )
 
 // Step is one change of an image as users state it. The variants are Add,
-// Remove, Move, Link, Mkdir, Chmod and Chown; paths in the image are absolute
-// or count from its root.
+// Remove, Move, Link, Mkdir, Chmod and Chown, and for what it boots Kargs, Label,
+// MenuTimeout, DefaultEntry and AddEntry; paths in the image are absolute or count
+// from its root.
 type Step interface {
 	fmt.Stringer
 	apply(s *stage) error
@@ -84,6 +85,10 @@ type stage struct {
 	links   map[fileKey]*extent.File // one source for all hard links of a file
 	boot    *boot.Equipment
 	objects map[string]extent.Source // new contents of boot equipment
+	fields  map[iso9660.Field]string // texts of the descriptors that change
+
+	bootFiles []layout.BootFile // configurations that changed
+	warnings  []string
 }
 
 // ErrNoMatch reports a pattern that matches nothing in the image.

@@ -17,7 +17,7 @@ type MenuEntry struct {
 	head     *command   // label, menuentry, title; nil for what stands outside
 	kernel   *command   // names the kernel
 	last     *command   // of the entry
-	depth    int        // of menus around it
+	menus    []string   // GRUB's names of the submenus around it
 	lines    []*cmdline // one for each way through conditions
 	missing  bool       // it has no command that holds arguments yet
 	explicit bool       // marked as the default one
@@ -147,7 +147,6 @@ func (s *scanner) syslinux() {
 	var global *command // append of all labels that have none
 	var without []*MenuEntry
 	var own map[*MenuEntry]bool
-	level := 0
 	for _, c := range s.f.commands {
 		if len(c.words) == 0 {
 			continue
@@ -162,9 +161,9 @@ func (s *scanner) syslinux() {
 		switch strings.ToLower(c.words[0].raw) {
 		case "label":
 			e := s.begin(c)
-			e.Name, e.Title, e.depth = s.f.rest(c, 1), s.f.rest(c, 1), level
+			e.Name, e.Title = s.f.rest(c, 1), s.f.rest(c, 1)
 		case "menu":
-			level += s.menu(c)
+			s.menu(c)
 		case "kernel", "linux":
 			if e := s.outside(c); arg != "" {
 				e.Kernel, e.kernel = arg, c
@@ -203,22 +202,17 @@ func (s *scanner) syslinux() {
 	}
 }
 
-// menu reads a MENU command and returns by how much it changes the level.
-func (s *scanner) menu(c *command) int {
+// menu reads a MENU command.
+func (s *scanner) menu(c *command) {
 	switch {
-	case c.is(1, "begin"):
+	case c.is(1, "begin", "end"):
 		s.cur = nil
-		return 1
-	case c.is(1, "end"):
-		s.cur = nil
-		return -1
 	case s.cur == nil:
 	case c.is(1, "label"):
 		s.cur.Title = strings.Replace(s.f.rest(c, 2), "^", "", 1)
 	case c.is(1, "default"):
 		s.cur.explicit = true
 	}
-	return 0
 }
 
 // append reads the arguments of a label, and the initrds among them. Those of

@@ -5,6 +5,9 @@ import (
 	"strings"
 )
 
+// maxMenus bounds how deep submenus are told apart.
+const maxMenus = 16
+
 // keywords stand in front of commands in GRUB's language.
 var keywords = map[string]bool{"if": true, "then": true, "else": true, "elif": true, "do": true, "while": true, "until": true, "!": true}
 
@@ -38,9 +41,10 @@ func (s script) arg(n int) string {
 // grub scans a script. Kernels outside of entries count as one entry each.
 func (s *scanner) grub() {
 	var open *MenuEntry // the entry around, and its depth
-	depth, menus := 0, 0
+	depth := 0
 	multiboot := false
-	submenus := map[int]bool{}
+	var menus []*MenuEntry // open submenus
+	var depths []int       // … and their depths
 	for _, c := range s.f.commands {
 		if len(c.words) == 0 {
 			continue
@@ -52,17 +56,21 @@ func (s *scanner) grub() {
 				continue
 			}
 		}
-		if c.words[0].raw == "}" && submenus[c.depth] {
-			delete(submenus, c.depth)
-			menus--
+		if n := len(depths); n > 0 && c.words[0].raw == "}" && c.depth <= depths[n-1] {
+			menus, depths = menus[:n-1], depths[:n-1]
 		}
 		switch x := scriptOf(c); x.name {
 		case "submenu":
-			submenus[c.depth] = true
-			menus++
+			if len(menus) < maxMenus {
+				m := &MenuEntry{}
+				s.menuentry(m, x)
+				menus, depths = append(menus, m), append(depths, c.depth)
+			}
 		case "menuentry":
 			open, depth, multiboot = s.begin(c), c.depth, false
-			open.depth = menus
+			for _, m := range menus {
+				open.menus = append(open.menus, grubName(m))
+			}
 			s.menuentry(open, x)
 		case "linux", "linuxefi", "linux16", "linux32":
 			s.kernel(s.inside(open, c), c, x.at+1)

@@ -7,32 +7,46 @@ import (
 	"strings"
 )
 
+// timeouts are the words that hold the time, with what stands in front of it in them.
+func (f *File) timeouts() (list []*word, prefix string) {
+	for _, c := range f.commands {
+		switch x := scriptOf(c); {
+		case len(c.words) < 2:
+		case f.format == GRUB && x.name == "set" && strings.HasPrefix(x.arg(1), "timeout="):
+			list, prefix = append(list, &c.words[x.at+1]), "timeout="
+		case f.format != GRUB && c.is(0, "timeout", "timeout="):
+			list = append(list, &c.words[1])
+		}
+	}
+	return list, prefix
+}
+
+// HasTimeout reports a file that says after which time the default entry starts.
+func (f *File) HasTimeout() bool {
+	list, _ := f.timeouts()
+	return len(list) > 0
+}
+
 // Timeout sets after how many seconds the default entry starts, 0 at once, negative
 // never, wherever the file sets a time. It returns how many places changed; with
 // force it makes a setting where there is none.
 func (f *File) Timeout(seconds int, force bool) int {
 	text := strconv.Itoa(seconds)
-	changed, found := 0, false
-	set := func(w *word, prefix string) {
-		found = true
+	switch {
+	case f.format == Syslinux:
+		text = syslinuxTime(seconds)
+	case f.format == Entry && seconds < 0:
+		text = "menu-force"
+	}
+	list, prefix := f.timeouts()
+	changed := 0
+	for _, w := range list {
 		if raw := prefix + text; w.raw != raw {
 			w.raw = raw
 			changed++
 		}
 	}
-	if f.format == Syslinux {
-		text = syslinuxTime(seconds)
-	}
-	for _, c := range f.commands {
-		switch x := scriptOf(c); {
-		case len(c.words) < 2:
-		case f.format == GRUB && x.name == "set" && strings.HasPrefix(x.arg(1), "timeout="):
-			set(&c.words[x.at+1], "timeout=")
-		case f.format != GRUB && c.is(0, "timeout", "timeout="):
-			set(&c.words[1], "")
-		}
-	}
-	if found || !force {
+	if len(list) > 0 || !force {
 		return changed
 	}
 	f.setting(f.timeoutLine(text))
@@ -121,49 +135,79 @@ func (f *File) Default(e *MenuEntry, force bool) int {
 	return 0
 }
 
-// grubName is how GRUB finds an entry: its id, else its title.
+// grubName is how GRUB finds an entry: its id, else its title; behind those of the
+// menus around it.
 func grubName(e *MenuEntry) string {
+	name := e.Title
 	if e.Name != "" && !strings.Contains(e.Name, "$") {
-		return e.Name
+		name = e.Name
 	}
-	return e.Title
+	return strings.Join(append(e.menus[:len(e.menus):len(e.menus)], strings.ReplaceAll(name, ">", ">>")), ">")
 }
 
-// setDefault changes "default" settings of GRUB.
-func (f *File) setDefault(name string, force bool) int {
-	changed, found := 0, false
+// defaults are the words that name the default entry, with what stands in front of the
+// name in them. Those that hold a variable are from the environment of a past start.
+func (f *File) defaults() (list []*word, prefix string) {
 	for _, c := range f.commands {
-		at, prefix := 0, ""
 		switch x := scriptOf(c); {
 		case len(c.words) < 2:
-			continue
 		case f.format == GRUB && x.name == "set" && strings.HasPrefix(x.arg(1), "default="):
-			if strings.Contains(x.arg(1), "$") {
-				continue // from the environment of a past start
+			if !strings.Contains(x.arg(1), "$") {
+				list, prefix = append(list, &c.words[x.at+1]), "default="
 			}
-			at, prefix = x.at+1, "default="
-		case f.format == Legacy && c.is(0, "default", "default="):
-			at = 1
-		default:
-			continue
+		case f.format != GRUB && c.is(0, "default", "default="):
+			list = append(list, &c.words[1])
 		}
-		found = true
-		raw := name
-		if f.format == GRUB {
-			raw = quote(name)
+	}
+	return list, prefix
+}
+
+// HasDefault reports a file that names a default entry.
+func (f *File) HasDefault() bool {
+	list, _ := f.defaults()
+	return len(list) > 0 || slices.ContainsFunc(f.entries, func(e *MenuEntry) bool { return e.explicit })
+}
+
+// DefaultEntry returns the entry of this file that is marked or named as the default
+// one, nil if none is.
+func (f *File) DefaultEntry() *MenuEntry {
+	for _, e := range f.entries {
+		if e.explicit {
+			return e
 		}
-		if w := &c.words[at]; w.raw != prefix+raw {
+	}
+	list, prefix := f.defaults()
+	for _, w := range list {
+		if e := f.Match(strings.TrimPrefix(f.format.value(w.raw), prefix)); e != nil {
+			return e
+		}
+	}
+	return nil
+}
+
+// LoaderDefault lets loader.conf name an entry, by its file without ".conf".
+func (f *File) LoaderDefault(name string) int { return f.setDefault(name, true) }
+
+// setDefault changes "default" settings.
+func (f *File) setDefault(name string, force bool) int {
+	raw, changed := name, 0
+	if f.format == GRUB {
+		raw = quote(name)
+	}
+	list, prefix := f.defaults()
+	for _, w := range list {
+		if w.raw != prefix+raw && f.format.value(w.raw) != prefix+name {
 			w.raw = prefix + raw
 			changed++
 		}
 	}
-	if found || !force {
+	switch {
+	case len(list) > 0 || !force:
 		return changed
-	}
-	if f.format == GRUB {
-		f.setting(f.newLine("", "set", "default="+quote(name)))
-	} else {
-		f.setting(f.newLine("", "default", name))
+	case f.format == GRUB:
+		f.setting(f.newLine("", "set", "default="+raw))
+	default:
+		f.setting(f.newLine("", "default", raw))
 	}
 	return 1
 }
@@ -353,4 +397,23 @@ func (f *File) unused(title string) string {
 			return name
 		}
 	}
+}
+
+// InMenu reports an entry that menus show, and that can be copied.
+func (e *MenuEntry) InMenu() bool { return e.head != nil }
+
+// Copy makes an entry of systemd-boot out of this one, with another title and changed
+// arguments; name is what its file may be called.
+func (f *File) Copy(title string, changes []Karg) (text []byte, name string, err error) {
+	part, err := Parse(f.format, f.Bytes())
+	if err != nil || len(part.entries) != 1 {
+		return nil, "", fmt.Errorf("%q: %w", title, ErrNoEntry)
+	}
+	part.rename(part.entries[0], title, "")
+	for _, k := range changes {
+		if _, err := part.Karg(k); err != nil {
+			return nil, "", err
+		}
+	}
+	return part.Bytes(), f.unused(title), nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/bootcfg"
 )
 
 // editFlag adds a step to a list that all edit flags share, so that edits
@@ -64,6 +65,48 @@ func addEditFlags(flags *pflag.FlagSet, steps *[]isolayer.Step) {
 		return isolayer.Chmod{Mode: uint32(bits), Path: p}, notObject(p)
 	})
 	add("chown", "UID:GID:PATH", "set the owner, by number", parseChown)
+	addBootFlags(add)
+}
+
+// addBootFlags defines those that change what is booted, in every boot file.
+func addBootFlags(add func(name, kind, usage string, parse func(string) (isolayer.Step, error))) {
+	kargs := func(keep bool) func(string) (isolayer.Step, error) {
+		return func(s string) (isolayer.Step, error) {
+			_, err := bootcfg.ParseKarg(s)
+			return isolayer.Kargs{Args: []string{s}, Keep: keep}, err
+		}
+	}
+	add("karg", "ARG", "kernel argument of every boot entry: N=V sets N, +N=V adds one more, -N or -N=V removes", kargs(false))
+	add("karg-keep", "ARG", "likewise, for the installed system: behind ---", kargs(true))
+	add("label", "VOLID", "new volume id, also in every boot file that looks for the old one", func(s string) (isolayer.Step, error) {
+		return isolayer.Label{ID: s}, nil
+	})
+	add("menu-timeout", "SECONDS", "start the default entry after so long; 0 at once, -1 never", func(s string) (isolayer.Step, error) {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < -1 || n > 1<<20 {
+			return nil, fmt.Errorf("want a number of seconds, or -1")
+		}
+		return isolayer.MenuTimeout{Seconds: n}, nil
+	})
+	add("default", "ENTRY", "make a boot entry the default one, by label, id, title or number from 0", func(s string) (isolayer.Step, error) {
+		return isolayer.DefaultEntry{Name: s}, nil
+	})
+	add("add-entry", "TITLE[:ARGS]", "put a copy of the default boot entry in front of it, with ARGS as --karg takes them", parseEntry)
+}
+
+// parseEntry reads a title and, behind the first colon, arguments that blanks part.
+func parseEntry(s string) (isolayer.Step, error) {
+	title, args, _ := strings.Cut(s, ":")
+	e := isolayer.AddEntry{Title: strings.TrimSpace(title), Args: strings.Fields(args)}
+	if e.Title == "" {
+		return nil, fmt.Errorf("want TITLE or TITLE:ARGS")
+	}
+	for _, a := range e.Args {
+		if _, err := bootcfg.ParseKarg(a); err != nil {
+			return nil, err
+		}
+	}
+	return e, nil
 }
 
 func parseAdd(s string) (isolayer.Step, error) {

@@ -35,6 +35,9 @@ func Compose(name string, m *Map) *Composed {
 	return &Composed{name, m}
 }
 
+// Extents returns what it is made of, in order.
+func (c *Composed) Extents() []Extent { return c.m.Extents() }
+
 // Name returns the name for people.
 func (c *Composed) Name() string { return c.name }
 

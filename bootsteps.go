@@ -128,6 +128,7 @@ func (l Label) apply(s *stage) error {
 		return fmt.Errorf("the label is empty: %w", iso9660.ErrName)
 	}
 	s.fields[iso9660.FieldVolume] = l.ID
+	s.notes = append(s.notes, fmt.Sprintf("label %q, was %q", l.ID, old))
 	list, err := s.menus()
 	if err != nil {
 		return err

@@ -189,7 +189,16 @@ func (s *stage) putObject(o *boot.Object, src extent.Source) error {
 // reader reads the edited tree as boot loaders do.
 func (s *stage) reader() tree.Files { return tree.Files{Tree: s.tree, Base: s.base.Open} }
 
-// inObject splits a path inside boot equipment, such as @efi:/EFI/BOOT/grub.cfg.
+// InObject splits a path inside boot equipment, such as @efi:/EFI/BOOT/grub.cfg; inside
+// has no slash in front, and is "." for the root.
+func InObject(p string) (object, inside string, ok bool) {
+	object, inside, ok = inObject(p)
+	if inside == "" {
+		inside = "."
+	}
+	return object, inside, ok
+}
+
 func inObject(p string) (object, inside string, ok bool) {
 	object, inside, ok = strings.Cut(p, ":/")
 	return object, strings.TrimPrefix(path.Clean("/"+inside), "/"), ok && strings.HasPrefix(p, "@")

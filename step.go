@@ -16,6 +16,7 @@ import (
 
 	"github.com/isolayer/isolayer/boot"
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/fat"
 	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/layout"
 	"github.com/isolayer/isolayer/tree"
@@ -35,7 +36,8 @@ type Step interface {
 // replace files, directories merge, symbolic links inside a tree stay links.
 //
 // A Dest that begins with @ names boot equipment (see boot.Object): the file then
-// replaces what no directory lists.
+// replaces what no directory lists. One like @efi:/EFI/BOOT/grub.cfg is a path inside of
+// it: the FAT image there grows if it must.
 type Add struct{ Source, Dest string }
 
 // Remove takes away what matches the pattern, directories with all below them.
@@ -87,8 +89,8 @@ type stage struct {
 	objects map[string]extent.Source // new contents of boot equipment
 	fields  map[iso9660.Field]string // texts of the descriptors that change
 
-	bootFiles []layout.BootFile // configurations that changed
-	warnings  []string
+	bootFiles       []layout.BootFile // configurations that changed
+	notes, warnings []string
 }
 
 // ErrNoMatch reports a pattern that matches nothing in the image.
@@ -98,6 +100,9 @@ var ErrNoMatch = errors.New("matches nothing in the image")
 var ErrSpecial = errors.New("is a device, FIFO or socket")
 
 func (r Remove) apply(s *stage) error {
+	if object, inside, ok := inObject(r.Pattern); ok {
+		return s.removeInside(object, inside)
+	}
 	if n, err := s.tree.Lookup(r.Pattern); err == nil {
 		return s.tree.Do(tree.Remove{Path: n.Path()})
 	} else if !errors.Is(err, fs.ErrNotExist) {
@@ -139,6 +144,13 @@ func (l Link) apply(s *stage) error {
 }
 
 func (m Mkdir) apply(s *stage) error {
+	if object, inside, ok := inObject(m.Path); ok {
+		v, err := s.fatNamed(object)
+		if err != nil {
+			return err
+		}
+		return s.editFAT(v, func(e *fat.Editor) error { return mkdirs(e, fatPath(inside)) })
+	}
 	return s.put(m.Path, tree.Attr{Mode: iso9660.ModeDir | 0o755, ModTime: s.tree.Epoch}, nil)
 }
 
@@ -159,7 +171,9 @@ func (a Add) apply(s *stage) error {
 	if err != nil {
 		return err
 	}
-	if strings.HasPrefix(a.Dest, "@") {
+	if object, inside, ok := inObject(a.Dest); ok {
+		return s.addInside(a, object, inside, info)
+	} else if strings.HasPrefix(a.Dest, "@") {
 		return s.addObject(a, info)
 	}
 	dest := cmp.Or(a.Dest, "/")

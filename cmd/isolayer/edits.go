@@ -37,7 +37,7 @@ func addEditFlags(flags *pflag.FlagSet, steps *[]isolayer.Step) {
 	}
 	add("add", "SRC[:DST]", "put a file or directory tree into the image; DST/ is the directory it goes into (default /)", parseAdd)
 	add("rm", "PATH", "remove a file or directory tree; * and ** match names", func(s string) (isolayer.Step, error) {
-		return isolayer.Remove{Pattern: s}, notObject(s)
+		return isolayer.Remove{Pattern: s}, insideObject(s)
 	})
 	add("mv", "OLD:NEW", "rename a file or directory", func(s string) (isolayer.Step, error) {
 		old, to, ok := splitSpec(s)
@@ -54,7 +54,7 @@ func addEditFlags(flags *pflag.FlagSet, steps *[]isolayer.Step) {
 		return isolayer.Link{Target: target, Path: p}, notObject(p)
 	})
 	add("mkdir", "PATH", "make a directory", func(s string) (isolayer.Step, error) {
-		return isolayer.Mkdir{Path: s}, notObject(s)
+		return isolayer.Mkdir{Path: s}, insideObject(s)
 	})
 	add("chmod", "MODE:PATH", "set permission bits, octal", func(s string) (isolayer.Step, error) {
 		mode, p, ok := splitFirst(s)
@@ -127,8 +127,19 @@ func parseChown(s string) (isolayer.Step, error) {
 
 // notObject refuses the names of what no directory lists, which can be replaced only.
 func notObject(p string) error {
+	if strings.HasPrefix(p, "@") && strings.Contains(p, ":/") {
+		return fmt.Errorf("%s: in boot equipment files can be added, replaced and removed only", p)
+	}
 	if strings.HasPrefix(p, "@") {
 		return fmt.Errorf("%s: boot equipment can be replaced only, with --add FILE:%s", p, p)
 	}
 	return nil
+}
+
+// insideObject refuses boot equipment, but not what is in it.
+func insideObject(p string) error {
+	if strings.HasPrefix(p, "@") && strings.Contains(p, ":/") {
+		return nil
+	}
+	return notObject(p)
 }

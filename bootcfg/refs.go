@@ -80,7 +80,9 @@ func (r *refs) syslinux() {
 		switch arg := c.words[1].raw; strings.ToLower(c.words[0].raw) {
 		case "kernel", "linux", "com32", "boot", "bss", "fdimage", "ui":
 			mboot = strings.HasSuffix(strings.ToLower(arg), "mboot.c32")
-			r.add(RefKernel, arg, c, false)
+			if arg != "-" {
+				r.add(RefKernel, arg, c, false)
+			}
 		case "initrd", "fdt":
 			r.list(arg, c)
 		case "append":

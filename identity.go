@@ -3,17 +3,13 @@ package isolayer
 import (
 	"bytes"
 	"cmp"
-	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/isolayer/isolayer/boot"
-	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/fat"
 	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/pe"
@@ -28,7 +24,6 @@ const maxBootFile = 1 << 20
 // descriptor, which boot configurations search for.
 type renewal struct {
 	s        *stage
-	b        *Base
 	old, now []byte // as boot files write them, of one length
 	time     time.Time
 	named    []string // files that named the old one
@@ -37,9 +32,9 @@ type renewal struct {
 // renewUUID changes every boot file that names the UUID, in the tree and in FAT
 // images that firmware boots from, and returns the new modification date and what
 // was done.
-func (s *stage) renewUUID(b *Base) (*renewal, error) {
-	r := &renewal{s: s, b: b, old: []byte(b.img.Primary().Modified().UUID())}
-	r.time = s.newDate(b)
+func (s *stage) renewUUID() (*renewal, error) {
+	r := &renewal{s: s, old: []byte(s.base.img.Primary().Modified().UUID())}
+	r.time = s.newDate()
 	r.now = []byte(iso9660.NewDate17(r.time).UUID())
 	if len(r.old) == 0 {
 		return r, nil // nothing can name it
@@ -47,8 +42,12 @@ func (s *stage) renewUUID(b *Base) (*renewal, error) {
 	if err := r.treeFiles(); err != nil {
 		return nil, err
 	}
-	for _, o := range b.boot.Objects() {
-		if err := r.fatImage(o); err != nil {
+	volumes, err := s.fatVolumes()
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range volumes {
+		if err := r.fatFiles(v); err != nil {
 			return nil, err
 		}
 	}
@@ -58,7 +57,7 @@ func (s *stage) renewUUID(b *Base) (*renewal, error) {
 // newDate is the date that the new UUID is made of. There is no clock in it: the
 // same base and the same files give the same UUID. It is SOURCE_DATE_EPOCH, else
 // the time of the newest file put in, and always later than the base's.
-func (s *stage) newDate(b *Base) time.Time {
+func (s *stage) newDate() time.Time {
 	var t time.Time
 	if s.options.Epoch != nil {
 		t = *s.options.Epoch
@@ -70,7 +69,7 @@ func (s *stage) newDate(b *Base) time.Time {
 			return nil
 		})
 	}
-	if old := b.img.Primary().Modified().Time(); !t.After(old) {
+	if old := s.base.img.Primary().Modified().Time(); !t.After(old) {
 		t = old.Add(10 * time.Millisecond) // the last digits
 	}
 	return t.UTC()
@@ -89,9 +88,9 @@ func (r *renewal) treeFiles() error {
 		return err
 	}
 	for _, n := range hits {
-		content, err := r.s.content(r.b, n)
+		content, err := r.s.reader().Content(n, maxBootFile)
 		if err != nil {
-			return fmt.Errorf("%s: %w", n.Path(), err)
+			return err
 		}
 		if r.replaces(content) {
 			src := fat.Bytes(bytes.ReplaceAll(content, r.old, r.now))
@@ -138,42 +137,13 @@ func bootFile(p string) bool {
 	return false
 }
 
-// content reads a file of the edited tree.
-func (s *stage) content(b *Base, n *tree.Node) ([]byte, error) {
-	var r io.ReaderAt = n.Source
-	size := n.Size()
-	if n.Source == nil {
-		var err error
-		if r, size, err = b.Open(n); err != nil {
-			return nil, err
-		}
-	}
-	if size > maxBootFile {
-		return nil, nil // zisofs tells another size
-	}
-	return io.ReadAll(io.NewSectionReader(r, 0, size))
-}
-
-// fatImage changes the files of a FAT image that firmware boots from.
-func (r *renewal) fatImage(o *boot.Object) error {
-	src, off, err := r.s.objectSource(r.b, o)
-	if err != nil || src == nil {
-		return err
-	}
-	size := min(o.Len, src.Size()-off)
-	if off == 0 {
-		size = src.Size()
-	}
-	img, err := fat.Open(io.NewSectionReader(src, off, size), size)
-	if err != nil {
-		return nil // not every boot image is one
-	}
-	edit, err := img.Edit(fat.Options{Time: r.time, Base: src, BaseOff: off})
-	if err != nil {
+// fatFiles changes the files of a FAT image that firmware boots from.
+func (r *renewal) fatFiles(v *fatVolume) error {
+	if _, err := v.img.Edit(fat.Options{}); err != nil {
 		return nil // damaged; nothing is changed in it
 	}
-	found := false
-	err = fs.WalkDir(img, ".", func(p string, d fs.DirEntry, err error) error {
+	now := map[string][]byte{}
+	err := fs.WalkDir(v.img, ".", func(p string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
 			return err
 		}
@@ -181,61 +151,17 @@ func (r *renewal) fatImage(o *boot.Object) error {
 		if err != nil || info.Size() > maxBootFile {
 			return err
 		}
-		content, err := fs.ReadFile(img, p)
-		if err != nil || !r.replaces(content) {
-			return err
+		content, err := fs.ReadFile(v.img, p)
+		if err == nil && r.replaces(content) {
+			now[p] = bytes.ReplaceAll(content, r.old, r.now)
+			r.named = append(r.named, v.name+":/"+p)
 		}
-		found = true
-		r.named = append(r.named, o.Name+":/"+p)
-		return edit.Replace(p, fat.Bytes(bytes.ReplaceAll(content, r.old, r.now)))
+		return err
 	})
 	if err != nil {
-		return fmt.Errorf("%s: %w", o.Name, err)
+		return fmt.Errorf("%s: %w", v.name, err)
 	}
-	if !found {
-		return nil
-	}
-	m, err := edit.Map()
-	if err != nil {
-		return fmt.Errorf("%s: %w", o.Name, err)
-	}
-	return r.s.putObject(o, extent.Compose(o.Name, m))
-}
-
-// objectSource returns where the bytes of boot equipment are to be read, edits of
-// earlier steps included; nil for what is not to be edited.
-func (s *stage) objectSource(b *Base, o *boot.Object) (extent.Source, int64, error) {
-	if !o.Movable() {
-		return nil, 0, nil
-	}
-	if src := s.objects[o.Name]; src != nil {
-		return src, 0, nil
-	}
-	if o.Path != "" {
-		n, err := s.tree.Lookup(o.Path)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return nil, 0, nil
-		case err != nil:
-			return nil, 0, err
-		case n.Source != nil:
-			return n.Source, 0, nil
-		}
-	}
-	return b.src, o.Off, nil
-}
-
-// putObject gives boot equipment new content, in the tree where it is a file.
-func (s *stage) putObject(o *boot.Object, src extent.Source) error {
-	if o.Path == "" {
-		s.objects[o.Name] = src
-		return nil
-	}
-	n, err := s.tree.Lookup(o.Path)
-	if err != nil {
-		return err
-	}
-	return s.tree.Do(tree.Put{Path: n.Path(), Attr: n.Attr, Source: src})
+	return r.s.replaceFAT(v, now)
 }
 
 // note tells what the new UUID is and what named the old one.

@@ -211,8 +211,8 @@ func (b *Base) Build(steps []Step, o Options) (*Image, error) {
 	if o.Epoch != nil {
 		t.Epoch = *o.Epoch
 	}
-	s := &stage{base: b, fields: map[iso9660.Field]string{}, tree: t, files: b.files, options: o, links: map[fileKey]*extent.File{}, boot: b.boot, objects: map[string]extent.Source{}}
-	for _, step := range steps {
+	s := &stage{base: b, tree: t, files: b.files, options: o, links: map[fileKey]*extent.File{}, boot: b.boot, objects: map[string]extent.Source{}, fields: map[iso9660.Field]string{}}
+	for _, step := range joined(steps) {
 		if err := step.apply(s); err != nil {
 			return nil, fmt.Errorf("%s: %w", step, err)
 		}
@@ -224,7 +224,7 @@ func (b *Base) Build(steps []Step, o Options) (*Image, error) {
 	var note string
 	modified := s.modified
 	if o.NewUUID {
-		r, err := s.renewUUID(b)
+		r, err := s.renewUUID()
 		if err != nil {
 			return nil, fmt.Errorf("%s: new UUID: %w", b.path, err)
 		}
@@ -244,6 +244,8 @@ func (b *Base) Build(steps []Step, o Options) (*Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", b.path, err)
 	}
+	res.Report.BootFiles, res.Report.Warnings = s.bootFiles, append(res.Report.Warnings, s.warnings...)
+	res.Report.Notes = append(res.Report.Notes, s.notes...)
 	if note != "" {
 		res.Report.Notes = append(res.Report.Notes, note)
 	}

@@ -16,14 +16,16 @@ import (
 
 	"github.com/isolayer/isolayer/boot"
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/fat"
 	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/layout"
 	"github.com/isolayer/isolayer/tree"
 )
 
 // Step is one change of an image as users state it. The variants are Add,
-// Remove, Move, Link, Mkdir, Chmod, Chown and Layer; paths in the image are absolute
-// or count from its root.
+// Remove, Move, Link, Mkdir, Chmod, Chown and Layer, and for what it boots Kargs, Label,
+// MenuTimeout, DefaultEntry and AddEntry; paths in the image are absolute or count
+// from its root.
 type Step interface {
 	fmt.Stringer
 	apply(s *stage) error
@@ -34,7 +36,8 @@ type Step interface {
 // replace files, directories merge, symbolic links inside a tree stay links.
 //
 // A Dest that begins with @ names boot equipment (see boot.Object): the file then
-// replaces what no directory lists.
+// replaces what no directory lists. One like @efi:/EFI/BOOT/grub.cfg is a path inside of
+// it: the FAT image there grows if it must.
 type Add struct{ Source, Dest string }
 
 // Remove takes away what matches the pattern, directories with all below them.
@@ -78,9 +81,7 @@ func (c Chown) String() string  { return fmt.Sprintf("chown %d:%d %s", c.UID, c.
 // stage is what steps work on.
 type stage struct {
 	base     *Base
-	fields   map[iso9660.Field]string // texts of the descriptors, of layers
-	modified time.Time                // their modification date, if a layer has one
-	warnings []string
+	modified time.Time // the modification date of the descriptors, if a layer has one
 
 	tree    *tree.Tree
 	files   *extent.Files
@@ -88,6 +89,10 @@ type stage struct {
 	links   map[fileKey]*extent.File // one source for all hard links of a file
 	boot    *boot.Equipment
 	objects map[string]extent.Source // new contents of boot equipment
+	fields  map[iso9660.Field]string // texts of the descriptors that change
+
+	bootFiles       []layout.BootFile // configurations that changed
+	notes, warnings []string
 }
 
 // ErrNoMatch reports a pattern that matches nothing in the image.
@@ -97,6 +102,9 @@ var ErrNoMatch = errors.New("matches nothing in the image")
 var ErrSpecial = errors.New("is a device, FIFO or socket")
 
 func (r Remove) apply(s *stage) error {
+	if object, inside, ok := inObject(r.Pattern); ok {
+		return s.removeInside(object, inside)
+	}
 	if n, err := s.tree.Lookup(r.Pattern); err == nil {
 		return s.tree.Do(tree.Remove{Path: n.Path()})
 	} else if !errors.Is(err, fs.ErrNotExist) {
@@ -138,6 +146,13 @@ func (l Link) apply(s *stage) error {
 }
 
 func (m Mkdir) apply(s *stage) error {
+	if object, inside, ok := inObject(m.Path); ok {
+		v, err := s.fatNamed(object)
+		if err != nil {
+			return err
+		}
+		return s.editFAT(v, func(e *fat.Editor) error { return mkdirs(e, fatPath(inside)) })
+	}
 	return s.put(m.Path, tree.Attr{Mode: iso9660.ModeDir | 0o755, ModTime: s.tree.Epoch}, nil)
 }
 
@@ -158,7 +173,9 @@ func (a Add) apply(s *stage) error {
 	if err != nil {
 		return err
 	}
-	if strings.HasPrefix(a.Dest, "@") {
+	if object, inside, ok := inObject(a.Dest); ok {
+		return s.addInside(a, object, inside, info)
+	} else if strings.HasPrefix(a.Dest, "@") {
 		return s.addObject(a, info)
 	}
 	dest := cmp.Or(a.Dest, "/")

@@ -62,6 +62,8 @@ type Change struct {
 	// Before and After are the nodes in both trees; nil for what is in one only, or in none.
 	Before *tree.Node `json:"-"`
 	After  *tree.Node `json:"-"`
+
+	texts *[2][]byte // of a file inside of boot equipment, nil for others
 }
 
 // String is the change on one line: + added, - removed, > moved, ~ changed (how).
@@ -131,6 +133,12 @@ const maxText = 1 << 20
 // Text is the unified diff of a file that changed; nil for all that is not text of
 // at most 1 MiB on both sides.
 func (r *Report) Text(c Change) ([]byte, error) {
+	if c.texts != nil {
+		if c.texts[0] == nil || c.texts[1] == nil {
+			return nil, nil
+		}
+		return diff.Diff("a/"+c.Name, c.texts[0], "b/"+c.Name, c.texts[1]), nil
+	}
 	before, err := r.a.text(c.Before)
 	if before == nil || err != nil {
 		return nil, err
@@ -155,8 +163,10 @@ func (s Side) text(n *tree.Node) ([]byte, error) {
 	if got, err := (parts{s.Source, n.Content}).ReadAt(b, 0); got < len(b) {
 		return nil, fmt.Errorf("read %s: %w", n.Path(), err)
 	}
-	if bytes.IndexByte(b, 0) >= 0 || !utf8.Valid(b) {
+	if !isText(b) {
 		return nil, nil
 	}
 	return b, nil
 }
+
+func isText(b []byte) bool { return bytes.IndexByte(b, 0) < 0 && utf8.Valid(b) }

@@ -153,5 +153,6 @@ func (c *comparison) boot() ([]Change, error) {
 			out = append(out, Change{Kind: Changed, Name: name, Details: []Detail{{What: "content"}}})
 		}
 	}
-	return out, nil
+	files, err := c.inside()
+	return append(out, files...), err
 }

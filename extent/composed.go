@@ -7,8 +7,36 @@ type Composed struct {
 	m    *Map
 }
 
-// Compose makes a source of a map.
-func Compose(name string, m *Map) *Composed { return &Composed{name, m} }
+// Compose makes a source of a map. Sources that are composed themselves are taken
+// apart, so that edits of edits do not read through each other.
+func Compose(name string, m *Map) *Composed {
+	var flat []Extent
+	nested := false
+	for _, e := range m.Extents() {
+		c, ok := e.Src.(*Composed)
+		if !ok {
+			flat = append(flat, e)
+			continue
+		}
+		nested = true
+		for _, x := range c.m.Extents() {
+			if x.End() > e.SrcOff && x.Off < e.SrcOff+e.Len {
+				x = x.Slice(e.SrcOff, e.SrcOff+e.Len)
+				x.Off += e.Off - e.SrcOff
+				flat = append(flat, x)
+			}
+		}
+	}
+	if nested {
+		if whole, err := New(flat); err == nil { // else as it is: only slower
+			m = whole
+		}
+	}
+	return &Composed{name, m}
+}
+
+// Extents returns what it is made of, in order.
+func (c *Composed) Extents() []Extent { return c.m.Extents() }
 
 // Name returns the name for people.
 func (c *Composed) Name() string { return c.name }

@@ -177,27 +177,29 @@ const (
 	FieldPublisher
 	FieldPreparer
 	FieldApplication
+	FieldVolume // the volume identifier: the label
 )
 
-var fieldOffsets = [...]int{offVolumeSet, offPublisher, offPreparer, offApplication}
+// fieldPlaces are offset and length in bytes of these fields.
+var fieldPlaces = [...]struct{ off, size int }{
+	{offVolumeSet, 128}, {offPublisher, 128}, {offPreparer, 128}, {offApplication, 128}, {OffVolumeID, 32},
+}
 
-// fieldSize is the length of each of these fields in bytes.
-const fieldSize = 128
-
-// SetField sets a text, padded with spaces: up to 128 characters of ASCII, of which
-// the standard allows capitals, digits and some marks, readers all. A Joliet
-// descriptor, in UCS-2, gets the first 64.
+// SetField sets a text, padded with spaces: up to 128 characters of ASCII, 32 in the
+// label, of which the standard allows capitals, digits and some marks, readers all. A
+// Joliet descriptor, in UCS-2, gets the first half of them.
 func (d *Descriptor) SetField(f Field, s string) error {
-	if len(s) > fieldSize {
-		return errorf(ErrLimit, "%q has %d characters, the field holds %d", s, len(s), fieldSize)
+	off, size := fieldPlaces[f].off, fieldPlaces[f].size
+	if len(s) > size {
+		return errorf(ErrLimit, "%q has %d characters, the field holds %d", s, len(s), size)
 	}
 	for _, c := range []byte(s) {
 		if c < ' ' || c > '~' {
 			return errorf(ErrName, "%q: only ASCII is possible", s)
 		}
 	}
-	padded := s + strings.Repeat(" ", fieldSize-len(s))
-	b := d.Raw[fieldOffsets[f] : fieldOffsets[f]+fieldSize]
+	padded := s + strings.Repeat(" ", size-len(s))
+	b := d.Raw[off : off+size]
 	if d.Joliet() > 0 {
 		copy(b, encodeUCS2(padded))
 	} else {

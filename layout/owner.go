@@ -60,6 +60,9 @@ func (p *planner) owners() (*owners, error) {
 		switch {
 		case x.Appended:
 			behind = append(behind, s)
+		case p.replaced[x] != nil && x.Path == "" && p.patches(p.replaced[x], x.Off, x.Len):
+			p.stay(p.replaced[x], s.from)
+			equipment = append(equipment, s)
 		case p.replaced[x] != nil || p.dropped[x]:
 			content = append(content, s)
 		case !x.Shared():
@@ -76,6 +79,7 @@ func (p *planner) owners() (*owners, error) {
 			}
 		}
 	}
+	stay = append(stay, p.patched(union(slices.Concat(stay, equipment)))...)
 	o.boot, o.behind = union(equipment), union(behind)
 	o.content, o.trees = union(content), union(trees)
 	if base.Boot.Shared() {
@@ -91,6 +95,54 @@ func (p *planner) owners() (*owners, error) {
 	o.kept = o.kept.plus(data)
 	o.end = max(used.end(), data.end())
 	return o, nil
+}
+
+// patches reports new content that is the old one, of n bytes at off of the base, with
+// some bytes changed, as edits inside of FAT images make it.
+func (p *planner) patches(src extent.Source, off, n int64) bool {
+	c, ok := src.(*extent.Composed)
+	if !ok || src.Size() != n || off%iso9660.BlockSize != 0 || p.o.AtEnd {
+		return false
+	}
+	same := int64(0)
+	for _, e := range c.Extents() {
+		if e.Kind == extent.Copy && e.Src == p.base.Source && e.SrcOff == off+e.Off {
+			same += e.Len
+		}
+	}
+	return same >= n/2
+}
+
+// stay gives patched content its old place.
+func (p *planner) stay(src extent.Source, at int64) {
+	p.placed[src] = at
+	for _, e := range extent.Into(at*iso9660.BlockSize, src, src.Size()) {
+		if e.Kind != extent.Copy || e.Src != p.base.Source || e.Off != e.SrcOff {
+			p.report.Content += e.Len
+		}
+	}
+}
+
+// patched gives files whose new content is the old one with some bytes changed their old
+// place, unless somebody else has it too, and returns those places.
+func (p *planner) patched(busy spans) (out []span) {
+	for n := range nodes(p.tree.Root) {
+		e := n.Found[iso9660.Primary]
+		if e == nil {
+			e = n.Found[iso9660.Joliet]
+		}
+		if e == nil || n.Source == nil || len(e.Sections()) != 1 {
+			continue
+		}
+		old := e.Sections()[0]
+		s := span{int64(old.LBA), int64(old.LBA) + iso9660.Blocks(old.Size)}
+		if p.patches(n.Source, old.LBA.Offset(), old.Size) && busy.clear(spans{s}) {
+			p.stay(n.Source, s.from)
+			busy = busy.plus(spans{s})
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // nodes yields all nodes, hidden ones too.

@@ -1,5 +1,12 @@
 package layout
 
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
 // Report tells what a plan does, for --dry-run and for the summary of a build.
 // Sizes are bytes.
 type Report struct {
@@ -26,6 +33,8 @@ type Report struct {
 	Boot     []string     `json:"boot,omitempty"`     // what follows a size change
 	Notes    []string     `json:"notes,omitempty"`    // what else was done
 	Warnings []string     `json:"warnings,omitempty"` //
+
+	BootFiles []BootFile `json:"boot_files,omitempty"` // configurations that changed
 }
 
 // TreeReport tells where a hierarchy's directories went.
@@ -43,4 +52,31 @@ type Move struct {
 	From int64  `json:"from"` // block
 	To   int64  `json:"to"`
 	Size int64  `json:"size"`
+}
+
+// BootFile is a boot configuration that was changed, in the tree or, as @efi:/path, in
+// a FAT image.
+type BootFile struct {
+	Path string `json:"path"`
+	// Changes tells in how many places what was changed: "entries" whose kernel
+	// arguments did, "label", "timeout", "default entry", "entry added".
+	Changes map[string]int `json:"changes"`
+}
+
+// String is the change on one line.
+func (b BootFile) String() string {
+	var out []string
+	for _, what := range slices.Sorted(maps.Keys(b.Changes)) {
+		switch n := b.Changes[what]; {
+		case what == "entries" && n == 1:
+			out = append(out, "1 entry")
+		case what == "entries":
+			out = append(out, fmt.Sprintf("%d entries", n))
+		case n == 1:
+			out = append(out, what)
+		default:
+			out = append(out, fmt.Sprintf("%s in %d places", what, n))
+		}
+	}
+	return b.Path + ": " + strings.Join(out, ", ")
 }

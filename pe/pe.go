@@ -193,6 +193,16 @@ func (b *Binary) readSections(at, n int64) error {
 	return nil
 }
 
+// Has reports whether the program has a section of that name.
+func (b *Binary) Has(section string) bool {
+	for _, s := range b.sections {
+		if s.name == section {
+			return true
+		}
+	}
+	return false
+}
+
 // read reads n bytes at off.
 func (b *Binary) read(off, n int64, structure string) ([]byte, error) {
 	if off > b.size || n > b.size-off {

@@ -305,6 +305,9 @@ func (a *app) summary(output string, r layout.Report, res sink.Result, took time
 }
 
 func (a *app) warn(r layout.Report) {
+	for _, f := range r.BootFiles {
+		fmt.Fprintf(a.err, "%s\n", plain(f.String()))
+	}
 	for _, n := range r.Notes {
 		fmt.Fprintf(a.err, "%s\n", plain(n))
 	}

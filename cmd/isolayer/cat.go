@@ -18,7 +18,7 @@ func (a *app) catCommand() *cobra.Command {
 		Use:     "cat IMAGE PATH",
 		Short:   "Print a file of an image",
 		GroupID: "look",
-		Long:    "cat prints the content of a file, uncompressed if it is stored by zisofs.\nLinks are not followed.\n@bios, @efi, @catalog, @partN and @system-area are boot equipment.",
+		Long:    "cat prints the content of a file, uncompressed if it is stored by zisofs.\nLinks are not followed.\n@bios, @efi, @catalog, @partN and @system-area are boot equipment; @efi:/PATH\nis a file inside of it.",
 		Example: "  isolayer cat base.iso /isolinux/isolinux.cfg",
 		Args:    needArgs("IMAGE", "PATH"),
 		RunE:    func(_ *cobra.Command, args []string) error { return a.cat(args[0], args[1], session) },
@@ -32,6 +32,9 @@ func (a *app) cat(image, path string, session int) error {
 }
 
 func (a *app) catFile(base *isolayer.Base, t *tree.Tree, path string) error {
+	if object, inside, ok := isolayer.InObject(path); ok {
+		return a.catInside(base, object, inside)
+	}
 	if strings.HasPrefix(path, "@") {
 		r, err := base.Object(path)
 		if err != nil {
@@ -54,6 +57,26 @@ func (a *app) catFile(base *isolayer.Base, t *tree.Tree, path string) error {
 		return err
 	}
 	return a.copyOut(io.NewSectionReader(r, 0, size), n.Path())
+}
+
+// catInside prints a file of the FAT image that boot equipment is.
+func (a *app) catInside(base *isolayer.Base, object, inside string) error {
+	img, err := base.FAT(object)
+	if err != nil {
+		return err
+	}
+	info, err := img.Stat(inside)
+	if err != nil {
+		return err
+	}
+	if info.IsDir() {
+		return hinted{fmt.Errorf("%s:/%s %w", object, inside, tree.ErrIsDir), "isolayer ls lists it"}
+	}
+	m, err := img.Content(inside)
+	if err != nil {
+		return err
+	}
+	return a.copyOut(io.NewSectionReader(m, 0, m.Size()), object+":/"+inside)
 }
 
 // copyOut prints content, but nothing binary on a terminal.

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/bootcfg"
 )
 
 // editFlag adds a step to a list that all edit flags share, so that edits
@@ -36,7 +37,7 @@ func addEditFlags(flags *pflag.FlagSet, steps *[]isolayer.Step) {
 	}
 	add("add", "SRC[:DST]", "put a file or directory tree into the image; DST/ is the directory it goes into (default /)", parseAdd)
 	add("rm", "PATH", "remove a file or directory tree; * and ** match names", func(s string) (isolayer.Step, error) {
-		return isolayer.Remove{Pattern: s}, notObject(s)
+		return isolayer.Remove{Pattern: s}, insideObject(s)
 	})
 	add("mv", "OLD:NEW", "rename a file or directory", func(s string) (isolayer.Step, error) {
 		old, to, ok := splitSpec(s)
@@ -53,7 +54,7 @@ func addEditFlags(flags *pflag.FlagSet, steps *[]isolayer.Step) {
 		return isolayer.Link{Target: target, Path: p}, notObject(p)
 	})
 	add("mkdir", "PATH", "make a directory", func(s string) (isolayer.Step, error) {
-		return isolayer.Mkdir{Path: s}, notObject(s)
+		return isolayer.Mkdir{Path: s}, insideObject(s)
 	})
 	add("chmod", "MODE:PATH", "set permission bits, octal", func(s string) (isolayer.Step, error) {
 		mode, p, ok := splitFirst(s)
@@ -67,6 +68,48 @@ func addEditFlags(flags *pflag.FlagSet, steps *[]isolayer.Step) {
 	add("layer", "FILE", "apply an OCI layer: tar, plain or compressed with gzip or zstd", func(s string) (isolayer.Step, error) {
 		return isolayer.Layer{Path: s}, nil
 	})
+	addBootFlags(add)
+}
+
+// addBootFlags defines those that change what is booted, in every boot file.
+func addBootFlags(add func(name, kind, usage string, parse func(string) (isolayer.Step, error))) {
+	kargs := func(keep bool) func(string) (isolayer.Step, error) {
+		return func(s string) (isolayer.Step, error) {
+			_, err := bootcfg.ParseKarg(s)
+			return isolayer.Kargs{Args: []string{s}, Keep: keep}, err
+		}
+	}
+	add("karg", "ARG", "kernel argument of every boot entry: N=V sets N, +N=V adds one more, -N or -N=V removes", kargs(false))
+	add("karg-keep", "ARG", "likewise, for the installed system: behind ---", kargs(true))
+	add("label", "VOLID", "new volume id, also in every boot file that looks for the old one", func(s string) (isolayer.Step, error) {
+		return isolayer.Label{ID: s}, nil
+	})
+	add("menu-timeout", "SECONDS", "start the default entry after so long; 0 at once, -1 never", func(s string) (isolayer.Step, error) {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < -1 || n > 1<<20 {
+			return nil, fmt.Errorf("want a number of seconds, or -1")
+		}
+		return isolayer.MenuTimeout{Seconds: n}, nil
+	})
+	add("default", "ENTRY", "make a boot entry the default one, by label, id, title or number from 0", func(s string) (isolayer.Step, error) {
+		return isolayer.DefaultEntry{Name: s}, nil
+	})
+	add("add-entry", "TITLE[:ARGS]", "put a copy of the default boot entry in front of it, with ARGS as --karg takes them", parseEntry)
+}
+
+// parseEntry reads a title and, behind the first colon, arguments that blanks part.
+func parseEntry(s string) (isolayer.Step, error) {
+	title, args, _ := strings.Cut(s, ":")
+	e := isolayer.AddEntry{Title: strings.TrimSpace(title), Args: strings.Fields(args)}
+	if e.Title == "" {
+		return nil, fmt.Errorf("want TITLE or TITLE:ARGS")
+	}
+	for _, a := range e.Args {
+		if _, err := bootcfg.ParseKarg(a); err != nil {
+			return nil, err
+		}
+	}
+	return e, nil
 }
 
 func parseAdd(s string) (isolayer.Step, error) {
@@ -87,8 +130,19 @@ func parseChown(s string) (isolayer.Step, error) {
 
 // notObject refuses the names of what no directory lists, which can be replaced only.
 func notObject(p string) error {
+	if strings.HasPrefix(p, "@") && strings.Contains(p, ":/") {
+		return fmt.Errorf("%s: in boot equipment files can be added, replaced and removed only", p)
+	}
 	if strings.HasPrefix(p, "@") {
 		return fmt.Errorf("%s: boot equipment can be replaced only, with --add FILE:%s", p, p)
 	}
 	return nil
+}
+
+// insideObject refuses boot equipment, but not what is in it.
+func insideObject(p string) error {
+	if strings.HasPrefix(p, "@") && strings.Contains(p, ":/") {
+		return nil
+	}
+	return notObject(p)
 }

@@ -40,7 +40,8 @@ and setgid bits too unless --preserve mode asks for them.
 
 Boot equipment is extracted by its name (@bios, @efi, @catalog, @partN,
 @system-area), or all of it with --boot: boot images, also those that no directory
-lists, the boot catalog, the system area and the contents of partitions.`,
+lists, the boot catalog, the system area and the contents of partitions. With
+@efi:/PATH it takes out what is inside of one.`,
 		Example: "  isolayer extract base.iso /EFI /isolinux/isolinux.cfg -C out/",
 		Args:    needArgs("IMAGE", "[PATH...]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -71,7 +72,12 @@ func (a *app) extractTree(ctx context.Context, base *isolayer.Base, t *tree.Tree
 		paths = []string{"/"}
 	}
 	var tops []*tree.Node
+	var inside []string
 	for _, p := range paths {
+		if _, _, ok := isolayer.InObject(p); ok {
+			inside = append(inside, p)
+			continue
+		}
 		if strings.HasPrefix(p, "@") {
 			objects = append(objects, p)
 			continue
@@ -95,6 +101,11 @@ func (a *app) extractTree(ctx context.Context, base *isolayer.Base, t *tree.Tree
 	defer x.meter.done()
 	if err := x.objects(objects); err != nil {
 		return err
+	}
+	for _, p := range inside {
+		if err := x.inside(p); err != nil {
+			return err
+		}
 	}
 	if err := x.all(tops); err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/bootcfg"
 	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/inplace"
 	"github.com/isolayer/isolayer/iso9660"
@@ -47,6 +48,10 @@ var hints = []struct {
 	{isolayer.ErrNoMediaCheck, "isolayer md5 implant puts one in"},
 	{isolayer.ErrFieldUsed, "only isolayer md5 implant --force overwrites it"},
 	{mediacheck.ErrShort, "such small images have no media check"},
+	{isolayer.ErrNotFAT, "isolayer info tells what the boot images are"},
+	{isolayer.ErrNoConfig, "isolayer verify tells which boot files it finds"},
+	{bootcfg.ErrRoom, "take other arguments away first (--karg -N), or use coreos-installer"},
+	{bootcfg.ErrNoEntry, "name an entry by its label, id, title, or number from 0"},
 	{isolayer.ErrNoMatch, "isolayer ls -R shows the paths; quote patterns so that the shell does not expand them"},
 	{isolayer.ErrSpecial, "leave it out: images get regular files, directories and symbolic links"},
 	{tree.ErrIsDir, "remove the directory first (--rm), or add into it: DST with a slash at the end"},

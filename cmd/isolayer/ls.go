@@ -26,7 +26,8 @@ func (a *app) lsCommand() *cobra.Command {
 		Short:   "List files of an image",
 		GroupID: "look",
 		Long: `ls lists a directory of an image, the root without PATH, sorted by name. Names
-are looked up as Rock Ridge has them, else Joliet, else ISO 9660 in any case.
+are looked up as Rock Ridge has them, else Joliet, else ISO 9660 in any case. With
+@efi:/PATH or @partN:/PATH it lists what is inside of boot equipment.
 Control characters in names are shown escaped.`,
 		Example: "  isolayer ls -lR base.iso /isolinux",
 		Args:    needArgs("IMAGE", "[PATH]"),
@@ -61,7 +62,12 @@ type listed struct {
 }
 
 func (a *app) ls(image, path string, o lsOptions) error {
-	return withTree(image, o.session, func(_ *isolayer.Base, t *tree.Tree) error { return a.lsTree(t, path, o) })
+	return withTree(image, o.session, func(base *isolayer.Base, t *tree.Tree) error {
+		if strings.HasPrefix(path, "@") {
+			return a.lsInside(base, path, o)
+		}
+		return a.lsTree(t, path, o)
+	})
 }
 
 func (a *app) lsTree(t *tree.Tree, path string, o lsOptions) error {

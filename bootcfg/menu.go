@@ -1,0 +1,419 @@
+package bootcfg
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// timeouts are the words that hold the time, with what stands in front of it in them.
+func (f *File) timeouts() (list []*word, prefix string) {
+	for _, c := range f.commands {
+		switch x := scriptOf(c); {
+		case len(c.words) < 2:
+		case f.format == GRUB && x.name == "set" && strings.HasPrefix(x.arg(1), "timeout="):
+			list, prefix = append(list, &c.words[x.at+1]), "timeout="
+		case f.format != GRUB && c.is(0, "timeout", "timeout="):
+			list = append(list, &c.words[1])
+		}
+	}
+	return list, prefix
+}
+
+// HasTimeout reports a file that says after which time the default entry starts.
+func (f *File) HasTimeout() bool {
+	list, _ := f.timeouts()
+	return len(list) > 0
+}
+
+// Timeout sets after how many seconds the default entry starts, 0 at once, negative
+// never, wherever the file sets a time. It returns how many places changed; with
+// force it makes a setting where there is none.
+func (f *File) Timeout(seconds int, force bool) int {
+	text := strconv.Itoa(seconds)
+	switch {
+	case f.format == Syslinux:
+		text = syslinuxTime(seconds)
+	case f.format == Entry && seconds < 0:
+		text = "menu-force"
+	}
+	list, prefix := f.timeouts()
+	changed := 0
+	for _, w := range list {
+		if raw := prefix + text; w.raw != raw {
+			w.raw = raw
+			changed++
+		}
+	}
+	if len(list) > 0 || !force {
+		return changed
+	}
+	f.setting(f.timeoutLine(text))
+	return 1
+}
+
+// syslinuxTime counts in tenths of a second; 0 is never there.
+func syslinuxTime(seconds int) string {
+	switch {
+	case seconds < 0:
+		return "0"
+	case seconds == 0:
+		return "1"
+	}
+	return strconv.Itoa(min(seconds, 1<<20) * 10)
+}
+
+func (f *File) timeoutLine(text string) *command {
+	switch f.format {
+	case GRUB:
+		return f.newLine("", "set", "timeout="+text)
+	case ESXi:
+		c := f.newLine("", "timeout=", text)
+		c.words[1].gap = ""
+		return c
+	}
+	return f.newLine("", "timeout", text)
+}
+
+// setting puts a command in front of the first entry, behind other settings.
+func (f *File) setting(c *command) {
+	var behind *command
+	for i, x := range f.commands {
+		if len(x.words) > 0 && (x.depth > 0 || x.is(0, "label", "title", "menuentry", "submenu", "if", "menu", "include", "source")) {
+			break
+		}
+		if f.format == ESXi && i > 0 {
+			break
+		}
+		if len(x.words) > 0 || behind != nil || i == 0 && strings.TrimSpace(x.tail) != "" {
+			behind = x
+		}
+	}
+	f.insert(behind, c)
+}
+
+// Matches reports whether a user's name of an entry means this one: its label or id,
+// else its title, in any case.
+func (e *MenuEntry) Matches(name string) bool {
+	return e.Name != "" && strings.EqualFold(e.Name, name) || strings.EqualFold(strings.TrimSpace(e.Title), strings.TrimSpace(name))
+}
+
+// Match finds the entry that a user's name or number, from 0, means; nil without one.
+func (f *File) Match(name string) *MenuEntry {
+	list := f.menuEntries()
+	for _, e := range list {
+		if e.Matches(name) {
+			return e
+		}
+	}
+	if n, err := strconv.Atoi(name); err == nil && n >= 0 && n < len(list) {
+		return list[n]
+	}
+	return nil
+}
+
+// menuEntries are the entries that a menu shows.
+func (f *File) menuEntries() []*MenuEntry {
+	return slices.DeleteFunc(slices.Clone(f.entries), func(e *MenuEntry) bool {
+		return e.head == nil && f.format != Parm && f.format != ESXi
+	})
+}
+
+// Default makes an entry, of this file or of one that it includes, the one that starts
+// when the time is over; it returns how many places changed. With force it makes a
+// setting where there is none.
+func (f *File) Default(e *MenuEntry, force bool) int {
+	switch f.format {
+	case Syslinux:
+		return f.syslinuxDefault(e, force)
+	case GRUB:
+		return f.setDefault(grubName(e), force)
+	case Legacy:
+		return f.setDefault(strconv.Itoa(slices.Index(f.menuEntries(), e)), force)
+	}
+	return 0
+}
+
+// grubName is how GRUB finds an entry: its id, else its title; behind those of the
+// menus around it.
+func grubName(e *MenuEntry) string {
+	name := e.Title
+	if e.Name != "" && !strings.Contains(e.Name, "$") {
+		name = e.Name
+	}
+	return strings.Join(append(e.menus[:len(e.menus):len(e.menus)], strings.ReplaceAll(name, ">", ">>")), ">")
+}
+
+// defaults are the words that name the default entry, with what stands in front of the
+// name in them. Those that hold a variable are from the environment of a past start.
+func (f *File) defaults() (list []*word, prefix string) {
+	for _, c := range f.commands {
+		switch x := scriptOf(c); {
+		case len(c.words) < 2:
+		case f.format == GRUB && x.name == "set" && strings.HasPrefix(x.arg(1), "default="):
+			if !strings.Contains(x.arg(1), "$") {
+				list, prefix = append(list, &c.words[x.at+1]), "default="
+			}
+		case f.format != GRUB && c.is(0, "default", "default="):
+			list = append(list, &c.words[1])
+		}
+	}
+	return list, prefix
+}
+
+// HasDefault reports a file that names a default entry.
+func (f *File) HasDefault() bool {
+	list, _ := f.defaults()
+	return len(list) > 0 || slices.ContainsFunc(f.entries, func(e *MenuEntry) bool { return e.explicit })
+}
+
+// DefaultEntry returns the entry of this file that is marked or named as the default
+// one, nil if none is.
+func (f *File) DefaultEntry() *MenuEntry {
+	for _, e := range f.entries {
+		if e.explicit {
+			return e
+		}
+	}
+	list, prefix := f.defaults()
+	for _, w := range list {
+		if e := f.Match(strings.TrimPrefix(f.format.value(w.raw), prefix)); e != nil {
+			return e
+		}
+	}
+	return nil
+}
+
+// LoaderDefault lets loader.conf name an entry, by its file without ".conf".
+func (f *File) LoaderDefault(name string) int { return f.setDefault(name, true) }
+
+// setDefault changes "default" settings.
+func (f *File) setDefault(name string, force bool) int {
+	raw, changed := name, 0
+	if f.format == GRUB {
+		raw = quote(name)
+	}
+	list, prefix := f.defaults()
+	for _, w := range list {
+		if w.raw != prefix+raw && f.format.value(w.raw) != prefix+name {
+			w.raw = prefix + raw
+			changed++
+		}
+	}
+	switch {
+	case len(list) > 0 || !force:
+		return changed
+	case f.format == GRUB:
+		f.setting(f.newLine("", "set", "default="+raw))
+	default:
+		f.setting(f.newLine("", "default", raw))
+	}
+	return 1
+}
+
+// syslinuxDefault changes DEFAULT, unless that starts the menu, and the mark of the
+// entry in the menu, which counts more.
+func (f *File) syslinuxDefault(e *MenuEntry, force bool) int {
+	changed, module, found := 0, false, false
+	for _, c := range slices.Clone(f.commands) {
+		switch {
+		case c.is(0, "menu") && c.is(1, "default"):
+			if e.owns(f, c) {
+				continue
+			}
+			f.drop(c)
+			changed++
+		case c.is(0, "default", "ontimeout") && len(c.words) > 1:
+			if strings.HasSuffix(strings.ToLower(c.words[1].raw), ".c32") {
+				module = true
+				continue
+			}
+			found = true
+			if f.rest(c, 1) != e.Name {
+				c.words = append(c.words[:1], word{c.words[1].gap, e.Name})
+				changed++
+			}
+		case c.is(0, "ui"):
+			module = true
+		}
+	}
+	local := slices.Contains(f.entries, e)
+	if (module || changed > 0 || !found) && local && !e.explicit {
+		e.explicit = true
+		f.insert(e.head, f.newLine(e.markIndent(), "menu", "default"))
+		changed++
+	}
+	if !found && !module && force {
+		f.setting(f.newLine("", "default", e.Name))
+		changed++
+	}
+	return changed
+}
+
+// markIndent is what lines of the entry begin with.
+func (e *MenuEntry) markIndent() string {
+	if e.kernel != nil && e.kernel != e.head {
+		return e.kernel.indent()
+	}
+	if e.last != nil && e.last != e.head {
+		return e.last.indent()
+	}
+	return e.head.indent() + "\t"
+}
+
+// owns reports whether a command stands in the entry.
+func (e *MenuEntry) owns(f *File, c *command) bool {
+	inside := false
+	for _, x := range f.commands {
+		if x == e.head {
+			inside = true
+		}
+		if x == c {
+			return inside
+		}
+		if x == e.last {
+			inside = false
+		}
+	}
+	return false
+}
+
+// drop takes a command away with its line.
+func (f *File) drop(c *command) {
+	f.commands = slices.DeleteFunc(f.commands, func(x *command) bool { return x == c })
+}
+
+// AddEntry puts a copy of an entry in front of it, under another title and with
+// changed arguments. The error is that of an entry without arguments, or of a title
+// that the format cannot write.
+func (f *File) AddEntry(like *MenuEntry, title string, changes []Karg) error {
+	if !like.Boots() || like.head == nil {
+		return fmt.Errorf("%q starts no kernel: %w", like.Title, ErrNoEntry)
+	}
+	for _, c := range []byte(title) {
+		if c < ' ' || c == 0x7f {
+			return fmt.Errorf("title %q: %w", title, ErrQuote)
+		}
+	}
+	from, to := slices.Index(f.commands, like.head), slices.Index(f.commands, like.last)
+	if from < 0 || to < from {
+		return fmt.Errorf("%q: %w", like.Title, ErrNoEntry)
+	}
+	var text strings.Builder
+	for _, c := range f.commands[from : to+1] {
+		if !(c.is(0, "menu") && c.is(1, "default", "hotkey", "accelerator")) {
+			c.write(&text)
+		}
+	}
+	part, err := Parse(f.format, []byte(text.String()))
+	if err != nil {
+		return err
+	}
+	if len(part.entries) != 1 {
+		return fmt.Errorf("%q cannot be told from what stands around: %w", like.Title, ErrNoEntry)
+	}
+	e := part.entries[0]
+	part.eol = f.eol
+	part.rename(e, title, f.unused(title))
+	for _, k := range changes {
+		if _, err := part.Karg(k); err != nil {
+			return err
+		}
+	}
+	if n := len(part.commands); !strings.Contains(part.commands[n-1].tail, "\n") {
+		part.commands[n-1].tail += f.eol
+	}
+	if f.format == Syslinux {
+		part.commands = append(part.commands, &command{tail: f.eol})
+	}
+	for _, c := range part.commands {
+		c.depth += like.head.depth
+	}
+	f.commands = slices.Insert(f.commands, from, part.commands...)
+	f.entries = slices.Insert(f.entries, slices.Index(f.entries, like), e)
+	return nil
+}
+
+// rename gives an entry another title and name.
+func (f *File) rename(e *MenuEntry, title, name string) {
+	e.Title, e.explicit = title, false
+	switch f.format {
+	case Syslinux:
+		e.Name = name
+		e.head.words = append(e.head.words[:1], word{" ", name})
+		for _, c := range f.commands {
+			if c.is(0, "menu") && c.is(1, "label") {
+				c.words = append(c.words[:2], word{" ", title})
+				return
+			}
+		}
+		f.insert(e.head, f.newLine(e.markIndent(), "menu", "label", title))
+	case GRUB:
+		e.Name = ""
+		words := e.head.words[:1:1]
+		words = append(words, word{" ", quote(title)})
+		for i := 1; i < len(e.head.words); i++ { // classes, but no id or hotkey
+			x := script{e.head, 0, "menuentry"}
+			if a := x.arg(i); a == "--class" || a == "--users" {
+				words = append(words, e.head.words[i], e.head.words[i+1])
+			} else if a == "--unrestricted" {
+				words = append(words, e.head.words[i])
+			}
+		}
+		e.head.words = append(words, word{" ", "{"})
+	case Legacy:
+		e.head.words = append(e.head.words[:1], word{" ", title})
+	case Entry:
+		for _, c := range f.commands {
+			if c.is(0, "title") {
+				c.words = append(c.words[:1], word{c.words[1].gap, title})
+				return
+			}
+		}
+	}
+}
+
+// unused makes a label of a title that no entry has.
+func (f *File) unused(title string) string {
+	base := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z' || r >= '0' && r <= '9':
+			return r
+		case r >= 'A' && r <= 'Z':
+			return r - 'A' + 'a'
+		}
+		return '-'
+	}, title)
+	if base = strings.Trim(base, "-"); base == "" {
+		base = "entry"
+	}
+	for n := 1; ; n++ {
+		name := base
+		if n > 1 {
+			name += strconv.Itoa(n)
+		}
+		if !slices.ContainsFunc(f.entries, func(e *MenuEntry) bool { return strings.EqualFold(e.Name, name) }) {
+			return name
+		}
+	}
+}
+
+// InMenu reports an entry that menus show, and that can be copied.
+func (e *MenuEntry) InMenu() bool { return e.head != nil }
+
+// Copy makes an entry of systemd-boot out of this one, with another title and changed
+// arguments; name is what its file may be called.
+func (f *File) Copy(title string, changes []Karg) (text []byte, name string, err error) {
+	part, err := Parse(f.format, f.Bytes())
+	if err != nil || len(part.entries) != 1 {
+		return nil, "", fmt.Errorf("%q: %w", title, ErrNoEntry)
+	}
+	part.rename(part.entries[0], title, "")
+	for _, k := range changes {
+		if _, err := part.Karg(k); err != nil {
+			return nil, "", err
+		}
+	}
+	return part.Bytes(), f.unused(title), nil
+}

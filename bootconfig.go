@@ -1,0 +1,208 @@
+package isolayer
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/isolayer/isolayer/bootcfg"
+	"github.com/isolayer/isolayer/fat"
+	"github.com/isolayer/isolayer/layout"
+	"github.com/isolayer/isolayer/pe"
+	"github.com/isolayer/isolayer/tree"
+)
+
+// ErrNoConfig reports an image without a boot menu that could be changed.
+var ErrNoConfig = errors.New("the image has no boot configuration that starts a kernel")
+
+// bootMenus are the boot configurations of one file system.
+type bootMenus struct {
+	prefix  string         // in front of their paths, for users
+	volume  bootcfg.Volume //
+	fat     *fatVolume     // nil for the tree
+	configs []*bootcfg.Config
+	before  map[*bootcfg.Config][]byte // their text
+	added   map[string][]byte          // new files
+}
+
+// menus finds the boot configurations of the tree and of the FAT images that firmware
+// boots from, as earlier steps left them.
+func (s *stage) menus() ([]*bootMenus, error) {
+	volumes, err := s.fatVolumes()
+	if err != nil {
+		return nil, err
+	}
+	files := s.reader()
+	list := []*bootMenus{{prefix: "/", volume: files}}
+	for _, v := range volumes {
+		list = append(list, &bootMenus{prefix: v.name + ":/", volume: v.img, fat: v})
+	}
+	for _, m := range list {
+		hints := bootcfg.Hints{}
+		if m.fat == nil {
+			hints = s.boot.Hints()
+		}
+		if m.configs, err = bootcfg.Find(m.volume, hints); err != nil {
+			return nil, fmt.Errorf("%s%w", strings.TrimPrefix(m.prefix, "/"), err)
+		}
+		m.before, m.added = map[*bootcfg.Config][]byte{}, map[string][]byte{}
+		for _, c := range m.configs {
+			m.before[c] = c.File.Bytes()
+		}
+	}
+	return list, nil
+}
+
+// editConfigs changes every boot configuration and notes in how many places what was
+// changed.
+func (s *stage) editConfigs(list []*bootMenus, what string, edit func(*bootcfg.Config) (int, error)) error {
+	areas, err := s.areas(list)
+	if err != nil {
+		return err
+	}
+	for _, m := range list {
+		for _, c := range m.configs {
+			n, err := edit(c)
+			if err != nil {
+				return fmt.Errorf("%s%s: %w", m.prefix, c.Path, err)
+			}
+			s.changed(m.prefix+c.Path, what, n)
+		}
+	}
+	return s.write(list, areas)
+}
+
+// starts reports whether any of the menus starts a kernel.
+func starts(list []*bootMenus) bool {
+	return slices.ContainsFunc(list, func(m *bootMenus) bool {
+		return slices.ContainsFunc(m.configs, func(c *bootcfg.Config) bool {
+			return slices.ContainsFunc(c.File.Entries(), (*bootcfg.MenuEntry).Boots)
+		})
+	})
+}
+
+// write puts the configurations that changed back to where they are from.
+func (s *stage) write(list []*bootMenus, areas *karea) error {
+	for _, m := range list {
+		now := maps.Clone(m.added)
+		for _, c := range m.configs {
+			if text := c.File.Bytes(); !bytes.Equal(text, m.before[c]) {
+				now[c.Path] = text
+				s.signed(m, c.Path)
+			}
+		}
+		if err := s.writeFiles(m, now); err != nil {
+			return err
+		}
+	}
+	return s.rewriteAreas(areas)
+}
+
+func (s *stage) writeFiles(m *bootMenus, now map[string][]byte) error {
+	switch {
+	case len(now) == 0:
+		return nil
+	case m.fat != nil:
+		return s.editFAT(m.fat, func(e *fat.Editor) error {
+			for _, p := range slices.Sorted(maps.Keys(now)) {
+				if err := putFAT(e, p, fat.Bytes(now[p])); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	for _, p := range slices.Sorted(maps.Keys(now)) {
+		to, attr := p, tree.Attr{Mode: newFileMode, ModTime: s.tree.Epoch}
+		if n, err := s.tree.Lookup(p); err == nil {
+			to, attr = n.Path(), n.Attr
+		}
+		if err := s.put(to, attr, fat.Bytes(now[p])); err != nil {
+			return fmt.Errorf("%s: %w", p, err)
+		}
+	}
+	return nil
+}
+
+// signed warns of a detached signature that does not fit the changed file any more.
+func (s *stage) signed(m *bootMenus, name string) {
+	for _, ext := range []string{".sig", ".asc", ".p7s"} {
+		if found, dir, err := m.volume.Lookup(name + ext); err == nil && !dir {
+			s.warn(fmt.Sprintf("%s%s signs the file as it was; a loader that checks signatures will refuse the changed one", m.prefix, found))
+		}
+	}
+}
+
+// warn notes a warning, once.
+func (s *stage) warn(text string) {
+	if !slices.Contains(s.warnings, text) {
+		s.warnings = append(s.warnings, text)
+	}
+}
+
+// changed notes that n places of a boot file changed. The same entries may change
+// several times: the most of them counts.
+func (s *stage) changed(name, what string, n int) {
+	if n == 0 {
+		return
+	}
+	i := slices.IndexFunc(s.bootFiles, func(f layout.BootFile) bool { return f.Path == name })
+	if i < 0 {
+		i = len(s.bootFiles)
+		s.bootFiles = append(s.bootFiles, layout.BootFile{Path: name, Changes: map[string]int{}})
+	}
+	s.bootFiles[i].Changes[what] = max(s.bootFiles[i].Changes[what], n)
+}
+
+// warnUnified warns of programs that carry the kernel and its arguments in them.
+func (s *stage) warnUnified(list []*bootMenus) error {
+	for _, m := range list {
+		for _, dir := range []string{"EFI/Linux", "EFI/BOOT"} {
+			found, isDir, err := m.volume.Lookup(dir)
+			if err != nil || !isDir {
+				continue
+			}
+			names, err := m.volume.List(found)
+			if err != nil {
+				return err
+			}
+			for _, n := range names {
+				if strings.EqualFold(path.Ext(n), ".efi") && s.unified(m, path.Join(found, n)) {
+					s.warn(fmt.Sprintf("%s%s holds its kernel and the arguments in itself; those stay as they are", m.prefix, path.Join(found, n)))
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// unified reports a unified kernel image.
+func (s *stage) unified(m *bootMenus, name string) bool {
+	var r io.ReaderAt
+	var size int64
+	if m.fat != nil {
+		content, err := m.fat.img.Content(name)
+		if err != nil {
+			return false
+		}
+		r, size = content, content.Size()
+	} else {
+		n := s.tree.Find(name)
+		if n == nil || !n.IsRegular() {
+			return false
+		}
+		if r, size = n.Source, n.Size(); n.Source == nil {
+			var err error
+			if r, size, err = s.base.Open(n); err != nil {
+				return false
+			}
+		}
+	}
+	p, err := pe.Open(r, size)
+	return err == nil && p.Has(".linux")
+}

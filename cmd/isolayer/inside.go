@@ -1,0 +1,154 @@
+package main
+
+import (
+	"fmt"
+	"io/fs"
+	"path"
+
+	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/fat"
+)
+
+// lsInside lists what is in the FAT image that boot equipment is.
+func (a *app) lsInside(base *isolayer.Base, p string, o lsOptions) error {
+	object, inside, ok := isolayer.InObject(p)
+	if !ok {
+		object, inside = p, "."
+	}
+	img, err := base.FAT(object)
+	if err != nil {
+		return err
+	}
+	files, err := inList(img, inside, o.recursive)
+	if err != nil {
+		return err
+	}
+	if o.asJSON {
+		out := make([]listed, 0, len(files))
+		for _, f := range files {
+			out = append(out, f.describe(object))
+		}
+		return printJSON(a.out, out)
+	}
+	for _, f := range files {
+		shown := path.Base(f.path)
+		if o.recursive || f.path == inside {
+			shown = object + ":/" + f.path
+		}
+		if o.long {
+			when := f.info.ModTime().UTC().Format("2006-01-02 15:04")
+			shown = fmt.Sprintf("%s %11d %s %s", f.info.Mode(), f.size(), when, name(shown))
+		} else {
+			shown = name(shown)
+		}
+		if _, err := fmt.Fprintln(a.out, shown); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inFile is a file or directory of a FAT image.
+type inFile struct {
+	path string
+	info fs.FileInfo
+}
+
+// size is the length of a file, 0 of a directory.
+func (f inFile) size() int64 {
+	if f.info.IsDir() {
+		return 0
+	}
+	return f.info.Size()
+}
+
+func (f inFile) describe(object string) listed {
+	l := listed{Path: object + ":/" + f.path, Type: "file", Mode: fmt.Sprintf("%04o", f.info.Mode().Perm()), Size: f.size()}
+	if f.info.IsDir() {
+		l.Type = "directory"
+	}
+	if t := f.info.ModTime(); !t.IsZero() {
+		l.Time = t.UTC().Format("2006-01-02T15:04:05Z")
+	}
+	return l
+}
+
+// inList returns what ls shows of top: itself, what is in it, or all below it.
+func inList(img *fat.Image, top string, recursive bool) (out []inFile, err error) {
+	top, isDir, err := img.Lookup(top)
+	if err != nil {
+		return nil, err
+	}
+	err = fs.WalkDir(img, top, func(p string, d fs.DirEntry, err error) error {
+		if err != nil || p == top && isDir {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		out = append(out, inFile{p, info})
+		if d.IsDir() && !recursive {
+			return fs.SkipDir
+		}
+		return nil
+	})
+	return out, err
+}
+
+// inside writes a file or directory of the FAT image that boot equipment is.
+func (x *extractor) inside(p string) error {
+	object, inside, _ := isolayer.InObject(p)
+	img, err := x.base.FAT(object)
+	if err != nil {
+		return err
+	}
+	top, _, err := img.Lookup(inside)
+	if err != nil {
+		return err
+	}
+	return fs.WalkDir(img, top, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		to := path.Base(top) + p[len(top):]
+		if top == "." {
+			to = p
+		}
+		if err := x.insideOne(img, p, to, d.IsDir()); err != nil {
+			return fmt.Errorf("extract %s:/%s: %w", object, p, err)
+		}
+		return nil
+	})
+}
+
+func (x *extractor) insideOne(img *fat.Image, p, to string, isDir bool) error {
+	switch err := portable(to); {
+	case err != nil:
+		return err
+	case to == ".":
+		return nil
+	case isDir:
+		return x.dir(to)
+	}
+	if err := x.clear(to); err != nil {
+		return err
+	}
+	f, err := img.Open(p)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	x.total += info.Size()
+	if err := x.create(to, f); err != nil {
+		return err
+	}
+	if t := info.ModTime(); !t.IsZero() {
+		return x.root.Chtimes(to, t, t)
+	}
+	return nil
+}

@@ -1,0 +1,121 @@
+package tree
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+)
+
+// maxLinks is how many symbolic links a path may pass, as Linux has it.
+const maxLinks = 40
+
+// Find returns the node at a path as boot loaders look it up: in any case, following
+// links, with ".." for the directory above. nil if it is not there.
+func (t *Tree) Find(name string) *Node {
+	n, links := t.Root, 0
+	rest := strings.Split(name, "/")
+	for len(rest) > 0 {
+		part := rest[0]
+		rest = rest[1:]
+		switch {
+		case part == "" || part == ".":
+			continue
+		case part == "..":
+			if n.Parent != nil {
+				n = n.Parent
+			}
+			continue
+		}
+		next := n.Child(part)
+		if next == nil {
+			i := slices.IndexFunc(n.Children, func(c *Node) bool { return !c.Hidden && strings.EqualFold(c.Name, part) })
+			if i < 0 {
+				return nil
+			}
+			next = n.Children[i]
+		}
+		if !next.IsLink() {
+			n = next
+			continue
+		}
+		if links++; links > maxLinks {
+			return nil
+		}
+		if strings.HasPrefix(next.Link, "/") {
+			n = t.Root
+		}
+		rest = append(strings.Split(next.Link, "/"), rest...)
+	}
+	return n
+}
+
+// Files reads a tree as boot loaders do.
+type Files struct {
+	Tree *Tree
+	// Base opens a file of the base image.
+	Base func(*Node) (io.ReaderAt, int64, error)
+}
+
+// Lookup finds a file or directory in any case, following links; see Tree.Find. The
+// path it returns has no slash in front.
+func (f Files) Lookup(name string) (found string, dir bool, err error) {
+	n := f.Tree.Find(name)
+	if n == nil {
+		return "", false, &fs.PathError{Op: "find", Path: name, Err: fs.ErrNotExist}
+	}
+	if n.Parent == nil {
+		return ".", true, nil
+	}
+	return strings.TrimPrefix(n.Path(), "/"), n.IsDir(), nil
+}
+
+// List returns the names in a directory.
+func (f Files) List(dir string) ([]string, error) {
+	n := f.Tree.Find(dir)
+	if n == nil {
+		return nil, &fs.PathError{Op: "list", Path: dir, Err: fs.ErrNotExist}
+	}
+	var out []string
+	for _, c := range n.Children {
+		if !c.Hidden {
+			out = append(out, c.Name)
+		}
+	}
+	return out, nil
+}
+
+// Read returns the content of a regular file, nil if it has more than limit bytes or
+// is none.
+func (f Files) Read(name string, limit int64) ([]byte, error) {
+	n := f.Tree.Find(name)
+	if n == nil || !n.IsRegular() {
+		return nil, nil
+	}
+	return f.Content(n, limit)
+}
+
+// Content returns the content of a node, nil if it has more than limit bytes.
+func (f Files) Content(n *Node, limit int64) ([]byte, error) {
+	var r io.ReaderAt = n.Source
+	size := n.Size()
+	if n.Source == nil {
+		var err error
+		if r, size, err = f.Base(n); err != nil {
+			return nil, &fs.PathError{Op: "open", Path: n.Path(), Err: err}
+		}
+	}
+	if size > limit {
+		return nil, nil
+	}
+	b := make([]byte, size)
+	if got, err := r.ReadAt(b, 0); int64(got) < size {
+		if err == nil || errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return nil, &fs.PathError{Op: "read", Path: path.Clean(n.Path()), Err: err}
+	}
+	return b, nil
+}

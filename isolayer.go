@@ -252,7 +252,6 @@ func (b *Base) Build(steps []Step, o Options) (*Image, error) {
 	if volume := int64(b.img.Primary().SpaceSize()) * iso9660.BlockSize; volume > b.Size() {
 		res.Report.Warnings = append(res.Report.Warnings, fmt.Sprintf("the base is cut short: %d bytes of %d; all files are there", b.Size(), volume))
 	}
-	res.Report.Warnings = append(res.Report.Warnings, s.warnings...)
 	img := &Image{Map: res.Map, Report: res.Report}
 	if o.InPlace {
 		img.edit = &inplace.Edit{Base: b.src, Overwritten: res.Overwritten, Wiped: res.Wiped}

@@ -151,6 +151,7 @@ func (m *maker) volume() {
 		{iso9660.FieldPublisher, (*iso9660.Descriptor).Publisher},
 		{iso9660.FieldPreparer, (*iso9660.Descriptor).Preparer},
 		{iso9660.FieldApplication, (*iso9660.Descriptor).Application},
+		{iso9660.FieldVolume, (*iso9660.Descriptor).VolumeID},
 	} {
 		if text := f.of(b); text != f.of(a) {
 			m.l.Fields[f.field] = text
@@ -158,8 +159,5 @@ func (m *maker) volume() {
 	}
 	if t := b.Modified().Time(); !t.Equal(a.Modified().Time()) && !t.IsZero() {
 		m.l.Modified = t
-	}
-	if x, y := a.VolumeID(), b.VolumeID(); x != y {
-		m.unsaid = append(m.unsaid, fmt.Sprintf("volume identifier %q → %q", x, y))
 	}
 }

@@ -61,6 +61,7 @@ var fields = map[iso9660.Field]string{
 	iso9660.FieldPublisher:   "publisher",
 	iso9660.FieldPreparer:    "preparer",
 	iso9660.FieldApplication: "application",
+	iso9660.FieldVolume:      "id",
 }
 
 // Limits of what is read.

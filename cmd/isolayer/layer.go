@@ -251,11 +251,20 @@ func layerEntries(l *layer.Layer) []layerEntry {
 		out = append(out, layerEntry{Kind: "boot equipment", Name: object, Size: src.Size(), line: fmt.Sprintf("+ %s, %s", name(object), size(src.Size()))})
 	}
 	for f, text := range l.Fields {
-		out = append(out, layerEntry{Kind: "volume field", Name: fieldFlags[f].name, line: fmt.Sprintf("+ %s %s", fieldFlags[f].usage, name(text))})
+		flag := fieldFlag(f)
+		out = append(out, layerEntry{Kind: "volume field", Name: flag.name, line: fmt.Sprintf("+ %s %s", flag.usage, name(text))})
 	}
 	tail := out[len(l.Renames)+len(l.Gone)+len(l.Opaque)+len(l.Added):]
 	slices.SortFunc(tail, func(x, y layerEntry) int { return strings.Compare(x.line, y.line) })
 	return out
+}
+
+// fieldFlag is the flag that sets a text of the descriptors.
+func fieldFlag(f iso9660.Field) struct{ name, usage string } {
+	if f == iso9660.FieldVolume {
+		return struct{ name, usage string }{"label", "label"}
+	}
+	return fieldFlags[f]
 }
 
 func addedEntry(p tree.Put) layerEntry {

@@ -85,9 +85,6 @@ func (s *stage) rewriteAreas(k *karea) error {
 		at := ends[a.index] - a.rest
 		line := bytes.LastIndexByte(a.before[:f.Offset], '\n') + 1
 		if head := a.before[line:f.Offset]; !bytes.HasSuffix(now[:at], head) {
-			if s.headKept(now, at, len(head)) {
-				continue
-			}
 			return fmt.Errorf("/%s: %w", a.config.Path, ErrArea)
 		}
 		if at != f.Offset {
@@ -103,12 +100,6 @@ func (s *stage) rewriteAreas(k *karea) error {
 	}
 	s.changed(k.path, "offsets", 1)
 	return s.put(n.Path(), n.Attr, fat.Bytes(text))
-}
-
-// headKept reports whether what stands in front of an area on its line has its length.
-func (s *stage) headKept(now []byte, at int64, n int) bool {
-	line := bytes.LastIndexByte(now[:at], '\n') + 1
-	return int(at)-line == n
 }
 
 // moveOffset changes the offset of a file in the text of kargs.json and no other byte.

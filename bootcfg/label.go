@@ -189,7 +189,7 @@ func (r *relabel) command(x script) {
 		s := searchOf(x)
 		if s.kind == "label" && s.at >= 0 && GRUB.value(x.words[s.at].raw) == r.old {
 			r.plain(&x.words[s.at], "")
-		} else if s.at >= 0 && strings.HasPrefix(x.arg(s.at-x.at), "--label=") && x.arg(s.at-x.at)[len("--label="):] == r.old {
+		} else if s.at >= 0 && strings.HasPrefix(x.arg(s.at-x.at), "--label=") && x.arg(s.at - x.at)[len("--label="):] == r.old {
 			r.plain(&x.words[s.at], "--label=")
 		}
 	case "set", "export":

@@ -64,7 +64,7 @@ soak: deps ## the same for long: fuzzing, kills, random trees
 	$(MAKE) fuzz FUZZTIME=30m
 
 boot-matrix: deps ## boots every layout in every way, see docs/boot-matrix.md
-	go test -tags bootmatrix -count 1 -timeout 3h -run TestMatrix -v ./tools/bootmatrix
+	go test -tags bootmatrix -count 1 -timeout 3h -run Matrix -v ./tools/bootmatrix
 
 bench: build deps ## times beside other programs, see docs/benchmarks.md
 	go test -tags bench -count 1 -timeout 3h -run TestBench -v ./tools/bench

@@ -324,6 +324,20 @@ var damages = []struct {
 		}
 	}, check: "boot files", text: "looks for the label"},
 
+	{name: "label in the EFI system partition", image: "rhel-like-small", do: func(s *scene) {
+		o, _ := s.e.Find("@efi")
+		i := bytes.Index(s.b[o.Off:o.End()], []byte("-l 'CentOS"))
+		s.b[o.Off+int64(i)+4] = 'X'
+	}, check: "boot files", text: `looks for the label "XentOS 7 x86_64"`},
+	{name: "copy in the EFI system partition", image: "rhel-like-small", do: func(s *scene) {
+		o, _ := s.e.Find("@efi")
+		i := bytes.Index(s.b[o.Off:o.End()], []byte("set timeout=2"))
+		s.b[o.Off+int64(i)+12] = '9'
+	}, check: "boot files", text: "differs from /EFI/BOOT/grub.cfg", severity: Notice},
+	{name: "initrd that is not there", image: "rhel9-isolinux", do: func(s *scene) {
+		s.rename("/images/pxeboot/initrd.img", "initrd", "inxtrd")
+	}, check: "boot files", text: "initrd /images/pxeboot/initrd.img is not in the image"},
+
 	{name: "byte of a file", image: "rhel9-isolinux", do: func(s *scene) { s.b[s.entry(primary, "/isolinux/isolinux.cfg").Raws[0].Record.LBA().Offset()]++ }, check: "media check", text: "fragment "},
 	{name: "fragment sums", image: "rhel9-isolinux", do: func(s *scene) {
 		i := bytes.Index(s.b[:20*2048], []byte("FRAGMENT SUMS = "))

@@ -1,0 +1,75 @@
+//go:build bootmatrix
+
+package bootmatrix
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/internal/isotest"
+	"github.com/isolayer/isolayer/qemu"
+)
+
+// shown is what the kernel of the images shows after TestKargMatrix's edits.
+var shown = regexp.MustCompile(kernel + ".* matrix=karg")
+
+// TestKargMatrix gives every image another kernel argument and another label and boots
+// it in every way in which its base boots: the kernel shows the argument, and finds the
+// medium by its new name.
+func TestKargMatrix(t *testing.T) {
+	var lines []string
+	defer func() {
+		text := fmt.Sprintf("# Boot matrix of edited boot configurations\n\n"+
+			"Made by `make boot-matrix` on %s, QEMU without KVM on %d processors: each image with\n"+
+			"`--karg console=ttyS0,115200 --karg matrix=karg --label NEW`. The figure is the time until the\n"+
+			"kernel had shown `matrix=karg` of its command line (`/proc/cmdline`) and mounted the medium\n"+
+			"with the label NEW.\n\n| image | firmware | as | edited |\n|---|---|---|---|\n%s", time.Now().UTC().Format("2006-01-02"), runtime.NumCPU(), strings.Join(lines, ""))
+		if err := os.WriteFile("../../docs/boot-matrix-kargs.md", []byte(text), 0o644); err != nil {
+			t.Error(err)
+		}
+	}()
+	for _, im := range images {
+		if im.text != nil {
+			continue // no kernel of ours
+		}
+		base := isotest.Image(t, im.name)
+		out := make1(t, base, []isolayer.Step{
+			isolayer.Kargs{Args: []string{"console=ttyS0,115200", "matrix=karg"}}, isolayer.Label{ID: "NEW"},
+		})
+		for _, f := range []qemu.Firmware{qemu.BIOS, qemu.UEFI} {
+			for _, m := range []qemu.Media{qemu.CD, qemu.Disk} {
+				result := kargBoot(t, base, out, f, m)
+				lines = append(lines, fmt.Sprintf("| %s | %s | %s | %s |\n", im.name, f, m, result))
+				t.Logf("%s %s %s: %s", im.name, f, m, result)
+			}
+		}
+		os.Remove(out)
+	}
+}
+
+// kargBoot boots an edited image; where that fails, its base must too.
+func kargBoot(t *testing.T, base, out string, f qemu.Firmware, m qemu.Media) string {
+	run := func(image string, texts ...string) (qemu.Result, bool) {
+		res, err := qemu.Run(context.Background(), image, qemu.Options{Firmware: f, Media: m, Memory: 768, Expect: texts, Timeout: 4 * time.Minute, NoKVM: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res, len(res.Missing) == 0
+	}
+	res, ok := run(out, "CORPUS-MEDIA")
+	if ok && shown.MatchString(res.Console) && regexp.MustCompile(`CORPUS-MEDIA \S+ NEW`).MatchString(res.Console) {
+		return fmt.Sprintf("%.0f s", res.Took.Seconds())
+	}
+	if _, ok := run(base, kernel); !ok {
+		return "the base does not boot"
+	}
+	t.Errorf("%s %s: the edited image does not show the argument, missing %q:\n%.600s", f, m, res.Missing, res.Console)
+	return "FAILED"
+}

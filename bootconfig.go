@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"path"
 	"slices"
 	"strings"
 
+	"github.com/isolayer/isolayer/boot"
 	"github.com/isolayer/isolayer/bootcfg"
 	"github.com/isolayer/isolayer/fat"
 	"github.com/isolayer/isolayer/layout"
@@ -20,10 +20,16 @@ import (
 // ErrNoConfig reports an image without a boot menu that could be changed.
 var ErrNoConfig = errors.New("the image has no boot configuration that starts a kernel")
 
+// bootVolume is a file system that boot loaders read: tree.Files and fat.Image are some.
+type bootVolume interface {
+	bootcfg.Volume
+	boot.Programs
+}
+
 // bootMenus are the boot configurations of one file system.
 type bootMenus struct {
 	prefix  string         // in front of their paths, for users
-	volume  bootcfg.Volume //
+	volume  bootVolume
 	fat     *fatVolume     // nil for the tree
 	configs []*bootcfg.Config
 	before  map[*bootcfg.Config][]byte // their text
@@ -42,11 +48,12 @@ func (s *stage) menus() ([]*bootMenus, error) {
 	for _, v := range volumes {
 		list = append(list, &bootMenus{prefix: v.name + ":/", volume: v.img, fat: v})
 	}
+	hints := s.boot.Hints()
+	boot.AddPrograms(&hints, files)
+	for _, v := range volumes {
+		boot.AddPrograms(&hints, v.img)
+	}
 	for _, m := range list {
-		hints := bootcfg.Hints{}
-		if m.fat == nil {
-			hints = s.boot.Hints()
-		}
 		if m.configs, err = bootcfg.Find(m.volume, hints); err != nil {
 			return nil, fmt.Errorf("%s%w", strings.TrimPrefix(m.prefix, "/"), err)
 		}
@@ -172,7 +179,7 @@ func (s *stage) warnUnified(list []*bootMenus) error {
 				return err
 			}
 			for _, n := range names {
-				if strings.EqualFold(path.Ext(n), ".efi") && s.unified(m, path.Join(found, n)) {
+				if strings.EqualFold(path.Ext(n), ".efi") && unified(m, path.Join(found, n)) {
 					s.warn(fmt.Sprintf("%s%s holds its kernel and the arguments in itself; those stay as they are", m.prefix, path.Join(found, n)))
 				}
 			}
@@ -182,26 +189,10 @@ func (s *stage) warnUnified(list []*bootMenus) error {
 }
 
 // unified reports a unified kernel image.
-func (s *stage) unified(m *bootMenus, name string) bool {
-	var r io.ReaderAt
-	var size int64
-	if m.fat != nil {
-		content, err := m.fat.img.Content(name)
-		if err != nil {
-			return false
-		}
-		r, size = content, content.Size()
-	} else {
-		n := s.tree.Find(name)
-		if n == nil || !n.IsRegular() {
-			return false
-		}
-		if r, size = n.Source, n.Size(); n.Source == nil {
-			var err error
-			if r, size, err = s.base.Open(n); err != nil {
-				return false
-			}
-		}
+func unified(m *bootMenus, name string) bool {
+	r, size, err := m.volume.At(name)
+	if err != nil {
+		return false
 	}
 	p, err := pe.Open(r, size)
 	return err == nil && p.Has(".linux")

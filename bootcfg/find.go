@@ -28,6 +28,7 @@ type Volume interface {
 type Hints struct {
 	Syslinux []string // directories of its loaders
 	GRUB     []string // directories it reads from
+	Scripts  []string // that GRUB has built in
 }
 
 // Config is a configuration of a volume.
@@ -69,6 +70,7 @@ func Find(v Volume, h Hints) ([]*Config, error) {
 	steps := []func() error{
 		func() error { return s.syslinux(append(slices.Clone(h.Syslinux), syslinuxDirs...)) },
 		func() error { return s.grub(h.GRUB) },
+		func() error { return s.builtIn(h.Scripts) },
 		func() error { return s.fixed(Legacy, legacyNames...) },
 		func() error { return s.matching(Entry, entryDirs, "*.conf") },
 		func() error { return s.fixed(Entry, loaderNames...) },
@@ -217,6 +219,31 @@ func (s *finder) grub(dirs []string) error {
 	return nil
 }
 
+// builtIn follows scripts that are not in the volume.
+func (s *finder) builtIn(scripts []string) error {
+	for _, text := range scripts {
+		f, err := Parse(GRUB, []byte(text))
+		if err != nil {
+			continue
+		}
+		s.assignments(f)
+		for _, dir := range slices.Clone(s.vars["prefix"]) {
+			if _, err := s.add(path.Join(dir, "grub.cfg"), GRUB, dir, nil); err != nil {
+				return err
+			}
+		}
+		for _, r := range f.Refs() {
+			if r.Kind != RefInclude {
+				continue
+			}
+			if err := s.include(&Config{File: f, Path: "."}, r); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // know notes a value of a variable.
 func (s *finder) know(name, value string) {
 	if list := s.vars[name]; len(list) < maxExpanded && !slices.Contains(list, value) {
@@ -306,7 +333,11 @@ func (s *finder) include(c *Config, r Ref) error {
 			if strings.HasPrefix(name, "/") && p != name {
 				continue
 			}
-			x, err := s.add(p, r.Format, path.Dir(p), c)
+			parent := c
+			if c.Path == "." { // built into a loader
+				parent = nil
+			}
+			x, err := s.add(p, r.Format, path.Dir(p), parent)
 			if err != nil {
 				return err
 			}

@@ -79,6 +79,7 @@ func TestFind(t *testing.T) {
 		{name: "variables", files: memory{"boot/grub/grub.cfg": "set d=($root)/menus\nset f=$d/a.cfg\nconfigfile ${f}\nif x; then source (hd0)/b.cfg; fi", "menus/a.cfg": "", "b.cfg": ""}, want: []string{"b.cfg", "boot/grub/grub.cfg", "menus/a.cfg"}},
 		{name: "unknown loop", files: memory{"boot/grub/grub.cfg": "for f in $prefix/*.cfg; do source $f; done", "boot/grub/k.cfg": kernelEntry, "boot/grub/theme.cfg": "set x=y"}, want: []string{"boot/grub/grub.cfg", "boot/grub/k.cfg"}},
 		{name: "hint of GRUB", files: memory{"my/grub/grub.cfg": ""}, hints: Hints{GRUB: []string{"my/grub/i386-pc", "my/grub"}}, want: []string{"my/grub/grub.cfg"}},
+		{name: "built into GRUB", files: memory{"my/grub/grub.cfg": "", "other.cfg": ""}, hints: Hints{Scripts: []string{"search --file --set=root /x\nset prefix=($root)/my/grub\nconfigfile ($root)/other.cfg"}}, want: []string{"my/grub/grub.cfg", "other.cfg"}},
 		{name: "systemd-boot", files: memory{"loader/entries/a.conf": "linux /v", "loader/loader.conf": "timeout 3"}, want: []string{"loader/entries/a.conf", "loader/loader.conf"}},
 		{name: "s390", files: memory{"generic.ins": "images/kernel.img 0x00000000\nimages/our.prm 0x00010480\n", "images/our.prm": "ro"}, want: []string{"images/our.prm"}},
 		{name: "ESXi", files: memory{"BOOT.CFG": "kernel=/b", "EFI/BOOT/BOOT.CFG": "kernel=/b", "ISOLINUX.CFG": "label i\nkernel mboot.c32\nappend -c boot.cfg"}, want: []string{"BOOT.CFG", "EFI/BOOT/BOOT.CFG", "ISOLINUX.CFG"}},

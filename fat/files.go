@@ -2,6 +2,7 @@ package fat
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"path"
 	"strings"
@@ -63,4 +64,13 @@ func ignoreDamage(err error) error {
 		return nil
 	}
 	return err
+}
+
+// At returns the bytes of a file.
+func (img *Image) At(name string) (io.ReaderAt, int64, error) {
+	m, err := img.Content(clean(name))
+	if err != nil {
+		return nil, 0, err
+	}
+	return m, m.Size(), nil
 }

@@ -329,3 +329,28 @@ func FuzzPE(f *testing.F) {
 		}
 	})
 }
+
+// TestGRUB reads what Debian's signed loaders have built in, as their packages document
+// it; other programs have nothing.
+func TestGRUB(t *testing.T) {
+	for path, want := range map[string]string{
+		"/usr/lib/grub/x86_64-efi-signed/gcdx64.efi.signed":  "/boot/grub",
+		"/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed": "/EFI/debian",
+		"/usr/lib/shim/shimx64.efi.signed":                   "",
+	} {
+		b, err := os.ReadFile(path)
+		if errors.Is(err, os.ErrNotExist) && os.Getenv("CI") == "" {
+			t.Skip(path + " is missing")
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		p, err := Open(bytes.NewReader(b), int64(len(b)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		prefix, script := p.GRUB()
+		if prefix != want || (script != "") != (want != "") {
+			t.Errorf("%s: prefix %q, script %q", path, prefix, script)
+		}
+	}
+}

@@ -97,15 +97,31 @@ func (f Files) Read(name string, limit int64) ([]byte, error) {
 	return f.Content(n, limit)
 }
 
+// At returns the bytes of a regular file.
+func (f Files) At(name string) (io.ReaderAt, int64, error) {
+	n := f.Tree.Find(name)
+	if n == nil || !n.IsRegular() {
+		return nil, 0, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	}
+	return f.at(n)
+}
+
+func (f Files) at(n *Node) (io.ReaderAt, int64, error) {
+	if n.Source != nil {
+		return n.Source, n.Size(), nil
+	}
+	r, size, err := f.Base(n)
+	if err != nil {
+		err = &fs.PathError{Op: "open", Path: n.Path(), Err: err}
+	}
+	return r, size, err
+}
+
 // Content returns the content of a node, nil if it has more than limit bytes.
 func (f Files) Content(n *Node, limit int64) ([]byte, error) {
-	var r io.ReaderAt = n.Source
-	size := n.Size()
-	if n.Source == nil {
-		var err error
-		if r, size, err = f.Base(n); err != nil {
-			return nil, &fs.PathError{Op: "open", Path: n.Path(), Err: err}
-		}
+	r, size, err := f.at(n)
+	if err != nil {
+		return nil, err
 	}
 	if size > limit {
 		return nil, nil

@@ -30,11 +30,28 @@ func (c *checker) bootFiles() (string, error) {
 	}
 	ids = append(ids, c.img.Primary().Modified().UUID())
 	s := &scanner{c: c, files: tree.Files{Tree: c.merged, Base: c.open}, labels: labels, ids: ids, told: map[string]bool{}}
+	s.hints = c.equip.Hints()
+	boot.AddPrograms(&s.hints, s.files)
+	images := map[*boot.Object]*fat.Image{}
+	for _, o := range c.equip.Objects() {
+		if !o.Boots() || !o.Movable() || o.End() > c.in.size {
+			continue
+		}
+		img, err := fat.Open(io.NewSectionReader(c.in, o.Off, o.Len), o.Len)
+		if err != nil {
+			continue // not every boot image is one
+		}
+		images[o] = img
+		boot.AddPrograms(&s.hints, img)
+	}
 	if err := s.tree(); err != nil {
 		return "", err
 	}
 	for _, o := range c.equip.Objects() {
-		if err := s.fatImage(o); err != nil {
+		if images[o] == nil {
+			continue
+		}
+		if err := s.fatImage(o, images[o]); err != nil {
 			return "", err
 		}
 	}
@@ -77,6 +94,7 @@ func (c *checker) noConfig() {
 type scanner struct {
 	c           *checker
 	files       tree.Files
+	hints       bootcfg.Hints
 	labels, ids []string
 	told        map[string]bool
 	configs     int
@@ -86,7 +104,7 @@ type scanner struct {
 
 // tree checks the configurations of the tree.
 func (s *scanner) tree() error {
-	list, err := bootcfg.Find(s.files, s.c.equip.Hints())
+	list, err := bootcfg.Find(s.files, s.hints)
 	if err != nil {
 		return readable(err)
 	}
@@ -103,15 +121,8 @@ func (s *scanner) tree() error {
 
 // fatImage checks the configurations in a FAT image that firmware boots from, and
 // compares them with those of the tree that have the same path.
-func (s *scanner) fatImage(o *boot.Object) error {
-	if !o.Boots() || !o.Movable() || o.End() > s.c.in.size {
-		return nil
-	}
-	img, err := fat.Open(io.NewSectionReader(s.c.in, o.Off, o.Len), o.Len)
-	if err != nil {
-		return nil // not every boot image is one
-	}
-	list, err := bootcfg.Find(img, bootcfg.Hints{})
+func (s *scanner) fatImage(o *boot.Object, img *fat.Image) error {
+	list, err := bootcfg.Find(img, s.hints)
 	if err != nil {
 		return readable(err)
 	}

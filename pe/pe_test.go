@@ -317,6 +317,7 @@ func FuzzPE(f *testing.F) {
 			}
 			return
 		}
+		b.GRUB()
 		one, err1 := b.Digest()
 		two, err2 := b.Digest()
 		if one != two || fmt.Sprint(err1) != fmt.Sprint(err2) {

@@ -211,7 +211,7 @@ func (m MenuTimeout) apply(s *stage) error {
 
 func (d DefaultEntry) apply(s *stage) error {
 	hits := 0
-	var have []string
+	var have, missing []string
 	err := s.editMenus("default entry", func(m *bootMenus, f family) (map[*bootcfg.Config]int, error) {
 		if f[0].File.Format() == bootcfg.Entry {
 			out, ok := m.loaderDefault(f[0], d.Name)
@@ -223,6 +223,7 @@ func (d DefaultEntry) apply(s *stage) error {
 		e := f.find(d.Name)
 		if e == nil {
 			have = append(have, f.names()...)
+			missing = append(missing, m.prefix+f[0].Path)
 			return nil, nil
 		}
 		hits++
@@ -235,7 +236,10 @@ func (d DefaultEntry) apply(s *stage) error {
 	})
 	if err == nil && hits == 0 {
 		slices.Sort(have)
-		err = fmt.Errorf("%w; there are %s", bootcfg.ErrNoEntry, strings.Join(slices.Compact(have), ", "))
+		return fmt.Errorf("%w; there are %s", bootcfg.ErrNoEntry, strings.Join(slices.Compact(have), ", "))
+	}
+	for _, p := range missing {
+		s.warn(fmt.Sprintf("%s has no entry %q; its default entry stays", p, d.Name))
 	}
 	return err
 }

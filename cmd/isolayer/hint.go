@@ -51,6 +51,7 @@ var hints = []struct {
 	{isolayer.ErrNotFAT, "isolayer info tells what the boot images are"},
 	{isolayer.ErrNoConfig, "isolayer verify tells which boot files it finds"},
 	{bootcfg.ErrRoom, "take other arguments away first (--karg -N), or use coreos-installer"},
+	{bootcfg.ErrQuote, "leave the quotes out: isolayer quotes for each file as it needs"},
 	{bootcfg.ErrNoEntry, "name an entry by its label, id, title, or number from 0"},
 	{isolayer.ErrNoMatch, "isolayer ls -R shows the paths; quote patterns so that the shell does not expand them"},
 	{isolayer.ErrSpecial, "leave it out: images get regular files, directories and symbolic links"},

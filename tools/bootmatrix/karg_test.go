@@ -70,6 +70,6 @@ func kargBoot(t *testing.T, base, out string, f qemu.Firmware, m qemu.Media) str
 	if _, ok := run(base, kernel); !ok {
 		return "the base does not boot"
 	}
-	t.Errorf("%s %s: the edited image does not show the argument, missing %q:\n%.600s", f, m, res.Missing, res.Console)
+	t.Errorf("%s %s: the edited image does not show the argument, missing %q:\n%s", f, m, res.Missing, res.Console[max(0, len(res.Console)-1500):])
 	return "FAILED"
 }

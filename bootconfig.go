@@ -28,9 +28,9 @@ type bootVolume interface {
 
 // bootMenus are the boot configurations of one file system.
 type bootMenus struct {
-	prefix  string         // in front of their paths, for users
+	prefix  string // in front of their paths, for users
 	volume  bootVolume
-	fat     *fatVolume     // nil for the tree
+	fat     *fatVolume // nil for the tree
 	configs []*bootcfg.Config
 	before  map[*bootcfg.Config][]byte // their text
 	added   map[string][]byte          // new files

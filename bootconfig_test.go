@@ -403,6 +403,46 @@ func TestCoreOS(t *testing.T) {
 	}
 }
 
+// TestKargsInPlace: a changed argument costs some blocks, wherever the configuration is,
+// and undo gives the image back.
+func TestKargsInPlace(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes real images")
+	}
+	for _, name := range []string{"rhel-like-small", "debian", "fedora", "ubuntu2204"} {
+		t.Run(name, func(t *testing.T) {
+			base, _, inESP := labelled(t, name)
+			before := read(t, base)
+			image := local(t, "image.iso", before)
+			b, err := isolayer.Open(image, isolayer.OpenOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer b.Close()
+			img, err := b.Build(kargs, isolayer.Options{InPlace: true, MediaCheck: isolayer.MediaStrip})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if img.Report.Written > 256<<10 || len(img.Report.Moved) > 0 {
+				t.Errorf("%d bytes are written, moved %v", img.Report.Written, img.Report.Moved)
+			}
+			if _, err := img.WriteInPlace(t.Context(), isolayer.InPlaceOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			if err := b.Close(); err != nil {
+				t.Fatal(err)
+			}
+			checkESP(t, base, image, inESP)
+			if err := isolayer.Undo(image); err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(read(t, image), before) {
+				t.Error("undo does not give the image back")
+			}
+		})
+	}
+}
+
 // TestInsideRefused: what has no files in it, and what FAT cannot hold.
 func TestInsideRefused(t *testing.T) {
 	if testing.Short() {

@@ -57,6 +57,7 @@ func TestKarg(t *testing.T) {
 		{name: "quoted value", format: GRUB, text: grub + "'a=1' \"c=d\"\n}\n", karg: "a=b", want: grub + "a=b \"c=d\"\n}\n"},
 		{name: "conditions", format: GRUB, text: "menuentry A {\nif [ x = y ]; then linux /a; else\nlinuxefi /b c --- d\nfi\n}\n", karg: "a=b", want: "menuentry A {\nif [ x = y ]; then linux /a a=b; else\nlinuxefi /b c a=b --- d\nfi\n}\n"},
 		{name: "hypervisor", format: GRUB, text: "menuentry X {\n multiboot2 /boot/xen.gz dom0\n module2 /boot/vmlinuz ro\n module2 /install.img\n}\n", karg: "a=b", want: "menuentry X {\n multiboot2 /boot/xen.gz dom0\n module2 /boot/vmlinuz ro a=b\n module2 /install.img\n}\n"},
+		{name: "command in a variable", format: GRUB, text: "menuentry X {\n $linux ($root)/boot/x/linux ro\n ${initrd} ($root)/i\n}\n", karg: "a=b", want: "menuentry X {\n $linux ($root)/boot/x/linux ro a=b\n ${initrd} ($root)/i\n}\n"},
 		{name: "memory test", format: GRUB, text: "menuentry X {\n linux16 /boot/memtest86+x64.bin\n}\n", karg: "a=b"},
 
 		{name: "legacy", format: Legacy, text: "timeout=5\ntitle A\n\tkernel --type=netbsd /v ro\n\tinitrd /i\n", karg: "a=b", want: "timeout=5\ntitle A\n\tkernel --type=netbsd /v ro a=b\n\tinitrd /i\n"},

@@ -128,7 +128,7 @@ func (f *File) rest(c *command, i int) string {
 var noKernels = []string{".c32", ".com", ".cbt", ".bin", ".bs", ".bss", ".0", ".img", ".iso", ".lkrn"}
 
 // linux reports whether a file is a kernel that takes arguments, by its name.
-func linux(name string) bool {
+func (f *File) linux(name string) bool {
 	base := strings.ToLower(path.Base(name))
 	for _, other := range []string{"memtest", "mt86", "memdisk", "ipxe", "gpxe", "hdt", "chain", "grub", "shell", "plop"} {
 		if strings.HasPrefix(base, other) {
@@ -136,7 +136,7 @@ func linux(name string) bool {
 		}
 	}
 	for _, ext := range noKernels {
-		if strings.HasSuffix(base, ext) {
+		if f.format == Syslinux && strings.HasSuffix(base, ext) {
 			return false
 		}
 	}
@@ -184,10 +184,10 @@ func (s *scanner) syslinux() {
 		}
 	}
 	for _, e := range s.out {
-		if e.kernel != nil && !e.kernel.is(0, "append") && !linux(e.Kernel) {
+		if e.kernel != nil && !e.kernel.is(0, "append") && !s.f.linux(e.Kernel) {
 			e.lines = nil // the kernel was named behind its arguments
 		}
-		if !own[e] && e.Kernel != "" && linux(e.Kernel) {
+		if !own[e] && e.Kernel != "" && s.f.linux(e.Kernel) {
 			without = append(without, e)
 		}
 	}
@@ -227,7 +227,7 @@ func (s *scanner) append(e *MenuEntry, c *command) {
 		s.modules(e, c)
 		return
 	}
-	if len(c.words) == 2 && c.words[1].raw == "-" || !linux(e.Kernel) && e.Kernel != "" {
+	if len(c.words) == 2 && c.words[1].raw == "-" || !s.f.linux(e.Kernel) && e.Kernel != "" {
 		return
 	}
 	e.lines = []*cmdline{{parts: []part{{c, 1}}}}
@@ -302,7 +302,7 @@ func (s *scanner) kernel(e *MenuEntry, c *command, i int) (multiboot bool) {
 	}
 	name := s.f.format.value(c.words[i].raw)
 	e.Kernel, e.kernel = name, c
-	if linux(name) {
+	if s.f.linux(name) {
 		e.lines = append(e.lines, &cmdline{parts: []part{{c, i + 1}}})
 	}
 	return strings.HasPrefix(path.Base(name), "xen") || strings.HasPrefix(path.Base(name), "gnumach")

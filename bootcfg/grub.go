@@ -30,6 +30,20 @@ func scriptOf(c *command) script {
 	return script{c, i, GRUB.value(c.words[i].raw)}
 }
 
+// kind is what a command does: all that start Linux are "linux", all that load its initrd
+// "initrd". Configurations of SUSE and KIWI have a variable for the command.
+func (s script) kind() string {
+	name := strings.TrimLeft(s.name, "${")
+	for _, kind := range []string{"linux", "initrd"} {
+		switch rest, ok := strings.CutPrefix(name, kind); {
+		case !ok:
+		case name != s.name, rest == "", rest == "efi", rest == "16", rest == "32":
+			return kind
+		}
+	}
+	return s.name
+}
+
 // arg is the meaning of the n-th word behind the name, empty if there is none.
 func (s script) arg(n int) string {
 	if i := s.at + n; i < len(s.words) {
@@ -59,7 +73,7 @@ func (s *scanner) grub() {
 		if n := len(depths); n > 0 && c.words[0].raw == "}" && c.depth <= depths[n-1] {
 			menus, depths = menus[:n-1], depths[:n-1]
 		}
-		switch x := scriptOf(c); x.name {
+		switch x := scriptOf(c); x.kind() {
 		case "submenu":
 			if len(menus) < maxMenus {
 				m := &MenuEntry{}
@@ -72,7 +86,7 @@ func (s *scanner) grub() {
 				open.menus = append(open.menus, grubName(m))
 			}
 			s.menuentry(open, x)
-		case "linux", "linuxefi", "linux16", "linux32":
+		case "linux":
 			s.kernel(s.inside(open, c), c, x.at+1)
 		case "multiboot", "multiboot2", "xen_hypervisor":
 			e := s.inside(open, c)
@@ -80,7 +94,7 @@ func (s *scanner) grub() {
 			e.lines, multiboot = nil, true
 		case "module", "module2", "xen_module":
 			s.module(s.inside(open, c), x, multiboot)
-		case "initrd", "initrdefi", "initrd16":
+		case "initrd":
 			e := s.inside(open, c)
 			for i := 1; x.arg(i) != ""; i++ {
 				e.Initrds = append(e.Initrds, x.arg(i))

@@ -137,7 +137,7 @@ func (r *refs) grub() {
 	loose := false
 	for _, c := range r.f.commands {
 		x := scriptOf(c)
-		switch x.name {
+		switch x.kind() {
 		case "menuentry", "submenu":
 			loose = false
 		case "set":
@@ -152,11 +152,11 @@ func (r *refs) grub() {
 				r.add(RefUUID, s.value, c, inside)
 			}
 			loose = inside
-		case "linux", "linuxefi", "linux16", "linux32", "multiboot", "multiboot2", "xen_hypervisor":
+		case "linux", "multiboot", "multiboot2", "xen_hypervisor":
 			r.kernel(RefKernel, x, loose)
 		case "module", "module2", "xen_module":
 			r.kernel(RefModule, x, loose)
-		case "initrd", "initrdefi", "initrd16":
+		case "initrd":
 			for i := 1; x.arg(i) != ""; i++ {
 				r.add(RefInitrd, x.arg(i), c, loose)
 			}

@@ -56,7 +56,7 @@ func (s *stage) areas(list []*bootMenus) (*karea, error) {
 				continue
 			}
 			for i, end := range c.File.Areas() {
-				if end > f.Offset {
+				if f.Offset >= 0 && end > f.Offset {
 					c.File.Reserved = true
 					k.configs[f.Path] = &areaOf{config: c, before: c.File.Bytes(), index: i, rest: end - f.Offset}
 					break

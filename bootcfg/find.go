@@ -46,6 +46,7 @@ type Config struct {
 // The limits on what Find reads of a volume.
 const (
 	maxConfigs  = 512
+	maxLookups  = 1 << 14 // paths looked for, most of which are not there
 	maxNames    = 4096 // in a directory that is searched
 	maxExpanded = 16   // meanings of a path with variables
 )
@@ -66,7 +67,7 @@ var (
 // what they lead to, and what lies beside them and starts kernels. The error is that
 // of reading, or of too many.
 func Find(v Volume, h Hints) ([]*Config, error) {
-	s := &finder{v: v, seen: map[string]*Config{}, vars: map[string][]string{}}
+	s := &finder{v: v, seen: map[string]*Config{}, vars: map[string][]string{}, left: maxLookups}
 	steps := []func() error{
 		func() error { return s.syslinux(append(slices.Clone(h.Syslinux), syslinuxDirs...)) },
 		func() error { return s.grub(h.GRUB) },
@@ -93,10 +94,14 @@ type finder struct {
 	seen  map[string]*Config
 	queue []*Config           // not followed yet
 	vars  map[string][]string // values that GRUB's variables may have
+	left  int                 // paths to look for
 }
 
 // add reads a configuration, once; nil if it is not there.
 func (s *finder) add(name string, format Format, dir string, parent *Config) (*Config, error) {
+	if s.left--; s.left < 0 {
+		return nil, fmt.Errorf("%s: more than %d paths: %w", name, maxLookups, ErrLimit)
+	}
 	found, isDir, err := s.v.Lookup(path.Clean(strings.TrimPrefix(name, "/")))
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid) || isDir {
 		return nil, nil

@@ -1,6 +1,8 @@
 package bootcfg
 
 import (
+	"errors"
+	"fmt"
 	"io/fs"
 	"path"
 	"slices"
@@ -89,6 +91,26 @@ func TestFind(t *testing.T) {
 		list, err := Find(c.files, c.hints)
 		if got := paths(list); err != nil || !slices.Equal(got, c.want) {
 			t.Errorf("%s: found %q, want %q (%v)", c.name, got, c.want, err)
+		}
+	}
+}
+
+// TestFindLimits: no configuration makes the search endless.
+func TestFindLimits(t *testing.T) {
+	many := memory{"isolinux.cfg": ""}
+	var b strings.Builder
+	for i := range 600 {
+		name := fmt.Sprintf("%03d.cfg", i)
+		many[name] = "label x"
+		b.WriteString("include " + name + "\n")
+	}
+	many["isolinux.cfg"] = b.String()
+	for what, files := range map[string]memory{
+		"configurations": many,
+		"paths":          {"isolinux.cfg": strings.Repeat("include x\n", 1<<15)},
+	} {
+		if _, err := Find(files, Hints{}); !errors.Is(err, ErrLimit) {
+			t.Errorf("too many %s: %v", what, err)
 		}
 	}
 }

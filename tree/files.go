@@ -5,7 +5,6 @@ import (
 	"io"
 	"io/fs"
 	"path"
-	"slices"
 	"strings"
 )
 
@@ -31,11 +30,9 @@ func (t *Tree) Find(name string) *Node {
 		}
 		next := n.Child(part)
 		if next == nil {
-			i := slices.IndexFunc(n.Children, func(c *Node) bool { return !c.Hidden && strings.EqualFold(c.Name, part) })
-			if i < 0 {
+			if next = n.fold(part); next == nil {
 				return nil
 			}
-			next = n.Children[i]
 		}
 		if !next.IsLink() {
 			n = next
@@ -50,6 +47,19 @@ func (t *Tree) Find(name string) *Node {
 		rest = append(strings.Split(next.Link, "/"), rest...)
 	}
 	return n
+}
+
+// fold returns the first child of that name in any case, nil without one.
+func (n *Node) fold(name string) *Node {
+	if n.folded == nil {
+		n.folded = make(map[string]*Node, len(n.Children))
+		for _, c := range n.Children {
+			if key := strings.ToLower(c.Name); !c.Hidden && n.folded[key] == nil {
+				n.folded[key] = c
+			}
+		}
+	}
+	return n.folded[strings.ToLower(name)]
 }
 
 // Files reads a tree as boot loaders do.

@@ -50,6 +50,7 @@ type Node struct {
 	replaced bool
 	index    map[string]*Node // of the children, by name; made on demand
 	aliases  map[string]*Node // of the children of the base, by their other names
+	folded   map[string]*Node // of the children, by name in small letters
 }
 
 // Tree is the merged tree of an image.
@@ -234,6 +235,7 @@ func isoKey(name string) string { return "\x00" + strings.ToUpper(name) }
 func (n *Node) attach(c *Node) {
 	c.Parent = n
 	n.Children = append(n.Children, c)
+	n.folded = nil
 	if n.index != nil {
 		n.index[c.Name] = c
 	}
@@ -247,6 +249,6 @@ func (n *Node) detach() {
 			break
 		}
 	}
-	p.index, p.aliases = nil, nil
+	p.index, p.aliases, p.folded = nil, nil, nil
 	n.Parent = nil
 }

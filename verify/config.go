@@ -2,6 +2,7 @@ package verify
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -106,7 +107,7 @@ type scanner struct {
 func (s *scanner) tree() error {
 	list, err := bootcfg.Find(s.files, s.hints)
 	if err != nil {
-		return readable(err)
+		return s.readable(err)
 	}
 	syslinux := false
 	for _, cfg := range list {
@@ -124,7 +125,7 @@ func (s *scanner) tree() error {
 func (s *scanner) fatImage(o *boot.Object, img *fat.Image) error {
 	list, err := bootcfg.Find(img, s.hints)
 	if err != nil {
-		return readable(err)
+		return s.readable(err)
 	}
 	for _, cfg := range list {
 		s.check(cfg, o.Name+":/", img)
@@ -140,8 +141,12 @@ func (s *scanner) fatImage(o *boot.Object, img *fat.Image) error {
 }
 
 // readable drops the errors that the image itself is the reason of.
-func readable(err error) error {
-	if damage(err) {
+func (s *scanner) readable(err error) error {
+	switch {
+	case damage(err):
+		return nil
+	case errors.Is(err, bootcfg.ErrLimit):
+		s.c.add(Problem, "boot configurations: %v", []any{err}, Finding{})
 		return nil
 	}
 	return err

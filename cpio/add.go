@@ -105,7 +105,7 @@ func (w *writer) file(f File) error {
 	if name == "" {
 		return nil // the root is there
 	}
-	if name == "TRAILER!!!" || len(name) >= maxPath || strings.ContainsRune(name, 0) {
+	if name+"\x00" == trailer || len(name) >= maxPath || strings.ContainsRune(name, 0) {
 		return fmt.Errorf("/%s: %w: no archive can have that name", name, fs.ErrInvalid)
 	}
 	if err := w.parents(path.Dir(name), f.ModTime); err != nil {

@@ -73,6 +73,9 @@ type Entry struct {
 	number  int // in its archive
 }
 
+// trailer is the name of the entry at the end of an archive.
+const trailer = "TRAILER!!!\x00"
+
 // The types of entries (cpio's mode bits).
 const (
 	modeType = 0o170000
@@ -190,6 +193,9 @@ func (i *Initrd) walk(c *counter, a *Archive, visit func(*Entry, io.Reader) (boo
 	for {
 		h, err := r.Next()
 		if errors.Is(err, io.EOF) {
+			if string(c.last) != trailer {
+				return 0, fmt.Errorf("cut short behind entry %d: %w", a.Entries, io.ErrUnexpectedEOF)
+			}
 			break
 		} else if err != nil {
 			return 0, fmt.Errorf("entry %d: %w", a.Entries+1, format(err))

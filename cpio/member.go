@@ -305,6 +305,7 @@ type counter struct {
 	r       io.Reader
 	n, left int64
 	peeked  []byte
+	last    []byte // as many of the last bytes as a trailer has
 }
 
 func (c *counter) Read(p []byte) (int, error) {
@@ -321,6 +322,8 @@ func (c *counter) Read(p []byte) (int, error) {
 		return 0, fmt.Errorf("more than it may unpack to: %w", ErrLimit)
 	}
 	n, err := c.r.Read(p[:min(int64(len(p)), c.left)])
+	tail := p[max(0, n-len(trailer)):n]
+	c.last = append(c.last[min(len(c.last), max(0, len(c.last)+len(tail)-len(trailer))):], tail...)
 	c.n += int64(n)
 	c.left -= int64(n)
 	return n, err

@@ -60,6 +60,20 @@ func (i *Initrd) Add(src extent.Source, off int64, files []File) (*extent.Map, e
 	return extent.New(w.out)
 }
 
+// New makes an initrd of one archive, not compressed.
+func New(files []File) (*extent.Map, error) {
+	w := &writer{initrd: &Initrd{}, made: map[string]bool{}}
+	for _, f := range files {
+		if err := w.file(f); err != nil {
+			return nil, err
+		}
+	}
+	if err := w.trailer(); err != nil {
+		return nil, err
+	}
+	return extent.New(w.out)
+}
+
 // writer makes an archive of extents.
 type writer struct {
 	initrd *Initrd

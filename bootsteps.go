@@ -54,11 +54,17 @@ func (m MenuTimeout) String() string  { return fmt.Sprintf("menu timeout %d", m.
 func (d DefaultEntry) String() string { return "default entry " + d.Name }
 func (a AddEntry) String() string     { return "add entry " + a.Title }
 
-// joined makes one step of neighbouring changes of kernel arguments: each reads and
-// writes every configuration.
+// joined makes one step of neighbouring changes of kernel arguments, and of initrds:
+// each reads and writes every configuration, or all of an initrd.
 func joined(steps []Step) []Step {
 	var out []Step
 	for _, step := range steps {
+		if i, ok := step.(InitrdAdd); ok && len(out) > 0 {
+			if last, ok := out[len(out)-1].(InitrdAdd); ok {
+				out[len(out)-1] = InitrdAdd{slices.Concat(last.Adds, i.Adds)}
+				continue
+			}
+		}
 		k, ok := step.(Kargs)
 		if n := len(out); ok && n > 0 {
 			if last, ok := out[n-1].(Kargs); ok && last.Keep == k.Keep {

@@ -245,7 +245,7 @@ func (b *Base) Build(steps []Step, o Options) (*Image, error) {
 		return nil, fmt.Errorf("%s: %w", b.path, err)
 	}
 	res.Report.BootFiles, res.Report.Warnings = s.bootFiles, append(res.Report.Warnings, s.warnings...)
-	res.Report.Notes = append(res.Report.Notes, s.notes...)
+	res.Report.Notes, res.Report.Unattended = append(res.Report.Notes, s.notes...), s.unattended
 	if note != "" {
 		res.Report.Notes = append(res.Report.Notes, note)
 	}

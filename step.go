@@ -93,6 +93,7 @@ type stage struct {
 
 	bootFiles       []layout.BootFile // configurations that changed
 	notes, warnings []string
+	unattended      []string // why the result asks nothing before it overwrites disks
 }
 
 // ErrNoMatch reports a pattern that matches nothing in the image.

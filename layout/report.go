@@ -34,6 +34,10 @@ type Report struct {
 	Notes    []string     `json:"notes,omitempty"`    // what else was done
 	Warnings []string     `json:"warnings,omitempty"` //
 
+	// Unattended tells why the image overwrites disks without asking; empty if it is not
+	// known to.
+	Unattended []string `json:"unattended,omitempty"`
+
 	BootFiles []BootFile `json:"boot_files,omitempty"` // configurations that changed
 }
 

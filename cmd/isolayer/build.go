@@ -314,6 +314,7 @@ func (a *app) warn(r layout.Report) {
 	for _, w := range r.Warnings {
 		fmt.Fprintf(a.err, "isolayer: warning: %s\n", plain(w))
 	}
+	a.installs(r)
 }
 
 // changes counts what was edited, in words.

@@ -18,7 +18,7 @@ func (a *app) catCommand() *cobra.Command {
 		Use:     "cat IMAGE PATH",
 		Short:   "Print a file of an image",
 		GroupID: "look",
-		Long:    "cat prints the content of a file, uncompressed if it is stored by zisofs.\nLinks are not followed.\n@bios, @efi, @catalog, @partN and @system-area are boot equipment; @efi:/PATH\nis a file inside of it.",
+		Long:    "cat prints the content of a file, uncompressed if it is stored by zisofs.\nLinks are not followed.\n@bios, @efi, @catalog, @partN and @system-area are boot equipment; @efi:/PATH\nis a file inside of it, @initrd:/PATH one of the initrd that boot entries name.",
 		Example: "  isolayer cat base.iso /isolinux/isolinux.cfg",
 		Args:    needArgs("IMAGE", "PATH"),
 		RunE:    func(_ *cobra.Command, args []string) error { return a.cat(args[0], args[1], session) },
@@ -32,6 +32,9 @@ func (a *app) cat(image, path string, session int) error {
 }
 
 func (a *app) catFile(base *isolayer.Base, t *tree.Tree, path string) error {
+	if number, inside, ok := isolayer.InInitrd(path); ok {
+		return a.catInitrd(base, number, inside)
+	}
 	if object, inside, ok := isolayer.InObject(path); ok {
 		return a.catInside(base, object, inside)
 	}

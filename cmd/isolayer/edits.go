@@ -69,6 +69,7 @@ func addEditFlags(flags *pflag.FlagSet, steps *[]isolayer.Step) {
 		return isolayer.Layer{Path: s}, nil
 	})
 	addBootFlags(add)
+	addAnswerFlags(add)
 }
 
 // addBootFlags defines those that change what is booted, in every boot file.

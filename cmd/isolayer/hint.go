@@ -12,6 +12,8 @@ import (
 
 	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/bootcfg"
+	"github.com/isolayer/isolayer/cpio"
+	"github.com/isolayer/isolayer/distro"
 	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/inplace"
 	"github.com/isolayer/isolayer/iso9660"
@@ -49,6 +51,11 @@ var hints = []struct {
 	{isolayer.ErrFieldUsed, "only isolayer md5 implant --force overwrites it"},
 	{mediacheck.ErrShort, "such small images have no media check"},
 	{isolayer.ErrNotFAT, "isolayer info tells what the boot images are"},
+	{distro.ErrKind, "isolayer info tells what the image is"},
+	{isolayer.ErrNoInitrd, "isolayer verify tells which boot files it finds"},
+	{isolayer.ErrAreaFull, "let the config fetch the rest (ignition.config.merge)"},
+	{cpio.ErrCompression, "name a second initrd in the boot entries instead"},
+	{cpio.ErrBehind, "choose another name"},
 	{isolayer.ErrNoConfig, "isolayer verify tells which boot files it finds"},
 	{bootcfg.ErrRoom, "take other arguments away first (--karg -N), or use coreos-installer"},
 	{bootcfg.ErrQuote, "leave the quotes out: isolayer quotes for each file as it needs"},

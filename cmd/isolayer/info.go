@@ -3,12 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/boot"
+	"github.com/isolayer/isolayer/distro"
 	"github.com/isolayer/isolayer/iso9660"
 )
 
@@ -35,6 +37,8 @@ type imageInfo struct {
 	Size       int64              `json:"size"`
 	Volume     volumeInfo         `json:"volume"`
 	Trees      []treeInfo         `json:"trees"`
+	Release    *distro.Release    `json:"distro"`
+	Initrds    []string           `json:"initrds,omitempty"`
 	UDF        bool               `json:"udf"`
 	Sessions   []iso9660.Session  `json:"sessions"`
 	MediaCheck string             `json:"media_check,omitempty"`
@@ -105,6 +109,13 @@ func inspect(base *isolayer.Base) (imageInfo, error) {
 			i.Trees = append(i.Trees, *t)
 		}
 	}
+	var err error
+	if i.Release, err = base.Release(); err != nil {
+		return i, err
+	}
+	if i.Initrds, err = base.Initrds(); err != nil {
+		i.Warnings = append(i.Warnings, err.Error())
+	}
 	i.MediaCheck = img.MediaCheck()
 	i.Boots, i.Objects = i.Boot.Ways(), i.Boot.Objects()
 	i.Programs = base.Programs()
@@ -113,7 +124,7 @@ func inspect(base *isolayer.Base) (imageInfo, error) {
 	}
 	i.Reasons = base.Refusals()
 	i.Rebuild = len(i.Reasons) == 0
-	i.Warnings = img.Warnings()
+	i.Warnings = append(i.Warnings, img.Warnings()...)
 	for _, f := range i.Boot.Findings {
 		i.Warnings = append(i.Warnings, f.String())
 	}
@@ -165,6 +176,9 @@ func (i imageInfo) text() string {
 	}
 	row("Image", "%s, %s (%d bytes)", i.Path, size(i.Size), i.Size)
 	row("Volume", "%s", i.Volume.ID)
+	if i.Release.Family != distro.Generic {
+		row("Distribution", "%s", i.Release)
+	}
 	row("UUID", "%s", i.Volume.UUID)
 	row("Created", "%s", i.Volume.Created)
 	row("Application", "%s", i.Volume.Application)
@@ -205,6 +219,13 @@ func (i imageInfo) text() string {
 	}
 	for _, o := range i.Objects {
 		row("Object", "%s", objectText(o))
+	}
+	for n, name := range i.Initrds {
+		number := ""
+		if n > 0 {
+			number = strconv.Itoa(n + 1)
+		}
+		row("Initrd", "@initrd%s: %s", number, name)
 	}
 	row("Media check", "%s", i.MediaCheck)
 	if i.Rebuild {

@@ -27,7 +27,8 @@ func (a *app) lsCommand() *cobra.Command {
 		GroupID: "look",
 		Long: `ls lists a directory of an image, the root without PATH, sorted by name. Names
 are looked up as Rock Ridge has them, else Joliet, else ISO 9660 in any case. With
-@efi:/PATH or @partN:/PATH it lists what is inside of boot equipment.
+@efi:/PATH or @partN:/PATH it lists what is inside of boot equipment, with @initrd:/PATH
+what is in the initrd that boot entries name, @initrd2 being another one.
 Control characters in names are shown escaped.`,
 		Example: "  isolayer ls -lR base.iso /isolinux",
 		Args:    needArgs("IMAGE", "[PATH]"),
@@ -63,6 +64,9 @@ type listed struct {
 
 func (a *app) ls(image, path string, o lsOptions) error {
 	return withTree(image, o.session, func(base *isolayer.Base, t *tree.Tree) error {
+		if number, inside, ok := isolayer.InInitrd(path); ok {
+			return a.lsInitrd(base, number, inside, o)
+		}
 		if strings.HasPrefix(path, "@") {
 			return a.lsInside(base, path, o)
 		}

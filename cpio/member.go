@@ -1,0 +1,374 @@
+package cpio
+
+import (
+	"bufio"
+	"bytes"
+	"compress/bzip2"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/cavaliergopher/cpio"
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
+	"github.com/ulikunitz/xz"
+	"github.com/ulikunitz/xz/lzma"
+)
+
+// windowLimit bounds the memory that a compressed stream may ask for. Linux takes
+// windows of 128 MiB at most.
+const windowLimit = 256 << 20
+
+// magics are how archives begin (lib/decompress.c, init/initramfs.c).
+var magics = []struct {
+	bytes string
+	c     Compression
+}{
+	{"070701", None}, {"070702", None}, {"\x1f\x8b", Gzip}, {"\xfd7zXZ\x00", XZ}, {"\x28\xb5\x2f\xfd", Zstd},
+	{"BZh", Bzip2}, {"\x5d\x00\x00", LZMA}, {"\x02\x21\x4c\x18", LZ4}, {"\x89LZO", LZO},
+}
+
+// member is a piece of an initrd: a compressed stream, or what may be a plain archive.
+type member struct {
+	compression Compression
+	r           io.ReaderAt
+	off, size   int64
+}
+
+// member looks what is at off, and how far it reaches: to the end for a plain archive,
+// and for a stream whose end only unpacking tells.
+func (i *Initrd) member(off int64) (*member, error) {
+	head := make([]byte, 6)
+	n, err := i.r.ReadAt(head, off)
+	if n < 2 {
+		return nil, unexpected(err)
+	}
+	k := slices.IndexFunc(magics, func(m struct {
+		bytes string
+		c     Compression
+	},
+	) bool {
+		return bytes.HasPrefix(head[:n], []byte(m.bytes))
+	})
+	if k < 0 {
+		return nil, fmt.Errorf("%w: nothing that Linux unpacks begins with % x", ErrFormat, head[:n])
+	}
+	m := &member{compression: magics[k].c, r: i.r, off: off, size: i.size - off}
+	switch m.compression {
+	case Gzip:
+		m.size, err = m.gzipEnd()
+	case Zstd:
+		m.size, err = m.zstdEnd()
+	case XZ:
+		m.size, err = m.xzEnd()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s stream: %w", m.compression, unexpected(err))
+	}
+	return m, nil
+}
+
+func (m *member) section() *io.SectionReader { return io.NewSectionReader(m.r, m.off, m.size) }
+
+// open unpacks the member.
+func (m *member) open() (io.ReadCloser, error) {
+	in := bufio.NewReaderSize(m.section(), 256<<10)
+	switch m.compression {
+	case None:
+		return io.NopCloser(in), nil
+	case Gzip:
+		return gzip.NewReader(in)
+	case Bzip2:
+		return io.NopCloser(bzip2.NewReader(in)), nil
+	case LZ4:
+		return io.NopCloser(lz4.NewReader(in)), nil
+	case Zstd:
+		d, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(windowLimit))
+		if err != nil {
+			return nil, err
+		}
+		return d.IOReadCloser(), nil
+	case XZ:
+		r, err := xz.ReaderConfig{SingleStream: true}.NewReader(in) // xzEnd saw its windows
+		return closer(r, err)
+	case LZMA:
+		if h, err := in.Peek(5); err != nil || binary.LittleEndian.Uint32(h[1:]) > windowLimit {
+			return nil, fmt.Errorf("window: %w", ErrLimit)
+		}
+		r, err := lzma.NewReader(in)
+		return closer(r, err)
+	}
+	return nil, fmt.Errorf("%s: %w", m.compression, ErrCompression)
+}
+
+func closer(r io.Reader, err error) (io.ReadCloser, error) {
+	if err != nil {
+		return nil, err
+	}
+	return io.NopCloser(bufio.NewReaderSize(r, 64<<10)), nil
+}
+
+// gzipEnd is the length of one gzip member (RFC 1952). Its end is where unpacking stops.
+func (m *member) gzipEnd() (int64, error) {
+	c := &counter{r: m.section(), left: m.size}
+	b := bufio.NewReaderSize(c, 64<<10)
+	z, err := gzip.NewReader(b)
+	if err != nil {
+		return 0, err
+	}
+	z.Multistream(false)
+	if n, err := io.Copy(io.Discard, io.LimitReader(z, maxUnpacked+1)); err != nil {
+		return 0, err
+	} else if n > maxUnpacked {
+		return 0, ErrLimit
+	}
+	return c.n - int64(b.Buffered()), nil
+}
+
+// zstdEnd is the length of one frame, with skippable ones in front (RFC 8878 3.1).
+func (m *member) zstdEnd() (int64, error) {
+	at := int64(0)
+	var b [18]byte
+	read := func(n int64) ([]byte, error) {
+		_, err := m.section().ReadAt(b[:n], at)
+		at += n
+		return b[:n], err
+	}
+	h, err := read(5)
+	if err != nil {
+		return 0, err
+	}
+	d := h[4]
+	at += []int64{0, 1, 2, 4}[d&3] + []int64{0, 2, 4, 8}[d>>6] // dictionary id, content size
+	if single := d&0x20 != 0; !single {
+		at++ // window
+	} else if d>>6 == 0 {
+		at++ // content size of one byte
+	}
+	for {
+		h, err := read(3)
+		if err != nil {
+			return 0, err
+		}
+		v := int64(h[0]) | int64(h[1])<<8 | int64(h[2])<<16
+		switch n := v >> 3; v >> 1 & 3 {
+		case 0, 2:
+			at += n
+		case 1: // a byte that repeats
+			at++
+		default:
+			return 0, fmt.Errorf("block at %d: %w", at-3, ErrFormat)
+		}
+		if v&1 != 0 {
+			break
+		}
+	}
+	if d&4 != 0 {
+		at += 4 // checksum
+	}
+	return m.within(at)
+}
+
+func (m *member) within(n int64) (int64, error) {
+	if n > m.size {
+		return 0, io.ErrUnexpectedEOF
+	}
+	return n, nil
+}
+
+// xzEnd is the length of one stream (The .xz File Format 1.2, 2 to 4): blocks of LZMA2
+// chunks, whose headers tell their lengths, then the index and the footer.
+func (m *member) xzEnd() (int64, error) {
+	s := &xzWalk{r: bufio.NewReaderSize(m.section(), 64<<10)}
+	head := s.bytes(12)
+	check := int64(0)
+	if s.err == nil {
+		check = []int64{0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64}[head[7]&15]
+	}
+	for s.err == nil {
+		n := s.byte()
+		if n == 0 {
+			break // the index
+		}
+		s.block(s.bytes(int(n)*4 + 3))
+		s.chunks()
+		s.pad(12)
+		s.skip(check)
+	}
+	index := s.n - 1
+	for range s.number() * 2 { // sizes of each block
+		if s.number(); s.err != nil {
+			return 0, s.err
+		}
+	}
+	s.pad(index)
+	s.skip(4)
+	if foot := s.bytes(12); s.err == nil && string(foot[10:]) != "YZ" {
+		s.err = fmt.Errorf("footer at %d: %w", s.n-12, ErrFormat)
+	}
+	return s.n, s.err
+}
+
+// xzWalk steps through a stream. After an error it does nothing.
+type xzWalk struct {
+	r   *bufio.Reader
+	n   int64
+	err error
+}
+
+func (s *xzWalk) skip(n int64) {
+	if s.err == nil {
+		var got int64
+		got, s.err = io.CopyN(io.Discard, s.r, n)
+		s.n += got
+	}
+}
+
+func (s *xzWalk) bytes(n int) []byte {
+	b := make([]byte, n)
+	if s.err == nil {
+		_, s.err = io.ReadFull(s.r, b)
+		s.n += int64(n)
+	}
+	return b
+}
+
+func (s *xzWalk) byte() byte { return s.bytes(1)[0] }
+
+// pad goes to the next multiple of four, counted from start.
+func (s *xzWalk) pad(start int64) { s.skip(-(s.n - start) & 3) }
+
+// number reads a multibyte integer (1.2).
+func (s *xzWalk) number() (v uint64) {
+	for k := range 9 {
+		c := s.byte()
+		v |= uint64(c&0x7f) << (7 * k)
+		if c&0x80 == 0 {
+			return v
+		}
+	}
+	if s.err == nil {
+		s.err = ErrFormat
+	}
+	return 0
+}
+
+// block looks at the header of a block, without its first byte (3.1): the window that
+// LZMA2 asks for is bounded.
+func (s *xzWalk) block(h []byte) {
+	if s.err != nil {
+		return
+	}
+	b := &xzWalk{r: bufio.NewReader(bytes.NewReader(h))}
+	flags := b.byte()
+	for range int(flags>>6&1) + int(flags>>7) {
+		b.number() // sizes
+	}
+	for range flags&3 + 1 {
+		id, size := b.number(), b.number()
+		props := b.bytes(int(min(size, uint64(len(h)))))
+		if b.err == nil && id == 0x21 && len(props) == 1 {
+			if d := uint(props[0]); d > 40 || (2|uint64(d&1))<<(d/2+11) > windowLimit { // 5.3.1
+				b.err = fmt.Errorf("window: %w", ErrLimit)
+			}
+		}
+	}
+	s.err = b.err
+}
+
+// chunks steps over LZMA2 chunks (5.3.1).
+func (s *xzWalk) chunks() {
+	for s.err == nil {
+		switch c := s.byte(); {
+		case c == 0:
+			return
+		case c >= 0x80:
+			h := s.bytes(4)
+			n := int64(binary.BigEndian.Uint16(h[2:])) + 1
+			if c >= 0xc0 {
+				n++ // properties
+			}
+			s.skip(n)
+		case c <= 2:
+			s.skip(int64(binary.BigEndian.Uint16(s.bytes(2))) + 1)
+		default:
+			s.err = fmt.Errorf("chunk at %d: %w", s.n-1, ErrFormat)
+		}
+	}
+}
+
+// counter counts what is read, up to a limit.
+type counter struct {
+	r       io.Reader
+	n, left int64
+	peeked  []byte
+	last    []byte // as many of the last bytes as a trailer has
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	if len(c.peeked) > 0 {
+		n := copy(p, c.peeked)
+		c.peeked = c.peeked[n:]
+		c.n += int64(n)
+		return n, nil
+	}
+	if c.left <= 0 && len(p) > 0 {
+		if n, err := c.r.Read(make([]byte, 1)); n == 0 {
+			return 0, err
+		}
+		return 0, fmt.Errorf("more than it may unpack to: %w", ErrLimit)
+	}
+	n, err := c.r.Read(p[:min(int64(len(p)), c.left)])
+	tail := p[max(0, n-len(trailer)):n]
+	c.last = append(c.last[min(len(c.last), max(0, len(c.last)+len(tail)-len(trailer))):], tail...)
+	c.n += int64(n)
+	c.left -= int64(n)
+	return n, err
+}
+
+// align goes to the next multiple of four, counted from start, and returns how far that
+// is from there. The end of the input will do.
+func (c *counter) align(start int64) (int64, error) {
+	if n := -(c.n - start) & 3; n > 0 {
+		if _, err := io.CopyN(io.Discard, c, n); err != nil && !errors.Is(err, io.EOF) {
+			return 0, err
+		}
+	}
+	return c.n - start, nil
+}
+
+// skipZeros reads zeros, and reports whether anything follows.
+func (c *counter) skipZeros() (bool, error) {
+	b := make([]byte, 1)
+	for {
+		switch n, err := c.Read(b); {
+		case n == 1 && b[0] == 0:
+		case n == 1:
+			c.peeked = b
+			c.n--
+			return true, nil
+		case errors.Is(err, io.EOF):
+			return false, nil
+		case err != nil:
+			return false, err
+		}
+	}
+}
+
+func unexpected(err error) error {
+	if err == nil || errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// format makes an error of the library one of ours.
+func format(err error) error {
+	if errors.Is(err, cpio.ErrHeader) {
+		return fmt.Errorf("%w: %w", ErrFormat, err)
+	}
+	return unexpected(err)
+}

@@ -1,0 +1,109 @@
+package distro
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Kind is a kind of answer file.
+type Kind string
+
+// The kinds.
+const (
+	Kickstart   Kind = "kickstart"   // Anaconda, and VMware ESXi
+	Preseed     Kind = "preseed"     // Debian's installer, and Ubuntu's old ones
+	Autoinstall Kind = "autoinstall" // Ubuntu's installers since 20.04
+	AutoYaST    Kind = "autoyast"    // SUSE
+	Agama       Kind = "agama"       // SUSE since 16
+	Ignition    Kind = "ignition"    // CoreOS
+	Answer      Kind = "answer"      // Proxmox
+	Unattend    Kind = "unattend"    // Windows
+)
+
+// Kinds are all of them.
+var Kinds = []Kind{Kickstart, Preseed, Autoinstall, AutoYaST, Agama, Ignition, Answer, Unattend}
+
+// Rule says what becomes of an answer file for an image.
+type Rule func(m Medium, r *Release, answer File) (Plan, error)
+
+// File is a file with its content.
+type File struct {
+	Path    string // in the tree; of an answer file its own name
+	Content []byte
+}
+
+// Plan is what makes an installer read an answer file.
+type Plan struct {
+	Files  []File // into the tree
+	Initrd []File // into the initrd of every entry
+	Area   []File // into the area of CoreOS, as an archive
+	Args   []string
+	// Unattended tells that the installer will not ask before it overwrites disks, and
+	// why.
+	Unattended string
+	Notes      []string
+}
+
+// Errors that callers tell apart.
+var (
+	// ErrKind reports an answer file that the installer of the image does not read.
+	ErrKind = errors.New("is not what this image reads")
+	// ErrAnswer reports an answer file that is none.
+	ErrAnswer = errors.New("is no such answer file")
+)
+
+// Answer says what to do with an answer file.
+func (r *Release) Answer(m Medium, kind Kind, answer File) (Plan, error) {
+	rule := r.Family.Answers[kind]
+	if rule == nil {
+		return Plan{}, fmt.Errorf("a %s file %w, %s; %s", kind, ErrKind, r, r.reads())
+	}
+	if len(answer.Content) == 0 {
+		return Plan{}, fmt.Errorf("%s %w: it is empty", answer.Path, ErrAnswer)
+	}
+	return rule(m, r, answer)
+}
+
+// reads tells which answer files the image takes.
+func (r *Release) reads() string {
+	var out []string
+	for _, k := range Kinds {
+		if k != Unattend && r.Family.Answers[k] != nil {
+			out = append(out, "--"+string(k))
+		}
+	}
+	switch {
+	case r.Family == Generic:
+		return "put the file in with --add and name it with --karg"
+	case len(out) == 0:
+		return "it has no installer that reads one"
+	}
+	return "it takes " + strings.Join(out, ", ")
+}
+
+// refused is a rule for a kind that cannot be done, with the reason.
+func refused(reason string) Rule {
+	return func(_ Medium, r *Release, _ File) (Plan, error) {
+		return Plan{}, fmt.Errorf("%s: %s: %w", r, reason, errors.ErrUnsupported)
+	}
+}
+
+// only is an error for a release of the family that does not read the file.
+func only(r *Release, kind Kind, why string, kinds ...string) error {
+	if slices.Contains(kinds, r.Kind) {
+		return nil
+	}
+	return fmt.Errorf("a %s file %w, %s; %s", kind, ErrKind, r, why)
+}
+
+// commands are the first words of the lines of a text that are no comments.
+func commands(text []byte) (out []string) {
+	for l := range strings.Lines(string(text)) {
+		if f := strings.Fields(l); len(f) > 0 && !strings.HasPrefix(f[0], "#") {
+			out = append(out, f[0])
+		}
+	}
+	return out
+}

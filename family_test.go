@@ -1,0 +1,248 @@
+package isolayer_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/distro"
+	"github.com/isolayer/isolayer/internal/isotest"
+	"github.com/isolayer/isolayer/qemu"
+	"github.com/isolayer/isolayer/sink"
+	"github.com/isolayer/isolayer/verify"
+)
+
+// answerFiles are the least that each kind of answer file has to be.
+var answerFiles = map[distro.Kind]string{
+	distro.Kickstart:   "text\nclearpart --all --initlabel\nautopart\ninstall --firstdisk --overwritevmfs\n",
+	distro.Preseed:     "d-i partman/confirm boolean true\n",
+	distro.Autoinstall: "autoinstall:\n  version: 1\n",
+	distro.AutoYaST:    "<?xml version=\"1.0\"?>\n<profile xmlns=\"http://www.suse.com/1.0/yast2ns\"/>\n",
+	distro.Agama:       "{\"product\": {\"id\": \"SLES\"}}\n",
+	distro.Ignition:    "{\"ignition\": {\"version\": \"3.3.0\"}}\n",
+	distro.Answer:      "[global]\nkeyboard = \"de\"\n",
+	distro.Unattend:    "<unattend/>\n",
+}
+
+// family is an image of a fixture, and that image with an answer file.
+type family struct {
+	name, base, made string
+	head             map[string]string
+	files            []string
+	report           *isolayer.Image
+}
+
+func familyFixtures(tb testing.TB) []string {
+	tb.Helper()
+	list, err := filepath.Glob("distro/testdata/*.txtar")
+	if err != nil || len(list) == 0 {
+		tb.Fatalf("no fixtures: %v", err)
+	}
+	return list
+}
+
+// withAnswer makes the image of a fixture and puts the answer file of its kind in, by
+// the steps given in front.
+func withAnswer(tb testing.TB, fixture string, steps ...isolayer.Step) family {
+	tb.Helper()
+	f := family{name: strings.TrimSuffix(filepath.Base(fixture), ".txtar")}
+	f.base, f.head, f.files = isotest.Family(tb, fixture)
+	kind := distro.Kind(f.head["answer"])
+	if kind == "" {
+		return f
+	}
+	source := filepath.Join(tb.TempDir(), "answer")
+	if err := os.WriteFile(source, []byte(answerFiles[kind]), 0o600); err != nil {
+		tb.Fatal(err)
+	}
+	f.made = filepath.Join(tb.TempDir(), "made.iso")
+	f.report = rebuild(tb, f.base, f.made, append(steps, isolayer.AnswerFile{Kind: kind, Source: source})...)
+	return f
+}
+
+// rebuild writes the image that the steps make of base.
+func rebuild(tb testing.TB, base, made string, steps ...isolayer.Step) *isolayer.Image {
+	tb.Helper()
+	b, err := isolayer.Open(base, isolayer.OpenOptions{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer b.Close()
+	img, err := b.Build(steps, isolayer.Options{})
+	if err != nil {
+		tb.Fatalf("%s: %v", base, err)
+	}
+	if _, err := img.WriteFile(tb.Context(), made, sink.Options{}); err != nil {
+		tb.Fatal(err)
+	}
+	return img
+}
+
+// TestFamilies: for an image of the layout of every family, the answer file is where its
+// installer looks, every entry that starts a kernel names it, nothing else differs, and
+// verify has nothing to say. A second time changes nothing.
+func TestFamilies(t *testing.T) {
+	for _, fixture := range familyFixtures(t) {
+		t.Run(strings.TrimSuffix(filepath.Base(fixture), ".txtar"), func(t *testing.T) {
+			f := withAnswer(t, fixture)
+			if f.made == "" {
+				t.Skip("its installer reads no answer file; see distro.TestAnswer")
+			}
+			f.checkFile(t)
+			f.checkEntries(t)
+			f.checkRest(t)
+			if (len(f.report.Report.Unattended) > 0) != (f.head["unattended"] == "yes") {
+				t.Errorf("unattended: %q", f.report.Report.Unattended)
+			}
+			report, err := isolayer.Verify(t.Context(), f.made, verify.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, g := range report.Groups {
+				for _, x := range g.Findings {
+					if x.Severity == verify.Problem {
+						t.Errorf("verify: %s", x)
+					}
+				}
+			}
+		})
+	}
+}
+
+// checkFile looks for the answer file.
+func (f family) checkFile(t *testing.T) {
+	want := []byte(answerFiles[distro.Kind(f.head["answer"])])
+	if to := f.head["to"]; to != "" {
+		got := isotest.Run(t, "isoinfo", "-R", "-i", f.made, "-x", to)
+		if f.head["answer"] == "autoinstall" {
+			want = append([]byte("#cloud-config\n"), want...)
+		}
+		if !bytes.Equal(got, want) {
+			t.Errorf("%s is %q", to, got)
+		}
+	}
+	b, err := isolayer.Open(f.made, isolayer.OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if name := f.head["initrd"]; name != "" {
+		i, _, err := b.Initrd(1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := i.Find(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got bytes.Buffer
+		if err := i.Copy(&got, e); err != nil || !bytes.Equal(got.Bytes(), want) {
+			t.Errorf("%s in the initrd is %q (%v)", name, got.Bytes(), err)
+		}
+	}
+	if area := f.head["area"]; area != "" {
+		before, after := isotest.Run(t, "isoinfo", "-R", "-i", f.base, "-x", area), isotest.Run(t, "isoinfo", "-R", "-i", f.made, "-x", area)
+		if len(before) != len(after) {
+			t.Errorf("%s has %d bytes, had %d", area, len(after), len(before))
+		}
+		p := filepath.Join(t.TempDir(), "area")
+		if err := os.WriteFile(p, after, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := isotest.Run(t, "sh", "-c", "gzip -dcq "+p+" 2>/dev/null | cpio -i --quiet --to-stdout config.ign"); !bytes.Equal(got, want) {
+			t.Errorf("config.ign in the area is %q", got)
+		}
+	}
+}
+
+// checkEntries looks for the arguments on every line that starts a kernel.
+func (f family) checkEntries(t *testing.T) {
+	args, all := strings.Fields(f.head["args"]), 0
+	defer func() {
+		if all == 0 {
+			t.Error("no entry starts a kernel")
+		}
+	}()
+	for _, name := range f.files {
+		if !slices.Contains([]string{".cfg", ".CFG"}, filepath.Ext(name)) || f.head["to"] == "/"+name {
+			continue
+		}
+		lines := 0
+		for l := range strings.Lines(string(isotest.Run(t, "isoinfo", "-R", "-i", f.made, "-x", "/"+name))) {
+			l = strings.TrimSpace(l)
+			word, _, _ := strings.Cut(strings.ReplaceAll(l, "\t", " "), " ")
+			kernel := word == "linux" && strings.HasSuffix(name, "grub.cfg") || word == "linux" && strings.HasSuffix(name, "loopback.cfg") ||
+				strings.EqualFold(word, "append") && !strings.Contains(l, "boot.cfg") || strings.HasPrefix(word, "kernelopt=")
+			if !kernel {
+				continue
+			}
+			lines++
+			for _, a := range args {
+				if plain := strings.NewReplacer(`\\`, `\`, `'`, "", `"`, "", `\;`, ";").Replace(l); !strings.Contains(plain+" ", a+" ") {
+					t.Errorf("%s: %q does not have %s", name, l, a)
+				}
+			}
+			if at := strings.Index(l, " ---"); at >= 0 && len(args) > 0 && strings.Contains(l[at:], args[len(args)-1]) {
+				t.Errorf("%s: %q: behind ---", name, l)
+			}
+		}
+		all += lines
+	}
+}
+
+// mayDiffer are what an answer file may change, beside boot files.
+func (f family) mayDiffer(name string) bool {
+	switch filepath.Base(name) {
+	case "user-data", "meta-data", "auto-installer-mode.toml", "md5sum.txt", "sha256sum.txt", "CHECKSUMS", ".treeinfo":
+		return true
+	}
+	ext := strings.ToLower(filepath.Ext(name))
+	return name == f.head["to"] || name == f.head["area"] || ext == ".cfg" || f.head["initrd"] != "" && strings.Contains(name, "initrd")
+}
+
+// checkRest compares every file with the base's.
+func (f family) checkRest(t *testing.T) {
+	before, after := isotest.Bsdtar(t, f.base), isotest.Bsdtar(t, f.made)
+	for name, e := range after {
+		if old, ok := before[name]; (!ok || old.SHA256 != e.SHA256) && !f.mayDiffer("/"+name) && filepath.Base(name) != "isolinux.bin" && filepath.Base(name) != "eltorito.img" && e.SHA256 != "" {
+			t.Errorf("%s differs", name)
+		}
+	}
+	for name := range before {
+		if _, ok := after[name]; !ok {
+			t.Errorf("%s is gone", name)
+		}
+	}
+}
+
+// TestFamiliesBoot: the kernel's own command line has the arguments. All families take
+// minutes: two are booted, all under ISOLAYER_SOAK.
+func TestFamiliesBoot(t *testing.T) {
+	if testing.Short() {
+		t.Skip("boots virtual machines")
+	}
+	for _, fixture := range familyFixtures(t) {
+		name := strings.TrimSuffix(filepath.Base(fixture), ".txtar")
+		if !slices.Contains([]string{"rhel7", "ubuntu"}, name) && os.Getenv("ISOLAYER_SOAK") == "" {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			f := withAnswer(t, fixture)
+			if f.made == "" || f.head["bios"] == "" {
+				t.Skip("nothing that could be booted here")
+			}
+			texts := []string{"CORPUS-BOOT-OK"}
+			for a := range strings.FieldsSeq(f.head["args"]) {
+				texts = append(texts, a)
+			}
+			isotest.Boot(t, f.made, qemu.BIOS, qemu.CD, texts...)
+			if f.head["efi"] != "" {
+				isotest.Boot(t, f.made, qemu.UEFI, qemu.CD, texts...)
+			}
+		})
+	}
+}

@@ -1,0 +1,313 @@
+package isolayer
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/isolayer/isolayer/bootcfg"
+	"github.com/isolayer/isolayer/cpio"
+	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/fat"
+	"github.com/isolayer/isolayer/iso9660"
+	"github.com/isolayer/isolayer/tree"
+)
+
+// InitrdAdd puts local files or directory trees into the initrd of every boot entry, as
+// an archive behind those it is made of. The rules for Dest are those of Add.
+type InitrdAdd struct{ Adds []Add }
+
+func (a InitrdAdd) String() string {
+	var out []string
+	for _, x := range a.Adds {
+		out = append(out, x.String())
+	}
+	return strings.Join(out, ", ") + " in the initrd"
+}
+
+// ErrNoInitrd reports an image whose boot entries name no initrd that is in it.
+var ErrNoInitrd = errors.New("no boot entry names an initrd of the image")
+
+func (a InitrdAdd) apply(s *stage) error {
+	return s.addToInitrds(func(i *bootInitrd) (files []local, err error) {
+		for _, x := range a.Adds {
+			more, err := s.localFiles(x, i)
+			if err != nil {
+				return nil, err
+			}
+			files = append(files, more...)
+		}
+		return files, nil
+	})
+}
+
+// bootInitrd is an initrd that boot entries name, in the tree or in a FAT image.
+type bootInitrd struct {
+	name string // as users see it
+	node *tree.Node
+	fat  *fatVolume
+	path string // in the FAT image
+
+	src       extent.Source // its bytes, from off on
+	off, size int64
+	open      *cpio.Initrd
+}
+
+// initrds finds those that boot entries of all configurations name. Loaders join what
+// an entry names; the last one is meant, whose files win. Names that cannot be found are
+// returned too.
+func (s *stage) initrds() (found []*bootInitrd, lost []string, err error) {
+	list, err := s.menus()
+	if err != nil {
+		return nil, nil, err
+	}
+	area := s.ignitionArea()
+	for _, m := range list {
+		for _, c := range m.configs {
+			for _, e := range c.File.Entries() {
+				names := slices.DeleteFunc(slices.Clone(e.Initrds), func(n string) bool {
+					return area != nil && strings.EqualFold(path.Base(n), path.Base(area.File))
+				})
+				if len(names) == 0 || !e.Boots() {
+					continue
+				}
+				i := s.initrdAt(list[0], m, c, names[len(names)-1])
+				switch {
+				case i == nil:
+					lost = append(lost, m.prefix+c.Path+": "+names[len(names)-1])
+				case !slices.ContainsFunc(found, func(x *bootInitrd) bool { return x.name == i.name }):
+					found = append(found, i)
+				}
+			}
+		}
+	}
+	slices.Sort(lost)
+	return found, slices.Compact(lost), nil
+}
+
+// initrdAt finds the initrd that a configuration names: in its own file system, else in
+// the tree. nil without one.
+func (s *stage) initrdAt(root, m *bootMenus, c *bootcfg.Config, name string) *bootInitrd {
+	if _, rest, ok := strings.Cut(name, ")"); ok && strings.HasPrefix(name, "(") {
+		name = rest
+	}
+	if c.File.Format() == bootcfg.Syslinux {
+		name = bootcfg.Resolve(c.Dir, name)
+	}
+	for _, at := range []*bootMenus{m, root} {
+		found, dir, err := at.volume.Lookup(slashless(name))
+		if err != nil || dir {
+			continue
+		}
+		if at.fat != nil {
+			return &bootInitrd{name: at.prefix + found, fat: at.fat, path: found}
+		}
+		if n := s.tree.Find(found); n != nil && n.IsRegular() && n.Size() > 0 {
+			return &bootInitrd{name: n.Path(), node: n}
+		}
+	}
+	return nil
+}
+
+// read opens an initrd and reads what is in it.
+func (s *stage) read(i *bootInitrd) (err error) {
+	switch {
+	case i.fat != nil:
+		m, err := i.fat.img.Content(i.path)
+		if err != nil {
+			return err
+		}
+		i.src, i.size = extent.Compose(i.name, m), m.Size()
+	case i.node.Source != nil:
+		i.src, i.size = i.node.Source, i.node.Source.Size()
+	case len(i.node.Content) != 1:
+		return fmt.Errorf("it is stored in %d pieces: %w", len(i.node.Content), iso9660.ErrUnsupported)
+	default:
+		i.src, i.off, i.size = s.base.src, i.node.Content[0].LBA.Offset(), i.node.Content[0].Size
+	}
+	i.open, err = cpio.Open(io.NewSectionReader(i.src, i.off, i.size), i.size)
+	return err
+}
+
+// addToInitrds adds files to every initrd that boot entries name. Names of one file's
+// content go on to share it.
+func (s *stage) addToInitrds(files func(*bootInitrd) ([]local, error)) error {
+	list, lost, err := s.initrds()
+	if err != nil {
+		return err
+	}
+	if len(list) == 0 {
+		return ErrNoInitrd
+	}
+	for _, name := range lost {
+		s.warn(name + " is not in the image; nothing was added to it")
+	}
+	type content struct {
+		src extent.Source
+		off int64
+	}
+	done := map[content]extent.Source{}
+	for _, i := range list {
+		if err := s.read(i); err != nil {
+			return fmt.Errorf("%s: %w", i.name, err)
+		}
+		key := content{i.src, i.off}
+		if done[key] == nil {
+			add, err := files(i)
+			if err != nil {
+				return err
+			}
+			if done[key], err = i.with(add); err != nil {
+				return fmt.Errorf("%s: %w", i.name, err)
+			}
+		}
+		if err := s.replaceInitrd(i, done[key]); err != nil {
+			return fmt.Errorf("%s: %w", i.name, err)
+		}
+	}
+	return nil
+}
+
+// with is the initrd with files added.
+func (i *bootInitrd) with(add []local) (extent.Source, error) {
+	var files []cpio.File
+	for _, f := range add {
+		files = append(files, cpio.File{Name: f.name, Mode: f.attr.Mode, ModTime: f.attr.ModTime, Link: f.attr.Link, Source: f.src})
+	}
+	m, err := i.open.Add(i.src, i.off, files)
+	if err != nil {
+		return nil, err
+	}
+	return extent.Compose(i.name, m), nil
+}
+
+func (s *stage) replaceInitrd(i *bootInitrd, src extent.Source) error {
+	s.changed(i.name, "files added", 1)
+	if i.fat != nil {
+		volumes, err := s.fatVolumes() // anew: an earlier one may have changed the same image
+		if err != nil {
+			return err
+		}
+		k := slices.IndexFunc(volumes, func(v *fatVolume) bool { return v.name == i.fat.name })
+		return s.editFAT(volumes[k], func(e *fat.Editor) error { return e.Replace(i.path, src) })
+	}
+	return s.tree.Do(tree.Put{Path: i.node.Path(), Attr: i.node.Attr, Source: src})
+}
+
+// localFiles lists what an Add puts into an initrd.
+func (s *stage) localFiles(a Add, i *bootInitrd) (files []local, err error) {
+	info, err := os.Stat(a.Source)
+	if err != nil {
+		return nil, err
+	}
+	dest := cmp.Or(a.Dest, "/")
+	base := filepath.Base(filepath.Clean(a.Source))
+	if e, err := i.open.Find(dest); strings.HasSuffix(dest, "/") || err == nil && e.IsDir() && !info.IsDir() {
+		if base == "." || base == ".." || base == "/" { // all of a directory, into dest
+			base = ""
+		}
+		dest = path.Join(dest, filepath.ToSlash(base))
+	}
+	err = filepath.WalkDir(a.Source, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(a.Source, p)
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if rel == "." { // a link given by name is followed
+			info, err = os.Stat(p)
+		}
+		if err != nil {
+			return err
+		}
+		f := local{name: path.Join("/", dest, filepath.ToSlash(rel)), attr: s.attr(info)}
+		switch info.Mode().Type() {
+		case fs.ModeDir:
+		case fs.ModeSymlink:
+			target, err := os.Readlink(p)
+			if err != nil {
+				return err
+			}
+			f.attr.Link = filepath.ToSlash(target)
+		case 0:
+			if f.src, err = s.source(p, info); err != nil {
+				return err
+			}
+		default:
+			return fmt.Errorf("%s %w", p, ErrSpecial)
+		}
+		files = append(files, f)
+		return nil
+	})
+	return files, err
+}
+
+// InInitrd splits a path inside an initrd, such as @initrd:/etc/conf. Of several initrds
+// @initrd2 is the second. ok is false for other paths; number counts from 1.
+func InInitrd(p string) (number int, inside string, ok bool) {
+	name, inside, _ := strings.Cut(p, ":")
+	digits, ok := strings.CutPrefix(name, "@initrd")
+	if !ok {
+		return 0, "", false
+	}
+	if digits == "" {
+		return 1, inside, true
+	}
+	n, err := strconv.Atoi(digits)
+	return n, inside, err == nil && n > 0
+}
+
+// Initrd opens an initrd that boot entries name, by its number from 1, and returns the
+// path of the file.
+func (b *Base) Initrd(number int) (*cpio.Initrd, string, error) {
+	s, err := b.still()
+	if err != nil {
+		return nil, "", err
+	}
+	list, _, err := s.initrds()
+	switch {
+	case err != nil:
+		return nil, "", err
+	case number > len(list) && len(list) == 0:
+		return nil, "", ErrNoInitrd
+	case number > len(list):
+		return nil, "", fmt.Errorf("@initrd%d: there are %d: %w", number, len(list), ErrNoInitrd)
+	}
+	i := list[number-1]
+	if err := s.read(i); err != nil {
+		return nil, i.name, fmt.Errorf("%s: %w", i.name, err)
+	}
+	return i.open, i.name, nil
+}
+
+// Initrds lists the initrds that boot entries name, the first as @initrd, the second as
+// @initrd2 and so on.
+func (b *Base) Initrds() ([]string, error) {
+	s, err := b.still()
+	if err != nil {
+		return nil, err
+	}
+	list, _, err := s.initrds()
+	var out []string
+	for _, i := range list {
+		out = append(out, i.name)
+	}
+	return out, err
+}
+
+// still is a stage on which nothing is done.
+func (b *Base) still() (*stage, error) {
+	t, err := b.Tree()
+	return &stage{base: b, tree: t, files: b.files, boot: b.boot, objects: map[string]extent.Source{}}, err
+}

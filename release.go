@@ -1,0 +1,117 @@
+package isolayer
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/isolayer/isolayer/distro"
+	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/fat"
+	"github.com/isolayer/isolayer/iso9660"
+	"github.com/isolayer/isolayer/tree"
+)
+
+// Release tells which distribution the image is of.
+func (b *Base) Release() (*distro.Release, error) {
+	t, err := b.Tree()
+	if err != nil {
+		return nil, err
+	}
+	return distro.Recognise(b.medium(t)), nil
+}
+
+// medium is what package distro wants to know of the image, with a tree of it.
+func (b *Base) medium(t *tree.Tree) distro.Medium {
+	return distro.Medium{Volume: tree.Files{Tree: t, Base: b.Open}, Label: b.img.Primary().VolumeID(), UDF: b.img.UDF()}
+}
+
+// medium is the image as earlier steps left it.
+func (s *stage) medium() distro.Medium {
+	m := s.base.medium(s.tree)
+	if label, ok := s.fields[iso9660.FieldVolume]; ok {
+		m.Label = label
+	}
+	return m
+}
+
+// AnswerFile puts an answer file where the installer of the image looks for it and lets
+// every boot entry name it. An image whose installer does not read such a file is an
+// error.
+type AnswerFile struct {
+	Kind   distro.Kind
+	Source string // local file
+}
+
+func (a AnswerFile) String() string { return string(a.Kind) + " " + a.Source }
+
+// maxAnswer bounds what is read of an answer file.
+const maxAnswer = 16 << 20
+
+func (a AnswerFile) apply(s *stage) error {
+	info, err := os.Stat(a.Source)
+	switch {
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular() || info.Size() > maxAnswer:
+		return fmt.Errorf("%s %w", a.Source, distro.ErrAnswer)
+	}
+	content, err := os.ReadFile(a.Source)
+	if err != nil {
+		return err
+	}
+	m := s.medium()
+	plan, err := distro.Recognise(m).Answer(m, a.Kind, distro.File{Path: filepath.Base(a.Source), Content: content})
+	if err != nil {
+		return err
+	}
+	attr := s.attr(info)
+	attr.Mode = iso9660.ModeRegular | 0o644
+	for _, f := range plan.Files {
+		if s.tree.Find(f.Path) != nil {
+			s.notes = append(s.notes, fmt.Sprintf("%s was there already and was replaced", f.Path))
+		}
+		if err := s.put(f.Path, attr, fat.Bytes(f.Content)); err != nil {
+			return fmt.Errorf("%s: %w", f.Path, err)
+		}
+	}
+	if err := s.answerArchives(plan, attr); err != nil {
+		return err
+	}
+	s.notes = append(s.notes, plan.Notes...)
+	if plan.Unattended != "" {
+		s.unattended = append(s.unattended, plan.Unattended)
+	}
+	if len(plan.Args) == 0 {
+		return nil
+	}
+	return Kargs{Args: plan.Args}.apply(s)
+}
+
+// answerArchives puts the files of a plan into the initrds, or into CoreOS's area.
+func (s *stage) answerArchives(plan distro.Plan, attr tree.Attr) error {
+	if len(plan.Initrd) > 0 {
+		var files []local
+		for _, f := range plan.Initrd {
+			files = append(files, local{name: f.Path, attr: attr, src: fat.Bytes(f.Content)})
+		}
+		if err := s.addToInitrds(func(*bootInitrd) ([]local, error) { return files, nil }); err != nil {
+			return err
+		}
+	}
+	if len(plan.Area) > 0 {
+		return s.writeIgnition(plan.Area)
+	}
+	return nil
+}
+
+// local is a file on its way into an initrd.
+type local struct {
+	name string
+	attr tree.Attr
+	src  extent.Source // nil for what has no content
+}
+
+// slashless is a path without a slash in front.
+func slashless(p string) string { return strings.TrimPrefix(p, "/") }

@@ -199,6 +199,7 @@ type Image struct {
 	check  *mediacheck.Tag // to be computed, or nil
 	blocks int64           // of the volume
 	edit   *inplace.Edit   // nil unless planned for that
+	files  *extent.Files   // of a mastered image, or nil
 }
 
 // Build plans the image that the steps, in order, make of the base. Nothing is

@@ -59,6 +59,12 @@ func (p *Files) Add(path string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
+	return p.AddInfo(path, info)
+}
+
+// AddInfo is Add for a caller that has asked the system already: info is what os.Stat
+// says of the path.
+func (p *Files) AddInfo(path string, info fs.FileInfo) (*File, error) {
 	if info.IsDir() {
 		return nil, &fs.PathError{Op: "read", Path: path, Err: syscall.EISDIR}
 	}

@@ -38,6 +38,7 @@ func gather(t *tree.Tree, o Options) *contents {
 	c := &contents{of: map[extent.Source]int32{}}
 	boots := map[*tree.Node]bool{}
 	if o.Boot != nil {
+		boots[o.Boot.Catalog] = true
 		for _, e := range o.Boot.Entries {
 			boots[e.Node] = true
 		}
@@ -52,7 +53,9 @@ func gather(t *tree.Tree, o Options) *contents {
 		}
 		w, given := o.Weight[n]
 		if !given && boots[n] {
-			w = bootWeight
+			if w = bootWeight; n == o.Boot.Catalog {
+				w++
+			}
 		}
 		x := &c.list[i]
 		if x.names == 0 || w > x.weight {

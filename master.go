@@ -16,7 +16,6 @@ import (
 	"github.com/isolayer/isolayer/layout"
 	"github.com/isolayer/isolayer/master"
 	"github.com/isolayer/isolayer/mediacheck"
-	"github.com/isolayer/isolayer/tree"
 )
 
 // Graft is a local file or directory and the place in the image it goes to. What a
@@ -131,7 +130,7 @@ func (s *scan) plan() (*Image, error) {
 	mo := master.Options{
 		Texts: o.Texts, Naming: o.Naming, Relocate: o.Relocate,
 		TransTable: o.TransTable, TransTableJoliet: !o.HideTransTable, Padding: o.Padding,
-		Weight: s.weights, Marked: s.marked, Extra: s.extra,
+		Weight: s.weights, Marked: s.marked, Extra: s.extra, Made: s.made(),
 	}
 	if o.Boot != nil {
 		b, err := s.equipment(*o.Boot, o.Texts)
@@ -201,8 +200,7 @@ func (s *scan) equipment(b MasterBoot, texts iso9660.VolumeTexts) (*master.Boot,
 	if len(b.Entries) == 0 || b.CatalogHidden {
 		return out, nil
 	}
-	attr := tree.Attr{Mode: iso9660.ModeRegular | 0o444, ModTime: s.tree.Epoch}
-	n, err := s.put(cmp.Or(b.Catalog, "boot.catalog"), attr, nil)
+	n, err := s.put(cmp.Or(b.Catalog, "boot.catalog"), s.made(), nil)
 	if err != nil {
 		return nil, fmt.Errorf("boot catalog: %w", bare(err))
 	}

@@ -235,6 +235,21 @@ func (s *scan) attr(info fs.FileInfo) tree.Attr {
 	return a
 }
 
+// made are the attributes of files that are not on disk.
+func (s *scan) made() tree.Attr {
+	a := tree.Attr{Mode: iso9660.ModeRegular | 0o444, ModTime: s.tree.Epoch}
+	if s.o.UID != nil {
+		a.UID = *s.o.UID
+	}
+	if s.o.GID != nil {
+		a.GID = *s.o.GID
+	}
+	if s.o.FileMode != nil {
+		a.Mode = iso9660.ModeRegular | *s.o.FileMode
+	}
+	return a
+}
+
 func typeOf(m fs.FileMode) uint32 {
 	switch {
 	case m.IsDir():

@@ -26,11 +26,13 @@ type Options struct {
 	// belongs to which identifier.
 	TransTable       string
 	TransTableJoliet bool // Joliet lists these files too
+	// Made are the attributes of files that the planner makes.
+	Made tree.Attr
 	// Padding is how many blocks of zeros follow the content.
 	Padding int64
 	// Weight puts content of larger numbers in front of others.
 	Weight map[*tree.Node]int
-	// Marked nodes get the flag in the primary hierarchy that says hidden (ECMA-119 9.1.6).
+	// Marked nodes get the flag that says hidden (ECMA-119 9.1.6).
 	Marked map[*tree.Node]bool
 	// Extra are further system use entries of a node: access lists and the like.
 	Extra map[*tree.Node][]iso9660.SystemUseEntry
@@ -86,7 +88,7 @@ type planner struct {
 	content *contents
 	trees   []*hierarchy // of all sets
 	origins []int64      // of the sets: 0, and that of the partition if there is one
-	catalog *generated // nil without an entry
+	catalog *generated   // nil without an entry
 
 	area    boot.Arrangement
 	end     int64 // block behind the content

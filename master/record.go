@@ -17,7 +17,7 @@ func (p *planner) draft(b *hierarchy, it item, id []byte, more bool, serial uint
 	if more {
 		flags |= iso9660.FlagMultiExtent
 	}
-	if b.h == iso9660.Primary && p.o.Marked[n] {
+	if p.o.Marked[n] {
 		flags |= iso9660.FlagHidden
 	}
 	var entries []iso9660.SystemUseEntry

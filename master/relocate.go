@@ -106,9 +106,8 @@ func (x *builder) table(d *directory) error {
 	if len(g.data) == 0 {
 		return nil
 	}
-	n := &tree.Node{Name: x.p.o.TransTable, Parent: d.node, Source: g, In: x.p.tree.Has}
+	n := &tree.Node{Name: x.p.o.TransTable, Attr: x.p.o.Made, Parent: d.node, Source: g, In: x.p.tree.Has}
 	n.In[iso9660.Joliet] = n.In[iso9660.Joliet] && x.p.o.TransTableJoliet
-	n.Mode, n.ModTime = iso9660.ModeRegular|0o444, x.p.tree.Epoch
 	d.node.Children = append(d.node.Children, n)
 	x.p.content.list[x.p.content.add(g)].names = 1
 	return x.insert(d, item{node: n})

@@ -57,19 +57,20 @@ func parseNumber(s string, limit uint64) (uint64, error) {
 	return n, nil
 }
 
-// mode makes the action of an option whose value is permission bits.
+// mode makes the action of an option whose value is permission bits, which need Rock
+// Ridge.
 func mode(f func(m *mkisofs) **uint32) func(*mkisofs, []string) error {
 	return func(m *mkisofs, v []string) error {
 		n, err := strconv.ParseUint(v[0], 8, 12)
 		bits := uint32(n)
-		*f(m) = &bits
+		*f(m), m.options.RockRidge = &bits, true
 		return err
 	}
 }
 
 // owner makes the action of an option whose value is the number of an owner.
 func owner(f func(m *mkisofs) **uint32) func(*mkisofs, []string) error {
-	return number(1<<32-1, func(m *mkisofs, n uint64) { id := uint32(n); *f(m) = &id })
+	return number(1<<32-1, func(m *mkisofs, n uint64) { id := uint32(n); *f(m), m.options.RockRidge = &id, true })
 }
 
 // level chooses the length of identifiers (ECMA-119 10; 4 is ISO 9660:1999).

@@ -268,9 +268,9 @@ func TestMasterRandom(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs other programs")
 	}
-	rounds := 12
+	rounds := 60
 	if os.Getenv("ISOLAYER_SOAK") != "" {
-		rounds = 60
+		rounds = 2000
 	}
 	tree := masterTree(t)
 	for seed := range rounds {

@@ -17,8 +17,8 @@ const shareSize = 64 << 10
 // content is what one file, or several names of it, hold.
 type content struct {
 	src    extent.Source
-	lba    int64
-	weight int
+	lba    uint32
+	weight int32
 	names  uint32
 }
 
@@ -32,6 +32,9 @@ type contents struct {
 // bootWeight puts boot images in front of other files, as genisoimage does: firmware
 // is fastest there, and some reads no further.
 const bootWeight = 2
+
+// maxWeight bounds what options can ask for; what the planner puts first weighs more.
+const maxWeight = 1 << 30
 
 // gather lists the contents of the tree.
 func gather(t *tree.Tree, o Options) *contents {
@@ -58,8 +61,8 @@ func gather(t *tree.Tree, o Options) *contents {
 			}
 		}
 		x := &c.list[i]
-		if x.names == 0 || w > x.weight {
-			x.weight = w
+		if x.names == 0 || w > int(x.weight) {
+			x.weight = int32(max(min(w, maxWeight), -maxWeight))
 		}
 		x.names++
 		return nil
@@ -96,7 +99,7 @@ func (c *contents) place(at int64) int64 {
 		if size >= shareSize {
 			at += (at - origin(x.src)/iso9660.BlockSize) & 1
 		}
-		x.lba = at
+		x.lba = uint32(min(at, maxBlocks)) // more is an error in the end
 		at += iso9660.Blocks(size)
 	}
 	return at
@@ -110,12 +113,12 @@ func origin(src extent.Source) int64 {
 	return 0
 }
 
-// sections returns where the content of a node lies.
-func (c *contents) sections(n *tree.Node) []iso9660.Section {
-	if n.Source == nil {
-		return nil
+// index returns the number of a node's content, -1 without one.
+func (c *contents) index(n *tree.Node) int32 {
+	if !n.IsRegular() || n.Source == nil {
+		return -1
 	}
-	return iso9660.SplitSections(iso9660.LBA(c.list[c.of[n.Source]].lba), n.Size())
+	return c.of[n.Source]
 }
 
 // generated is content that the planner makes.

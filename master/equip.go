@@ -83,7 +83,7 @@ func (p *planner) image(e Entry) (boot.Located, extent.Source) {
 	if src == nil {
 		return boot.Located{}, nil
 	}
-	return boot.Located{LBA: p.content.list[p.content.of[src]].lba, Size: src.Size()}, src
+	return boot.Located{LBA: p.images[src], Size: src.Size()}, src
 }
 
 // assemble makes the map in the order of the image.
@@ -125,12 +125,24 @@ func (p *planner) assemble() (*extent.Map, error) {
 	return extent.New(m.list)
 }
 
+// manyFiles is from how many contents on small ones are packed: a map of fewer is worth
+// reading.
+const manyFiles = 10_000
+
 // addContent adds all contents in their order; boot images with what they hold about
 // themselves.
 func (p *planner) addContent(m *sequence) {
+	var pack *extent.Pack
+	var packAt int64
+	flush := func() {
+		if pack != nil {
+			m.add(extent.CopyOf(packAt, pack, 0, pack.Size()))
+			pack = nil
+		}
+	}
 	for _, i := range p.content.rank {
 		x := p.content.list[i]
-		size := x.src.Size()
+		size, off := x.src.Size(), int64(x.lba)*iso9660.BlockSize
 		if x.names > 0 {
 			p.res.Files++
 			p.res.Content += size
@@ -138,7 +150,15 @@ func (p *planner) addContent(m *sequence) {
 		if size == 0 {
 			continue
 		}
-		off := x.lba * iso9660.BlockSize
+		f, small := x.src.(*extent.File)
+		if small && size < shareSize && p.patches[x.src] == nil && len(p.content.list) >= manyFiles {
+			if pack == nil {
+				pack, packAt = extent.NewPack(iso9660.BlockSize), off
+			}
+			pack.Add(f)
+			continue
+		}
+		flush()
 		if g, ok := x.src.(*generated); ok {
 			m.add(extent.BytesOf(off, g.data))
 			continue
@@ -149,6 +169,7 @@ func (p *planner) addContent(m *sequence) {
 		}
 		m.add(pieces...)
 	}
+	flush()
 }
 
 // lay puts an extent over others that cover its place.

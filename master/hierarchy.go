@@ -23,8 +23,9 @@ const (
 // item is a record of a directory, in the order of the standard. Its identifier is in
 // the directory's own list.
 type item struct {
-	node *tree.Node
-	kind kind
+	node    *tree.Node
+	content int32 // number of its content, -1 without one
+	kind    kind
 }
 
 // directory is one directory of one hierarchy.
@@ -120,7 +121,7 @@ func (x *builder) fill(d *directory, depth int) error {
 	}
 	items := x.wanted(d)
 	if d.node.Parent == nil && x.storage != nil {
-		items = append(items, item{x.storage.node, storage})
+		items = append(items, item{x.storage.node, -1, storage})
 	}
 	subs, err := x.name(d, items)
 	if err != nil {
@@ -149,7 +150,7 @@ func (x *builder) wanted(d *directory) []item {
 		switch {
 		case !c.In[x.b.h]:
 		case c.IsDir() || c.IsRegular() || x.b.rock != nil:
-			out = append(out, item{node: c})
+			out = append(out, item{node: c, content: x.p.content.index(c)})
 			if len(c.Name) > x.b.longest {
 				x.b.longest, x.b.longPath = len(c.Name), c.Path()
 			}

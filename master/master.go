@@ -83,12 +83,14 @@ const maxBlocks = 1<<32 - 1
 
 // planner carries the state of one Plan.
 type planner struct {
-	tree    *tree.Tree
-	o       Options
-	content *contents
-	trees   []*hierarchy // of all sets
-	origins []int64      // of the sets: 0, and that of the partition if there is one
-	catalog *generated   // nil without an entry
+	tree      *tree.Tree
+	o         Options
+	content   *contents
+	trees     []*hierarchy // of all sets
+	origins   []int64      // of the sets: 0, and that of the partition if there is one
+	catalog   *generated   // nil without an entry
+	catalogAt uint32
+	images    map[extent.Source]int64 // blocks of boot images
 
 	area    boot.Arrangement
 	end     int64 // block behind the content
@@ -99,7 +101,7 @@ type planner struct {
 
 // Plan lays out the tree as a new image.
 func Plan(t *tree.Tree, o Options) (*Result, error) {
-	p := &planner{tree: t, o: o, origins: []int64{0}, patches: map[extent.Source][]boot.Patch{}}
+	p := &planner{tree: t, o: o, origins: []int64{0}, patches: map[extent.Source][]boot.Patch{}, images: map[extent.Source]int64{}}
 	if b := o.Boot; b != nil {
 		if len(b.Entries) > 0 {
 			p.catalog = &generated{name: "boot catalog", data: make([]byte, iso9660.BlockSize)}

@@ -30,9 +30,10 @@ func (p *planner) place() error {
 		}
 	}
 	if p.catalog != nil && p.o.Boot.Catalog == nil {
-		p.content.list[p.content.add(p.catalog)].weight = 1 << 30
+		p.content.list[p.content.add(p.catalog)].weight = maxWeight + 1
 	}
 	p.end = p.content.place(at)
+	p.locate()
 	if p.end > maxBlocks {
 		return fmt.Errorf("image of %d blocks: %w", p.end, iso9660.ErrLimit)
 	}
@@ -80,7 +81,7 @@ func (p *planner) descriptors() ([]extent.Extent, error) {
 			d.SetRoot(b.rel(root.lba), uint32(root.size), root.node.ModTime)
 			add(d.Raw)
 			if b.h == iso9660.Primary && origin == 0 && p.catalog != nil {
-				add(iso9660.BootRecord(iso9660.LBA(p.content.list[p.content.of[p.catalog]].lba)))
+				add(iso9660.BootRecord(iso9660.LBA(p.catalogAt)))
 			}
 		}
 		add(iso9660.Terminator())
@@ -98,6 +99,7 @@ func (p *planner) treeExtents(b *hierarchy) []extent.Extent {
 	}
 	for _, d := range b.dirs {
 		out = append(out, extent.BytesOf(d.lba*iso9660.BlockSize, p.encode(b, d)))
+		d.items, d.ids = nil, nil
 	}
 	for _, e := range out {
 		report.Bytes += e.Len
@@ -114,4 +116,20 @@ func wholeBlocks(at int64, data []byte) extent.Extent {
 	out := make([]byte, iso9660.Blocks(int64(len(data)))*iso9660.BlockSize)
 	copy(out, data)
 	return extent.BytesOf(at*iso9660.BlockSize, out)
+}
+
+// locate notes where the catalog and boot images lie. To find content by its source is
+// then of no more use, and takes memory.
+func (p *planner) locate() {
+	if p.catalog != nil {
+		p.catalogAt = p.content.list[p.content.of[p.catalog]].lba
+	}
+	if p.o.Boot != nil {
+		for _, e := range p.o.Boot.Entries {
+			if e.Node != nil && e.Node.Source != nil {
+				p.images[e.Node.Source] = int64(p.content.list[p.content.of[e.Node.Source]].lba)
+			}
+		}
+	}
+	p.content.of = nil
 }

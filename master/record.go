@@ -4,7 +4,6 @@ import (
 	"iter"
 
 	"github.com/isolayer/isolayer/iso9660"
-	"github.com/isolayer/isolayer/tree"
 )
 
 // draft makes the record of one section of an item; addresses are zero.
@@ -22,7 +21,7 @@ func (p *planner) draft(b *hierarchy, it item, id []byte, more bool, serial uint
 	}
 	var entries []iso9660.SystemUseEntry
 	if b.rock != nil {
-		entries = b.rock.Entries(n.Name, p.stat(b, n, serial))
+		entries = b.rock.Entries(n.Name, p.stat(b, it, serial))
 		switch it.kind {
 		case holder:
 			entries = append(entries, iso9660.ChildLink())
@@ -38,7 +37,7 @@ func (p *planner) draft(b *hierarchy, it item, id []byte, more bool, serial uint
 func (p *planner) self(b *hierarchy, d *directory) *iso9660.Draft {
 	var entries []iso9660.SystemUseEntry
 	if b.rock != nil {
-		entries = b.rock.Entries("", p.stat(b, d.node, 0))
+		entries = b.rock.Entries("", p.stat(b, item{node: d.node, content: -1}, 0))
 		if d.parent == d {
 			entries = b.rock.RootEntries(entries)
 		}
@@ -50,7 +49,7 @@ func (p *planner) self(b *hierarchy, d *directory) *iso9660.Draft {
 func (p *planner) up(b *hierarchy, d *directory) *iso9660.Draft {
 	var entries []iso9660.SystemUseEntry
 	if b.rock != nil {
-		entries = b.rock.Entries("", p.stat(b, d.parent.node, 0))
+		entries = b.rock.Entries("", p.stat(b, item{node: d.parent.node, content: -1}, 0))
 		if d.logical != nil {
 			entries = append(entries, iso9660.ParentLink())
 		}
@@ -60,7 +59,8 @@ func (p *planner) up(b *hierarchy, d *directory) *iso9660.Draft {
 
 // stat is what Rock Ridge says of a node. File serial numbers are those of contents and
 // directories; serial is that of another node.
-func (p *planner) stat(b *hierarchy, n *tree.Node, serial uint32) iso9660.Stat {
+func (p *planner) stat(b *hierarchy, it item, serial uint32) iso9660.Stat {
+	n := it.node
 	s := iso9660.Stat{
 		Mode: n.Mode, Nlink: 1, UID: n.UID, GID: n.GID, Serial: serial,
 		Major: n.Major, Minor: n.Minor, Time: n.ModTime, Link: n.Link,
@@ -68,9 +68,8 @@ func (p *planner) stat(b *hierarchy, n *tree.Node, serial uint32) iso9660.Stat {
 	if d := b.of[n]; d != nil {
 		s.Nlink, s.Serial = d.links, d.serial
 	}
-	if n.IsRegular() && n.Source != nil {
-		i := p.content.of[n.Source]
-		s.Nlink, s.Serial = p.content.list[i].names, uint32(i)+1
+	if it.content >= 0 {
+		s.Nlink, s.Serial = p.content.list[it.content].names, uint32(it.content)+1
 	}
 	return s
 }
@@ -202,8 +201,9 @@ func (p *planner) address(b *hierarchy, d *directory, dr *iso9660.Draft, s step)
 		dr.SetRelocation(b.rel(b.of[s.item.node].lba))
 	case s.item.node.IsDir():
 		to(b.of[s.item.node])
-	default:
-		if list := p.content.sections(s.item.node); len(list) > 0 {
+	case s.item.content >= 0:
+		x := p.content.list[s.item.content]
+		if list := iso9660.SplitSections(iso9660.LBA(x.lba), x.src.Size()); len(list) > 0 {
 			dr.Record.SetExtent(b.rel(int64(list[s.section].LBA)), uint32(list[s.section].Size))
 		}
 	}

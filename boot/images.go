@@ -206,7 +206,7 @@ func (r *relocator) bootInfo(o *Object, en *Entry, at Placement) error {
 		return fmt.Errorf("boot image of %d bytes is too large for a boot info table: %w", at.Size, iso9660.ErrLimit)
 	}
 	pvd := iso9660.LBA(16)
-	if t := en.Image.BootInfo; t != nil {
+	if t := en.Image.BootInfo; t != nil && t.PVD < at.LBA { // sessions have theirs further behind
 		pvd = t.PVD
 	}
 	patches, err := infoPatches(content, at.Size, at.LBA, pvd, true, grub && len(head) >= grub2InfoOff+8)

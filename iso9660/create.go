@@ -1,6 +1,7 @@
 package iso9660
 
 import (
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"time"
@@ -116,11 +117,14 @@ func (d *Descriptor) SetRoot(l LBA, size uint32, date time.Time) {
 // BootRecord makes the descriptor that leads to the boot catalog (El Torito 1.0,
 // figure 7).
 func BootRecord(catalog LBA) []byte {
-	b := make([]byte, BlockSize)
-	copy(b, "\x00CD001\x01EL TORITO SPECIFICATION")
-	b[71], b[72], b[73], b[74] = byte(catalog), byte(catalog>>8), byte(catalog>>16), byte(catalog>>24)
-	return b
+	d := &Descriptor{Raw: make([]byte, BlockSize)}
+	copy(d.Raw, "\x00CD001\x01EL TORITO SPECIFICATION")
+	d.SetBootCatalog(catalog)
+	return d.Raw
 }
+
+// SetBootCatalog sets the block that a boot record leads to.
+func (d *Descriptor) SetBootCatalog(l LBA) { binary.LittleEndian.PutUint32(d.Raw[71:], uint32(l)) }
 
 // Terminator makes the descriptor that ends the set (ECMA-119 8.3).
 func Terminator() []byte {

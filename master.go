@@ -16,6 +16,7 @@ import (
 	"github.com/isolayer/isolayer/layout"
 	"github.com/isolayer/isolayer/master"
 	"github.com/isolayer/isolayer/mediacheck"
+	"github.com/isolayer/isolayer/tree"
 )
 
 // Graft is a local file or directory and the place in the image it goes to. What a
@@ -87,6 +88,8 @@ type MasterEntry struct {
 	boot.EntrySpec
 	Path     string // of the boot image in the image; "": Appended has it
 	Appended int    // number of the appended partition that is the boot image
+
+	node *tree.Node // of Path, if known
 }
 
 // Master plans a new image of local files. Nothing is written; of files only those that
@@ -177,7 +180,14 @@ func (i *Image) Close() error {
 
 // equipment turns paths into nodes and looks at what boot images need.
 func (s *scan) equipment(b MasterBoot, texts iso9660.VolumeTexts) (*master.Boot, error) {
-	out := &master.Boot{Spec: b.Spec}
+	var sources []extent.Source
+	if b.From != "" {
+		var err error
+		if b, sources, err = s.bootFrom(b.From); err != nil {
+			return nil, err
+		}
+	}
+	out := &master.Boot{Spec: b.Spec, AppendedSources: sources}
 	out.Seed = fmt.Appendf(nil, "%s\x00%s", texts.Volume, iso9660.NewDate17(texts.Modified))
 	for i, path := range b.AppendedFiles {
 		src, err := s.files.Add(path)
@@ -214,9 +224,12 @@ func (s *scan) entry(e MasterEntry, b *master.Boot) (master.Entry, error) {
 	var src extent.Source
 	name := fmt.Sprintf("appended partition %d", e.Appended)
 	if e.Path != "" {
-		n, err := s.tree.Lookup(e.Path)
-		if err != nil {
-			return out, fmt.Errorf("boot image: %w", err)
+		n := e.node
+		if n == nil {
+			var err error
+			if n, err = s.tree.Lookup(e.Path); err != nil {
+				return out, fmt.Errorf("boot image: %w", err)
+			}
 		}
 		if !n.IsRegular() {
 			return out, fmt.Errorf("boot image %s: %w: not a regular file", n.Path(), os.ErrInvalid)

@@ -58,7 +58,8 @@ type hierarchy struct {
 	records   int
 	longest   int // bytes of the longest name, which is at longPath
 	longPath  string
-	skipped   int // nodes that this hierarchy cannot have
+	longLink  string // path of a link that is too long for some
+	skipped   int    // nodes that this hierarchy cannot have
 }
 
 // maxDepth is the deepest level that ECMA-119 6.8.2.1 allows, the root being the first.
@@ -153,6 +154,9 @@ func (x *builder) wanted(d *directory) []item {
 			out = append(out, item{node: c, content: x.p.content.index(c)})
 			if len(c.Name) > x.b.longest {
 				x.b.longest, x.b.longPath = len(c.Name), c.Path()
+			}
+			if len(c.Link) > safeLink {
+				x.b.longLink = c.Path()
 			}
 		default:
 			x.b.skipped++

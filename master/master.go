@@ -163,6 +163,7 @@ func (p *planner) buildTrees() error {
 const (
 	safeName  = 253
 	tableDirs = 1<<16 - 1
+	safeLink  = 1023 // libisofs gives up on images with longer ones
 )
 
 func (p *planner) warnNames(b *hierarchy) {
@@ -171,6 +172,9 @@ func (p *planner) warnNames(b *hierarchy) {
 	}
 	if b.h == iso9660.Primary && b.longest > safeName {
 		p.warn("%s: Linux cuts names of more than %d bytes", b.longPath, safeName)
+	}
+	if b.longLink != "" {
+		p.warn("%s: xorriso cannot read images with links of more than %d bytes", b.longLink, safeLink)
 	}
 }
 

@@ -174,6 +174,8 @@ type Options struct {
 	AtEnd bool
 	// InPlace plans an image that WriteInPlace can write over its base.
 	InPlace bool
+	// Compact writes everything afresh, without the gaps that edits left.
+	Compact bool
 	// NoBoot lists platforms that shall not boot any more; their boot images may
 	// then be removed.
 	NoBoot []boot.Platform
@@ -199,6 +201,7 @@ type Image struct {
 	check  *mediacheck.Tag // to be computed, or nil
 	blocks int64           // of the volume
 	edit   *inplace.Edit   // nil unless planned for that
+	files  *extent.Files   // of a mastered image, or nil
 }
 
 // Build plans the image that the steps, in order, make of the base. Nothing is
@@ -238,7 +241,7 @@ func (b *Base) Build(steps []Step, o Options) (*Image, error) {
 		}
 	}
 	res, err := layout.Plan(l, t, layout.Options{
-		KeepFreed: o.KeepFreed, AtEnd: o.AtEnd, InPlace: o.InPlace,
+		KeepFreed: o.KeepFreed, AtEnd: o.AtEnd, InPlace: o.InPlace, Compact: o.Compact,
 		Objects: s.objects, Drop: o.NoBoot, Repair: o.Repair, SystemArea: area, Modified: modified, Fields: s.fields,
 	})
 	if err != nil {

@@ -9,3 +9,6 @@ type fileKey struct{}
 
 func keyOf(fs.FileInfo) (fileKey, bool)     { return fileKey{}, false }
 func ownerOf(fs.FileInfo) (uid, gid uint32) { return 0, 0 }
+func dirKey(fs.FileInfo) (fileKey, bool)    { return fileKey{}, false }
+
+func deviceOf(fs.FileInfo) (major, minor uint32) { return 0, 0 }

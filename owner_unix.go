@@ -5,6 +5,8 @@ package isolayer
 import (
 	"io/fs"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // fileKey tells hard links of one file.
@@ -22,6 +24,23 @@ func keyOf(info fs.FileInfo) (fileKey, bool) {
 func ownerOf(info fs.FileInfo) (uid, gid uint32) {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		return st.Uid, st.Gid
+	}
+	return 0, 0
+}
+
+// dirKey returns the key of any file.
+func dirKey(info fs.FileInfo) (fileKey, bool) {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return fileKey{}, false
+	}
+	return fileKey{uint64(st.Dev), uint64(st.Ino)}, true
+}
+
+// deviceOf returns the numbers of a device.
+func deviceOf(info fs.FileInfo) (major, minor uint32) {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && info.Mode()&fs.ModeDevice != 0 {
+		return unix.Major(uint64(st.Rdev)), unix.Minor(uint64(st.Rdev))
 	}
 	return 0, 0
 }

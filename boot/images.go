@@ -205,29 +205,16 @@ func (r *relocator) bootInfo(o *Object, en *Entry, at Placement) error {
 	if at.Size > r.e.budget {
 		return fmt.Errorf("boot image of %d bytes is too large for a boot info table: %w", at.Size, iso9660.ErrLimit)
 	}
-	before := slices.Clone(head)
-	if grub && len(head) >= grub2InfoOff+8 {
-		binary.LittleEndian.PutUint64(head[grub2InfoOff:], uint64(at.LBA)*perBlock+5)
-	}
 	pvd := iso9660.LBA(16)
-	if t := en.Image.BootInfo; t != nil {
+	if t := en.Image.BootInfo; t != nil && t.PVD < at.LBA { // sessions have theirs further behind
 		pvd = t.PVD
 	}
-	sum, err := source{content, at.Size}.sum32(64, at.Size-64)
-	if err != nil {
-		return err
+	patches, err := infoPatches(content, at.Size, at.LBA, pvd, true, grub && len(head) >= grub2InfoOff+8)
+	for _, p := range patches {
+		p.Off += at.LBA.Offset()
+		r.out.Patches = append(r.out.Patches, p)
 	}
-	sum += sumWords(head[64:]) - sumWords(before[64:])
-	clear(head[8:64])
-	for i, v := range []uint32{uint32(pvd), uint32(at.LBA), uint32(at.Size), sum} {
-		binary.LittleEndian.PutUint32(head[8+4*i:], v)
-	}
-	off := at.LBA.Offset()
-	r.out.Patches = append(r.out.Patches, Patch{off + 8, head[8:64], "boot info table"})
-	if grub && len(head) >= grub2InfoOff+8 {
-		r.out.Patches = append(r.out.Patches, Patch{off + grub2InfoOff, head[grub2InfoOff : grub2InfoOff+8], "GRUB 2 boot info"})
-	}
-	return nil
+	return err
 }
 
 // changed reports whether an object has another place or other content.

@@ -39,9 +39,10 @@ func NewFiles() *Files { return &Files{open: map[*File]*list.Element{}} }
 // File is a regular file as a Source. It is the same file, with the same size
 // and times, at every read, or the read fails with ErrChanged.
 type File struct {
-	pool *Files
-	path string
-	id   identity
+	pool  *Files
+	path  string
+	id    identity
+	holes bool // it may have some
 }
 
 // identity is what tells one state of a file from another.
@@ -59,13 +60,19 @@ func (p *Files) Add(path string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
+	return p.AddInfo(path, info)
+}
+
+// AddInfo is Add for a caller that has asked the system already: info is what os.Stat
+// says of the path.
+func (p *Files) AddInfo(path string, info fs.FileInfo) (*File, error) {
 	if info.IsDir() {
 		return nil, &fs.PathError{Op: "read", Path: path, Err: syscall.EISDIR}
 	}
 	if !info.Mode().IsRegular() {
 		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("not a regular file")}
 	}
-	return &File{pool: p, path: path, id: identify(info)}, nil
+	return &File{pool: p, path: path, id: identify(info), holes: sparse(info)}, nil
 }
 
 // Name returns the path of the file.
@@ -73,6 +80,12 @@ func (f *File) Name() string { return f.path }
 
 // Size returns the size in bytes the file had when it was added.
 func (f *File) Size() int64 { return f.id.size }
+
+// Sparse reports whether the file may have holes.
+func (f *File) Sparse() bool { return f.holes }
+
+// Device tells file systems apart: files of different ones share no blocks.
+func (f *File) Device() uint64 { return f.id.dev }
 
 // ReadAt reads from the file; see io.ReaderAt.
 func (f *File) ReadAt(b []byte, off int64) (n int, err error) {

@@ -13,3 +13,9 @@ func identify(info fs.FileInfo) identity {
 	}
 	return id
 }
+
+// sparse reports a file that takes less space than it has bytes.
+func sparse(info fs.FileInfo) bool {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return !ok || st.Blocks*512 < st.Size
+}

@@ -8,3 +8,6 @@ import "io/fs"
 func identify(info fs.FileInfo) identity {
 	return identity{size: info.Size(), mtime: info.ModTime().UnixNano()}
 }
+
+// sparse cannot be told here.
+func sparse(fs.FileInfo) bool { return true }

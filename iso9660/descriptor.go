@@ -180,9 +180,12 @@ const (
 	FieldVolume // the volume identifier: the label
 )
 
+// fieldSize is the length of most of these fields in bytes.
+const fieldSize = 128
+
 // fieldPlaces are offset and length in bytes of these fields.
 var fieldPlaces = [...]struct{ off, size int }{
-	{offVolumeSet, 128}, {offPublisher, 128}, {offPreparer, 128}, {offApplication, 128}, {OffVolumeID, 32},
+	{offVolumeSet, fieldSize}, {offPublisher, fieldSize}, {offPreparer, fieldSize}, {offApplication, fieldSize}, {OffVolumeID, 32},
 }
 
 // SetField sets a text, padded with spaces: up to 128 characters of ASCII, 32 in the

@@ -12,15 +12,16 @@ import (
 // Naming are the rules of one hierarchy's identifiers, learned from those it
 // has, by which names of newcomers are formed.
 type Naming struct {
-	h        Hierarchy
-	allowed  [256]bool // bytes of a plain identifier
-	version  bool      // files end in ;1
-	dot      bool      // files without extension have a dot all the same
-	dirDot   bool      // directories may have dots
-	manyDots bool
-	long     bool // beyond 8.3
-	file     int  // longest file identifier without version
-	joliet   int  // longest Joliet name in characters
+	h         Hierarchy
+	allowed   [256]bool // bytes of a plain identifier
+	version   bool      // files end in ;1
+	dot       bool      // files without extension have a dot all the same
+	dirDot    bool      // directories may have dots
+	manyDots  bool
+	long      bool // beyond 8.3
+	file      int  // longest file identifier without version
+	joliet    int  // longest Joliet name in characters
+	noLeading bool // no identifier begins with a dot
 }
 
 // The name lengths of ISO 9660 level 1, levels 2 and 3, and Joliet.
@@ -157,6 +158,9 @@ func (n *Naming) plain(name string, dir bool, number string) string {
 	stem = stem[:min(len(stem), stemMax-len(number))] + number
 	if stem == "" && ext == "" {
 		stem = "_"
+	}
+	if n.noLeading && stem[:min(1, len(stem))] == "." {
+		stem = "_" + stem[1:]
 	}
 	id := stem
 	if ext != "" || n.dot && !dir {

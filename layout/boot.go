@@ -131,6 +131,11 @@ func (p *planner) relocate(end int64) (*boot.Relocation, error) {
 	for o, src := range p.replaced {
 		c.Objects[o] = boot.Placement{LBA: iso9660.LBA(p.placed[src]), Size: src.Size(), Content: src}
 	}
+	if p.o.Compact {
+		for _, o := range p.movingObjects() {
+			c.Objects[o] = boot.Placement{LBA: iso9660.LBA(p.movedTo(o.Off / iso9660.BlockSize)), Size: o.Len}
+		}
+	}
 	return p.base.Boot.Relocate(c)
 }
 
@@ -147,7 +152,7 @@ func (p *planner) appendedExtents(r *boot.Relocation) []extent.Extent {
 			out = append(out, extent.Into(a.Off, src, n)...)
 			p.report.Content += n
 			p.report.Boot = append(p.report.Boot, o.Name)
-		case a.Off != o.Off:
+		case a.Off != o.Off || p.o.Compact:
 			out = append(out, extent.CopyOf(a.Off, p.base.Source, o.Off, n))
 			p.report.Moved = append(p.report.Moved, Move{o.Name, o.Off / iso9660.BlockSize, a.Off / iso9660.BlockSize, o.Len})
 		default:

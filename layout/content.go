@@ -38,16 +38,19 @@ func (p *planner) placeContent() {
 	slices.SortFunc(p.report.Moved, func(a, b Move) int { return cmp.Compare(a.Path, b.Path) })
 	p.placeObjects(behind)
 	// In tree order: files of one directory lie together.
-	_ = p.tree.Walk(func(n *tree.Node) error {
-		if n.Source == nil || n.Size() == 0 {
-			return nil
-		}
-		if _, ok := p.placed[n.Source]; !ok {
-			p.placed[n.Source] = p.take(iso9660.Blocks(n.Size()), max(behind, p.floor[n.Source]), parity(n.Size(), 0))
-			p.report.Content += n.Size()
-		}
+	_ = p.tree.Walk(func(n *tree.Node) error { return p.placeNew(n, behind) }) // never fails
+}
+
+// placeNew gives the new content of a node its place.
+func (p *planner) placeNew(n *tree.Node, behind int64) error {
+	if n.Source == nil || n.Size() == 0 {
 		return nil
-	})
+	}
+	if _, ok := p.placed[n.Source]; !ok {
+		p.placed[n.Source] = p.take(iso9660.Blocks(n.Size()), max(behind, p.floor[n.Source]), parity(n.Size(), 0))
+		p.report.Content += n.Size()
+	}
+	return nil
 }
 
 // treeEnd is the first block behind the directories that readers prefer.
@@ -73,7 +76,7 @@ func (p *planner) take(n, from, parity int64) int64 {
 
 // leaving lists the content that moves, by its old address.
 func (p *planner) leaving() []candidate {
-	if len(p.moved) == 0 {
+	if len(p.moved) == 0 || p.o.Compact { // runs are the content of a compact image
 		return nil
 	}
 	return slices.DeleteFunc(p.candidates(), func(c candidate) bool {

@@ -19,7 +19,7 @@ func (d *directory) adopted() bool { return d.found != nil && d.home.found != d.
 
 // stale reports whether the records of d have to be written.
 func (p *planner) stale(b *hierarchy, d *directory) bool {
-	if d.changed || d.self.sums || d.up.sums || d.moves() || d.adopted() || d.home.moves() || d.logical != nil && d.logical.moves() {
+	if p.o.Compact || d.changed || d.self.sums || d.up.sums || d.moves() || d.adopted() || d.home.moves() || d.logical != nil && d.logical.moves() {
 		return true
 	}
 	for _, r := range d.records {
@@ -115,6 +115,8 @@ func (p *planner) addressFile(b *hierarchy, r *record) {
 		for _, dr := range r.drafts {
 			if to, ok := p.moved[b.origin+int64(dr.Record.LBA())]; ok && dr.Record.Size() > 0 {
 				dr.Record.SetExtent(b.rel(to), dr.Record.Size())
+			} else if p.o.Compact && dr.Record.Size() == 0 { // its address means nothing, and may be behind the end
+				dr.Record.SetExtent(0, 0)
 			}
 		}
 		return
@@ -158,6 +160,10 @@ func (p *planner) descriptorExtents(r *boot.Relocation) []extent.Extent {
 				continue // those behind it move up
 			}
 			d := p.descriptor(s, old, r)
+			if at, ok := old.BootCatalog(); ok && p.o.Compact && s.first() {
+				d = old.Clone()
+				d.SetBootCatalog(iso9660.LBA(p.movedTo(int64(at))))
+			}
 			out = append(out, extent.BytesOf(block*iso9660.BlockSize, d.Raw))
 			block++
 		}

@@ -21,6 +21,7 @@ type owners struct {
 	shared  spans // content that another file system names too, never to be used again
 	behind  spans // appended partitions, which follow the end
 	stale   spans // checksum tags that any change makes wrong
+	nobody  spans // data that nobody owns
 	end     int64 // first block behind all but those
 }
 
@@ -91,7 +92,7 @@ func (p *planner) owners() (*owners, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.stale = tags
+	o.stale, o.nobody = tags, data
 	o.kept = o.kept.plus(data)
 	o.end = max(used.end(), data.end())
 	return o, nil

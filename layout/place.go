@@ -6,10 +6,11 @@ import (
 
 // The ways a hierarchy can be placed, as reports name them.
 const (
-	placedSame   = "unchanged"
-	placedHere   = "in place"
-	placedRelaid = "relaid"
-	placedEnd    = "at the end"
+	placedSame    = "unchanged"
+	placedHere    = "in place"
+	placedRelaid  = "relaid"
+	placedEnd     = "at the end"
+	placedCompact = "compact"
 )
 
 // roomInFront is how many blocks an appended partition that moves during an edit in
@@ -125,7 +126,7 @@ func (p *planner) relay(b *hierarchy) {
 	}
 	b.placement = placedRelaid
 	at, ok := sequence(sizes, p.pool.free, 0)
-	if !ok && b.h == iso9660.Primary && !p.o.AtEnd {
+	if !ok && b.h == iso9660.Primary && !p.o.AtEnd && !p.o.Compact {
 		at, ok = p.makeRoom(sizes, total)
 	}
 	if !ok {

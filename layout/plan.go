@@ -44,6 +44,8 @@ type Options struct {
 	Fields map[iso9660.Field]string
 	Drop   []boot.Platform // platforms that shall not boot any more
 	Repair bool            // make boot tables right that the base has wrong
+	// Compact writes everything afresh, without gaps, in the order of the base.
+	Compact bool
 }
 
 // Result is a planned image.
@@ -80,6 +82,7 @@ type planner struct {
 	after  map[int64]int64         // … it must lie at or behind this block
 	placed map[extent.Source]int64 // first block of new content
 	floor  map[extent.Source]int64 // … it must lie at or behind this block
+	runs   []run                   // content of a compact image
 	free   map[int64]bool          // content that may move, by first block; made by mayMove
 	report Report
 }
@@ -105,11 +108,16 @@ func Plan(base Base, t *tree.Tree, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !changed && len(o.Objects) == 0 && len(o.Drop) == 0 && !o.Repair && o.Modified.IsZero() && len(o.Fields) == 0 {
+	if !changed && !o.Compact && len(o.Objects) == 0 && len(o.Drop) == 0 && !o.Repair && o.Modified.IsZero() && len(o.Fields) == 0 {
 		return &Result{Map: extent.Whole(base.Source), Report: p.report}, nil
 	}
 	if err := p.refuse(); err != nil {
 		return nil, err
+	}
+	if o.Compact {
+		if err := p.compactable(); err != nil {
+			return nil, err
+		}
 	}
 	if err := p.fields(); err != nil {
 		return nil, err
@@ -124,9 +132,13 @@ func Plan(base Base, t *tree.Tree, o Options) (*Result, error) {
 	if len(p.own.shared) > 0 {
 		p.report.Warnings = append(p.report.Warnings, "the image is an HFS file system for old Macs too, which goes on to list the files of the base")
 	}
-	p.placeTrees()
-	p.orderContent()
-	p.placeContent()
+	if o.Compact {
+		p.placeCompact()
+	} else {
+		p.placeTrees()
+		p.orderContent()
+		p.placeContent()
+	}
 	res, err := p.assemble()
 	if err != nil {
 		return nil, err
@@ -216,7 +228,7 @@ func (p *planner) assemble() (*Result, error) {
 		}
 		p.report.Trees = append(p.report.Trees, r)
 	}
-	content := p.contentExtents()
+	content := append(p.contentExtents(), p.runExtents()...)
 	used := p.own.kept
 	for _, c := range p.leaving() {
 		used = used.minus(spans{c.span})
@@ -244,25 +256,31 @@ func (p *planner) assemble() (*Result, error) {
 	if len(p.o.SystemArea) > 0 {
 		over = append(over, extent.BytesOf(0, p.o.SystemArea))
 	}
-	if over, err = p.changedOnly(over, fit.Size); err != nil {
-		return nil, err
+	if !p.o.Compact {
+		if over, err = p.changedOnly(over, fit.Size); err != nil {
+			return nil, err
+		}
 	}
 	over = append(over, content...)
 	var patches []extent.Extent
 	for _, patch := range fit.Patches {
+		if c := p.base.Boot.Catalog; p.o.Compact && c != nil && patch.Off == c.LBA.Offset() {
+			patch.Off = p.movedTo(int64(c.LBA)) * iso9660.BlockSize
+		}
 		patches = append(patches, extent.BytesOf(patch.Off, patch.Data))
 		if what := p.report.Boot; len(what) == 0 || what[len(what)-1] != patch.What {
 			p.report.Boot = append(p.report.Boot, patch.What)
 		}
 	}
-	if patches, err = p.patchesLeft(patches, used.minus(p.own.kept), fit.Size); err != nil {
-		return nil, err
+	if !p.o.Compact {
+		if patches, err = p.patchesLeft(patches, used.minus(p.own.kept), fit.Size); err != nil {
+			return nil, err
+		}
 	}
 	for _, f := range fit.Findings {
 		p.report.Warnings = append(p.report.Warnings, f.String())
 	}
-	wiped := p.wiped(used, fit)
-	m, err := extent.Whole(p.base.Source).Resize(fit.Size).Overlay(wiped)
+	m, wiped, err := p.ground(used, fit)
 	if err != nil {
 		return nil, fmt.Errorf("internal error: %w", err)
 	}
@@ -273,6 +291,17 @@ func (p *planner) assemble() (*Result, error) {
 	}
 	p.report.Size, p.report.Written = m.Size(), m.Written(p.base.Source)
 	return &Result{Map: m, Wiped: wiped, Overwritten: p.overwritten(slices.Concat(over, patches))}, nil
+}
+
+// ground is the map that everything new is laid over: the base without what went.
+func (p *planner) ground(used spans, fit *boot.Relocation) (m *extent.Map, wiped []extent.Extent, err error) {
+	if p.o.Compact {
+		m, err = p.underlay(fit)
+		return m, nil, err
+	}
+	wiped = p.wiped(used, fit)
+	m, err = extent.Whole(p.base.Source).Resize(fit.Size).Overlay(wiped)
+	return m, wiped, err
 }
 
 // overwritten are the ranges of the list that lie where the base uses something.

@@ -1,8 +1,10 @@
 package sink
 
 import (
+	"errors"
 	"math"
 	"os"
+	"syscall"
 
 	"github.com/isolayer/isolayer/extent"
 )
@@ -121,6 +123,8 @@ func (w *writer) list(e extent.Extent) error {
 	case isFile && src == w.base && e.Off == e.SrcOff:
 		w.res.Cloned += e.Len
 		w.meter.add(e.Len)
+	case isFile && e.Len >= minBulk && w.noShare[src.Device()] && !src.Sparse():
+		w.add(piece{off: e.Off, n: e.Len, how: copied, src: src, srcOff: e.SrcOff})
 	case isFile && e.Len >= minBulk:
 		return src.With(func(o *os.File) error { return w.listBulk(e, src, o) })
 	case e.Kind == extent.Zero:
@@ -136,12 +140,14 @@ func (w *writer) listBulk(e extent.Extent, src *extent.File, o *os.File) error {
 	block := w.space.block
 	head := -e.Off & (block - 1)
 	n := (e.Len - head) &^ (block - 1)
-	if w.noClone[src] || (e.Off-e.SrcOff)&(block-1) != 0 || n <= 0 {
+	if w.noClone[src] || w.noShare[src.Device()] || (e.Off-e.SrcOff)&(block-1) != 0 || n <= 0 {
 		return w.listData(e, src, o)
 	}
 	err := again(func() error { return w.sys.cloneRange(w.dst, e.Off+head, o, e.SrcOff+head, n) })
 	if unsupported(err) {
 		w.noClone[src] = true
+		// What neither the file system nor the pair of them can do, no other file can.
+		w.noShare[src.Device()] = errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EXDEV)
 		return w.listData(e, src, o)
 	}
 	if err != nil {

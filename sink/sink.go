@@ -279,7 +279,8 @@ func Check(m *extent.Map, but extent.Source) error {
 	return nil
 }
 
-// sources yields every source of the map once, in the order of first use.
+// sources yields every source of the map, in the order of first use; those of a pack one
+// by one.
 func sources(m *extent.Map) func(yield func(extent.Source) bool) {
 	return func(yield func(extent.Source) bool) {
 		seen := map[extent.Source]bool{}
@@ -288,6 +289,14 @@ func sources(m *extent.Map) func(yield func(extent.Source) bool) {
 				continue
 			}
 			seen[e.Src] = true
+			if p, ok := e.Src.(*extent.Pack); ok {
+				for _, f := range p.Files() {
+					if !yield(f) {
+						return
+					}
+				}
+				continue
+			}
 			if !yield(e.Src) {
 				return
 			}

@@ -41,6 +41,7 @@ type writer struct {
 	base    *extent.File // cloned as a whole, or nil
 	baseEnd int64        // what lies before was cloned from base
 	noClone map[*extent.File]bool
+	noShare map[uint64]bool // by device
 	noCopy  map[*extent.File]bool
 	noFlush bool
 	flushed int64 // writeback has been started up to here
@@ -53,6 +54,7 @@ func newWriter(ctx context.Context, sys system, dst *os.File, m *extent.Map, o O
 		meter:   newMeter(o.Progress, m.Size()),
 		res:     Result{Size: m.Size(), Method: MethodWrite},
 		noClone: map[*extent.File]bool{},
+		noShare: map[uint64]bool{},
 		noCopy:  map[*extent.File]bool{},
 	}
 }

@@ -180,7 +180,7 @@ func (e Opaque) apply(t *Tree) error {
 			keep = append(keep, c)
 		}
 	}
-	n.Children, n.index, n.aliases, n.folded = keep, nil, nil, nil
+	n.Children, n.names = keep, nil
 	return nil
 }
 

@@ -51,15 +51,18 @@ func (t *Tree) Find(name string) *Node {
 
 // fold returns the first child of that name in any case, nil without one.
 func (n *Node) fold(name string) *Node {
-	if n.folded == nil {
-		n.folded = make(map[string]*Node, len(n.Children))
+	if n.names == nil {
+		n.names = &names{}
+	}
+	if n.names.folded == nil {
+		n.names.folded = make(map[string]*Node, len(n.Children))
 		for _, c := range n.Children {
-			if key := strings.ToLower(c.Name); !c.Hidden && n.folded[key] == nil {
-				n.folded[key] = c
+			if key := strings.ToLower(c.Name); !c.Hidden && n.names.folded[key] == nil {
+				n.names.folded[key] = c
 			}
 		}
 	}
-	return n.folded[strings.ToLower(name)]
+	return n.names.folded[strings.ToLower(name)]
 }
 
 // Files reads a tree as boot loaders do.

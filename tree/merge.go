@@ -28,7 +28,7 @@ func FromImage(img *iso9660.Image) (*Tree, error) {
 	}
 	t.Root = t.node(roots)
 	t.Root.Mode = iso9660.ModeDir | t.Root.Mode&0o7777
-	t.Root.found = t.Root.Attr
+	t.Root.was.Attr = t.Root.Attr
 	stack := []*Node{t.Root}
 	for len(stack) > 0 {
 		n := stack[len(stack)-1]
@@ -62,7 +62,7 @@ func (t *Tree) node(found [3]*iso9660.Entry) *Node {
 			}
 		}
 	}
-	n.found, n.name = n.Attr, n.Name
+	n.was = &origin{Attr: n.Attr, name: n.Name}
 	return n
 }
 
@@ -125,7 +125,7 @@ func (t *Tree) children(n *Node) {
 func (t *Tree) adopt(n *Node, found [3]*iso9660.Entry, hidden bool) {
 	c := t.node(found)
 	c.Hidden = hidden
-	c.Parent, c.parent = n, n
+	c.Parent, c.was.parent = n, n
 	n.Children = append(n.Children, c)
 }
 

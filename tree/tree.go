@@ -35,22 +35,32 @@ type Node struct {
 	Found [3]*iso9660.Entry
 	// In says in which hierarchies the node is.
 	In [3]bool
+	// Hidden nodes are in the base's directories but in no listing: associated
+	// files and the directory that stores relocated ones.
+	Hidden bool
+
+	replaced bool
 
 	// Content is the file's content in the base; Source replaces it if not nil.
 	Content []iso9660.Section
 	Source  extent.Source
 
-	// Hidden nodes are in the base's directories but in no listing: associated
-	// files and the directory that stores relocated ones.
-	Hidden bool
+	was   *origin // what the base has; nil for a node that is new
+	names *names  // made on demand
+}
 
-	found    Attr
-	name     string
-	parent   *Node
-	replaced bool
-	index    map[string]*Node // of the children, by name; made on demand
-	aliases  map[string]*Node // of the children of the base, by their other names
-	folded   map[string]*Node // of the children, by name in small letters
+// origin is how a node was found.
+type origin struct {
+	Attr
+	name   string
+	parent *Node
+}
+
+// names find children.
+type names struct {
+	index   map[string]*Node // by name; nil: not made
+	aliases map[string]*Node // those of the base by their other names; nil: not made
+	folded  map[string]*Node // by name in small letters; nil: not made
 }
 
 // Tree is the merged tree of an image.
@@ -101,16 +111,21 @@ func (n *Node) Path() string {
 func (n *Node) Replaced() bool { return n.replaced }
 
 // Renamed reports a node of the base that has another name than it had.
-func (n *Node) Renamed() bool { return !n.replaced && n.Name != n.name }
+func (n *Node) Renamed() bool { return !n.replaced && n.was != nil && n.Name != n.was.name }
 
 // Altered reports a node of the base with other attributes than it had.
-func (n *Node) Altered() bool { return !n.replaced && n.Attr != n.found }
+func (n *Node) Altered() bool { return !n.replaced && n.was != nil && n.Attr != n.was.Attr }
 
 // Redated reports a node of the base with another time than it had.
-func (n *Node) Redated() bool { return !n.replaced && !n.ModTime.Equal(n.found.ModTime) }
+func (n *Node) Redated() bool { return !n.replaced && n.was != nil && !n.ModTime.Equal(n.was.ModTime) }
 
 // Moved reports a node that is not in the directory it was found in.
-func (n *Node) Moved() bool { return n.Parent != n.parent }
+func (n *Node) Moved() bool {
+	if n.was == nil {
+		return n.Parent != nil
+	}
+	return n.Parent != n.was.parent
+}
 
 // Walk calls f for every node that listings show, parents first, in directory
 // order, until f returns an error.
@@ -185,18 +200,21 @@ func (n *Node) Child(name string) *Node {
 	if c := n.exact(name); c != nil {
 		return c
 	}
-	if n.aliases == nil {
-		n.aliases = map[string]*Node{}
+	if n.names == nil {
+		n.names = &names{}
+	}
+	if n.names.aliases == nil {
+		n.names.aliases = map[string]*Node{}
 		for _, c := range n.Children {
 			for _, alias := range c.otherNames() {
-				if n.aliases[alias] == nil {
-					n.aliases[alias] = c
+				if n.names.aliases[alias] == nil {
+					n.names.aliases[alias] = c
 				}
 			}
 		}
 	}
 	for _, key := range []string{name, isoKey(name)} {
-		if c := n.aliases[key]; c != nil && c.Parent == n && c.Name == c.name {
+		if c := n.names.aliases[key]; c != nil && c.Parent == n && c.was != nil && c.Name == c.was.name {
 			return c
 		}
 	}
@@ -205,15 +223,18 @@ func (n *Node) Child(name string) *Node {
 
 // exact returns the first child shown under the given name.
 func (n *Node) exact(name string) *Node {
-	if n.index == nil {
-		n.index = make(map[string]*Node, len(n.Children))
+	if n.names == nil {
+		n.names = &names{}
+	}
+	if n.names.index == nil {
+		n.names.index = make(map[string]*Node, len(n.Children))
 		for i := len(n.Children) - 1; i >= 0; i-- {
 			if c := n.Children[i]; !c.Hidden {
-				n.index[c.Name] = c
+				n.names.index[c.Name] = c
 			}
 		}
 	}
-	return n.index[name]
+	return n.names.index[name]
 }
 
 // otherNames are the keys by which other hierarchies have a node of the base:
@@ -235,9 +256,12 @@ func isoKey(name string) string { return "\x00" + strings.ToUpper(name) }
 func (n *Node) attach(c *Node) {
 	c.Parent = n
 	n.Children = append(n.Children, c)
-	n.folded = nil
-	if n.index != nil {
-		n.index[c.Name] = c
+	if n.names == nil {
+		return
+	}
+	n.names.folded = nil
+	if n.names.index != nil {
+		n.names.index[c.Name] = c
 	}
 }
 
@@ -249,6 +273,6 @@ func (n *Node) detach() {
 			break
 		}
 	}
-	p.index, p.aliases, p.folded = nil, nil, nil
+	p.names = nil
 	n.Parent = nil
 }

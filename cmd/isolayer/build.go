@@ -32,6 +32,7 @@ type buildOptions struct {
 	mediaCheck string
 	preserve   string
 	place      string
+	layout     string
 	progress   string
 	noBoot     string
 	repair     bool
@@ -97,7 +98,7 @@ func (o *buildOptions) addFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.noUndo, "no-undo", false, "with --in-place: keep nothing, --undo will not be possible")
 	f.BoolVar(&o.dryRun, "dry-run", false, "say what would be done and how much written, write nothing")
 	f.BoolVar(&o.showMap, "map", false, "with --dry-run: print the extents of the image")
-	o.mediaCheck, o.uuid, o.place = "auto", "keep", "reuse"
+	o.mediaCheck, o.uuid, o.place, o.layout = "auto", "keep", "reuse", "keep"
 	choiceVar(f, &o.mediaCheck, "media-check", "auto|implant|strip", "what becomes of a media checksum; auto: the result has a valid one if BASE had one")
 	f.BoolVar(&o.wipe, "wipe", true, "overwrite the bytes of removed files with zeros")
 	choiceVar(f, &o.noBoot, "no-boot", "bios|uefi|all", "give up booting that way, so that boot images may be removed")
@@ -108,6 +109,7 @@ func (o *buildOptions) addFlags(f *pflag.FlagSet) {
 	}
 	choiceVar(f, &o.uuid, "uuid", "keep|new", "a new one changes every boot file that names the old one")
 	choiceVar(f, &o.place, "place", "reuse|end", "where new data goes: into space that became free, or behind all else")
+	choiceVar(f, &o.layout, "layout", "keep|compact", "compact writes everything afresh, without the gaps that edits left")
 	f.StringVar(&o.preserve, "preserve", "", "take `mode,owner,time` from the source of added files")
 	f.IntVar(&o.session, "session", 0, "read session `N` of a multi-session image, 1 is the oldest")
 	progressVar(f, &o.progress)
@@ -155,7 +157,7 @@ func (o *buildOptions) options(given func(flag string) bool) (isolayer.Options, 
 			out.NoBoot = append(out.NoBoot, boot.Platform(p))
 		}
 	}
-	out.Repair, out.NewUUID = o.repair, o.uuid == "new"
+	out.Repair, out.NewUUID, out.Compact = o.repair, o.uuid == "new", o.layout == "compact"
 	out.KeepFreed = !o.wipe
 	for what := range strings.SplitSeq(o.preserve, ",") {
 		switch what {

@@ -212,6 +212,8 @@ func personality(argv []string) (args []string, exit func(int) int) {
 		return nil, exit
 	}
 	switch strings.TrimSuffix(filepath.Base(argv[0]), ".exe") {
+	case "mkisofs", "genisoimage", "xorrisofs":
+		return append([]string{"master"}, argv[1:]...), exit
 	case "implantisomd5":
 		return append([]string{"md5", "implant"}, argv[1:]...), func(code int) int { return min(code, 1) }
 	case "checkisomd5":

@@ -1,0 +1,422 @@
+package boot
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"hash/crc32"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+
+	"github.com/isolayer/isolayer/iso9660"
+)
+
+// Spec says what the system area of a new image holds and what lies behind its file
+// system. The zero value is an area of zeros.
+type Spec struct {
+	// Code is the kind of MBR, whose bytes are those of Boot. CodeOther takes up to
+	// 32 KiB as they are.
+	Code Code
+	Boot []byte
+	// PartitionOffset is the block that a partition over the file system begins at; from
+	// 16 on the image has a second set of descriptors there.
+	PartitionOffset int64
+	Protective      bool // an MBR partition over all of the image but its first sector
+	ForceActive     bool // an active partition, if need be one without content
+	Appended        []AppendedSpec
+	AppendedGPT     bool // they are in a GPT, which the MBR announces
+	EFIPartition    bool // a GPT has the first EFI boot image as EFI system partition
+	// MBRType and GPTType of the file system's partition; nil: what is usual.
+	MBRType *byte
+	GPTType *GUID
+	// Align says whether ends are made multiples of a cylinder; see Alignment.
+	Align          Alignment
+	Heads, Sectors int64 // of the disk that addresses are given for; 0: chosen by size
+	// Seed makes the signature and the GUIDs: the same seed gives the same ones.
+	Seed []byte
+}
+
+// AppendedSpec is a partition behind the file system.
+type AppendedSpec struct {
+	Number int
+	Type   byte
+	GUID   GUID
+	Size   int64 // bytes
+}
+
+// Alignment is when the image's end is made a multiple of a cylinder, as old BIOSes
+// want it.
+type Alignment uint8
+
+// The ways to align.
+const (
+	AlignAuto Alignment = iota // where the code is that of isohybrid
+	AlignOn                    // wherever there is an MBR
+	AlignAll                   // appended partitions too
+	AlignOff
+)
+
+// Arrangement is where the ends of a new image are. Blocks.
+type Arrangement struct {
+	Appended []Located
+	Part     int64 // end of the partition over the file system
+	Blocks   int64 // of the image, which are those of the volume
+	shape    geometry
+}
+
+// gptBlocks is the room of a backup GPT of 128 entries.
+const gptBlocks = (gptArraySectors + 1 + perBlock - 1) / perBlock
+
+const (
+	gptEntries      = 128
+	gptArraySectors = gptEntries * gptEntrySize / sectorSize
+)
+
+// hasGPT tells whether a GPT is made, announced whether the MBR announces it.
+func (s Spec) hasGPT(entries []EntrySpec) (gpt, announced bool) {
+	if s.AppendedGPT && len(s.Appended) > 0 || s.EFIPartition {
+		return true, true
+	}
+	for _, en := range entries {
+		gpt = gpt || en.Partition
+	}
+	return gpt, false
+}
+
+// hasMBR tells whether a partition table is made.
+func (s Spec) hasMBR(entries []EntrySpec) bool {
+	gpt, _ := s.hasGPT(entries)
+	return gpt || s.Code == CodeIsohybrid || s.Code == CodeGRUB2 || s.Protective || s.ForceActive || s.PartitionOffset > 0 || len(s.Appended) > 0
+}
+
+// Arrange computes the ends of an image whose file system ends at block end, with so
+// many blocks of padding: inside the volume, behind appended partitions if a GPT has
+// them.
+func (s Spec) Arrange(entries []EntrySpec, end, padding int64) Arrangement {
+	gpt, announced := s.hasGPT(entries)
+	trailer := int64(0)
+	if gpt {
+		trailer = gptBlocks
+	}
+	rough := end + padding + trailer
+	for _, a := range s.Appended {
+		rough += iso9660.Blocks(a.Size)
+	}
+	a := Arrangement{shape: s.shape(rough * perBlock)}
+	unit := int64(1)
+	cylinder := a.shape.cylinder()
+	if s.hasMBR(entries) && s.Align != AlignOff && (s.Code == CodeIsohybrid || s.Align != AlignAuto) && cylinder%perBlock == 0 && (rough*perBlock)/cylinder < 1024 {
+		unit = cylinder / perBlock
+	}
+	at := end
+	if len(s.Appended) == 0 || !announced {
+		at += padding
+	}
+	if len(s.Appended) > 0 {
+		at = roundUp(at, unit)
+		a.Part = at
+		for _, x := range s.Appended {
+			a.Appended = append(a.Appended, Located{at, x.Size})
+			at += iso9660.Blocks(x.Size)
+			if s.Align == AlignAll || unit > 1 {
+				at = roundUp(at, unit)
+			}
+		}
+		if announced {
+			at += padding
+		}
+	}
+	a.Blocks = roundUp(at+trailer, unit)
+	if len(s.Appended) == 0 {
+		a.Part = a.Blocks
+	}
+	return a
+}
+
+// shape is the disk shape for an image of so many sectors: at most 1024 cylinders, each
+// whole blocks, as far as that goes.
+func (s Spec) shape(sectors int64) geometry {
+	if s.Heads > 0 && s.Sectors > 0 {
+		return geometry{s.Heads, s.Sectors}
+	}
+	for _, g := range []geometry{{64, 32}, {128, 32}, {252, 32}, {252, 63}} {
+		if sectors <= 1024*g.cylinder() {
+			return g
+		}
+	}
+	return geometry{252, 63}
+}
+
+// id makes an id of the seed.
+func (s Spec) id(what string) GUID {
+	sum := sha256.Sum256(append([]byte(what+"\x00"), s.Seed...))
+	g := GUID(sum[:16])
+	g[7], g[8] = g[7]&0x0f|0x40, g[8]&0x3f|0x80 // version 4
+	return g
+}
+
+// Area encodes the system area, and the backup GPT that ends the image, nil without one.
+// at tells where the images of the entries lie.
+func (s Spec) Area(entries []EntrySpec, a Arrangement, at []Located) (area, trailer []byte, err error) {
+	area = make([]byte, systemAreaSize)
+	if len(s.Boot) > len(area) {
+		return nil, nil, fmt.Errorf("boot code of %d bytes: %w", len(s.Boot), iso9660.ErrLimit)
+	}
+	copy(area, s.Boot)
+	if !s.hasMBR(entries) {
+		return area, nil, nil
+	}
+	if err := s.loader(area, entries, at); err != nil {
+		return nil, nil, err
+	}
+	gpt, _ := s.hasGPT(entries)
+	if gpt {
+		trailer = s.gpt(area, entries, a, at)
+	}
+	sig := s.id("disk signature")
+	copy(area[440:444], sig[:4])
+	clear(area[444:510])
+	area[510], area[511] = 0x55, 0xaa
+	for _, p := range s.mbrParts(entries, a, at) {
+		if p.First+p.Count > 1<<32-1 && p.Type != typeProtective {
+			return nil, nil, fmt.Errorf("MBR partition %d ends at sector %d: %w", p.Number, p.First+p.Count, iso9660.ErrLimit)
+		}
+		b := area[mbrTableOff+(p.Number-1)*mbrEntrySize:][:mbrEntrySize]
+		if p.Active {
+			b[0] = 0x80
+		}
+		b[4] = p.Type
+		from, to := a.shape.chs(p.First), a.shape.chs(p.First+p.Count-1)
+		copy(b[1:], from[:])
+		copy(b[5:], to[:])
+		binary.LittleEndian.PutUint32(b[8:], uint32(p.First))
+		binary.LittleEndian.PutUint32(b[12:], uint32(min(p.Count, 1<<32-1)))
+	}
+	return area, trailer, nil
+}
+
+// loader tells the code of the MBR where its boot image is: the first one for BIOS.
+func (s Spec) loader(area []byte, entries []EntrySpec, at []Located) error {
+	if s.Code != CodeIsohybrid && s.Code != CodeGRUB2 {
+		return nil
+	}
+	for i, en := range entries {
+		if en.Platform != BIOS || en.Media != NoEmulation {
+			continue
+		}
+		v := uint64(at[i].LBA) * perBlock
+		if s.Code == CodeGRUB2 {
+			v += perBlock
+		}
+		binary.LittleEndian.PutUint64(area[mbrLoaderOff:], v)
+		return nil
+	}
+	return fmt.Errorf("the %s MBR starts a boot image for BIOS, and there is none", s.Code)
+}
+
+// mbrPart is an entry of the partition table to write. Sectors.
+type mbrPart struct {
+	Number       int
+	Type         byte
+	Active       bool
+	First, Count int64
+}
+
+// mbrParts lists the entries of the MBR. What the code boots is active; a type of 0 over
+// the image lets UEFI find the partition in it.
+func (s Spec) mbrParts(entries []EntrySpec, a Arrangement, at []Located) []mbrPart {
+	gpt, announced := s.hasGPT(entries)
+	total, start := a.Blocks*perBlock, s.PartitionOffset*perBlock
+	if announced {
+		out := []mbrPart{{1, typeProtective, false, 1, total - 1}}
+		if s.ForceActive {
+			out = append(out, mbrPart{2, 0, true, 0, 1})
+		}
+		return out
+	}
+	cover := mbrPart{1, 0xcd, true, max(start, 1), 0}
+	if s.Code == CodeIsohybrid {
+		cover.Type, cover.First = 0x17, start
+		if gpt {
+			cover.Type = 0
+		}
+	}
+	if s.MBRType != nil {
+		cover.Type = *s.MBRType
+	}
+	cover.Count = a.Part*perBlock - cover.First
+	used := map[int]bool{1: true}
+	var out []mbrPart
+	for i, x := range s.Appended {
+		used[x.Number] = true
+		p := mbrPart{x.Number, x.Type, false, a.Appended[i].LBA * perBlock, 0}
+		p.Count = a.Appended[i].sectors()
+		if next := i + 1; next < len(a.Appended) {
+			p.Count = max(p.Count, a.Appended[next].LBA*perBlock-p.First)
+		}
+		out = append(out, p)
+	}
+	for i, en := range entries {
+		if !en.Partition || s.appendedAt(a, at[i].LBA) {
+			continue
+		}
+		for n := 2; n <= 4; n++ {
+			if !used[n] {
+				used[n] = true
+				out = append(out, mbrPart{n, typeESP, false, at[i].LBA * perBlock, at[i].sectors()})
+				break
+			}
+		}
+	}
+	return append([]mbrPart{cover}, out...)
+}
+
+// sectors is the length in whole blocks.
+func (l Located) sectors() int64 { return iso9660.Blocks(l.Size) * perBlock }
+
+// appendedAt tells whether an appended partition begins at a block.
+func (s Spec) appendedAt(a Arrangement, at int64) bool {
+	for _, l := range a.Appended {
+		if l.LBA == at {
+			return true
+		}
+	}
+	return false
+}
+
+// gptParts lists the entries of the GPT.
+func (s Spec) gptParts(entries []EntrySpec, a Arrangement, at []Located) []GPTPartition {
+	_, announced := s.hasGPT(entries)
+	last := a.Blocks*perBlock - gptBlocks*perBlock - 1
+	cover := GPTPartition{Number: 1, Type: guidBasic, First: s.PartitionOffset * perBlock, Last: last, Attributes: readOnlySystem, Name: "ISO9660"}
+	if s.GPTType != nil {
+		cover.Type = *s.GPTType
+	}
+	var inner []GPTPartition
+	for i, en := range entries {
+		esp := announced && s.EFIPartition && en.Platform == UEFI
+		if (esp || en.Partition) && !s.appendedAt(a, at[i].LBA) {
+			p := GPTPartition{Type: guidBasic, First: at[i].LBA * perBlock, Last: at[i].LBA*perBlock + at[i].sectors() - 1, Name: "ISOHybrid1"}
+			if esp {
+				p.Type, p.Name = guidESP, "EFI boot partition"
+			}
+			inner = append(inner, p)
+		}
+	}
+	if len(a.Appended) > 0 {
+		cover.Last = a.Part*perBlock - 1
+	}
+	out := []GPTPartition{}
+	switch {
+	case !announced:
+		cover.Name = "ISOHybrid"
+		out = append(out, cover)
+		out = append(out, inner...)
+	case len(inner) > 0: // a valid table has no overlaps: entries around the inner one
+		p := inner[0]
+		before, after := cover, cover
+		before.First, before.Last, before.Name = max(cover.First, systemAreaSectors), p.First-1, "Gap0"
+		after.First, after.Name = p.Last+1, "Gap1"
+		out = append(out, before, p, after)
+	default:
+		cover.First = max(cover.First, systemAreaSectors)
+		out = append(out, cover)
+	}
+	for i := range out {
+		out[i].Number = i + 1
+	}
+	for i, x := range s.Appended {
+		p := GPTPartition{Number: x.Number, Type: x.GUID, First: a.Appended[i].LBA * perBlock, Name: "Appended" + strconv.Itoa(x.Number)}
+		p.Last = p.First + a.Appended[i].sectors() - 1
+		for n := range out {
+			if out[n].Number == x.Number { // taken: behind the others
+				p.Number = max(p.Number, len(out)+1)
+			}
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// readOnlySystem are the attributes that makers of images give the file system
+// (UEFI 5.3.3).
+const readOnlySystem = 0x1000000000000001
+
+var guidBasic = GUID{0xa2, 0xa0, 0xd0, 0xeb, 0xe5, 0xb9, 0x33, 0x44, 0x87, 0xc0, 0x68, 0xb6, 0xb7, 0x26, 0x99, 0xc7}
+
+// gpt writes the primary table and returns the backup, whole blocks.
+func (s Spec) gpt(area []byte, entries []EntrySpec, a Arrangement, at []Located) []byte {
+	array := area[2*sectorSize:][:gptEntries*gptEntrySize]
+	clear(array)
+	for _, p := range s.gptParts(entries, a, at) {
+		b := array[(p.Number-1)*gptEntrySize:][:gptEntrySize]
+		copy(b, p.Type[:])
+		id := s.id("partition " + strconv.Itoa(p.Number))
+		copy(b[16:], id[:])
+		binary.LittleEndian.PutUint64(b[32:], uint64(p.First))
+		binary.LittleEndian.PutUint64(b[40:], uint64(p.Last))
+		binary.LittleEndian.PutUint64(b[48:], p.Attributes)
+		for i, u := range utf16.Encode([]rune(p.Name)) {
+			binary.LittleEndian.PutUint16(b[56+2*i:], u)
+		}
+	}
+	last := a.Blocks*perBlock - 1
+	h := area[gptOff:][:gptHeaderSize]
+	clear(area[gptOff : gptOff+sectorSize])
+	copy(h, gptMagic)
+	disk := s.id("disk")
+	put := binary.LittleEndian.PutUint64
+	binary.LittleEndian.PutUint32(h[8:], 0x10000)
+	binary.LittleEndian.PutUint32(h[12:], gptHeaderSize)
+	put(h[24:], 1)
+	put(h[32:], uint64(last))
+	put(h[40:], 2+gptArraySectors)
+	put(h[48:], uint64(last-gptArraySectors-1))
+	copy(h[56:], disk[:])
+	put(h[72:], 2)
+	binary.LittleEndian.PutUint32(h[80:], gptEntries)
+	binary.LittleEndian.PutUint32(h[84:], gptEntrySize)
+	binary.LittleEndian.PutUint32(h[88:], crc32.ChecksumIEEE(array))
+	binary.LittleEndian.PutUint32(h[16:], headerCRC(h))
+	g := &GPT{Count: gptEntries, EntrySize: gptEntrySize}
+	b := backupPatch(g, h, array, last).Data
+	return append(make([]byte, gptBlocks*iso9660.BlockSize-len(b)), b...)
+}
+
+// ParseGUID reads a GUID: in the usual form with hyphens, or as 32 hexadecimal digits of
+// its bytes as stored.
+func ParseGUID(s string) (g GUID, err error) {
+	plain := strings.ReplaceAll(s, "-", "")
+	b, err := hex.DecodeString(plain)
+	if err != nil || len(b) != len(g) {
+		return g, fmt.Errorf("%q is no GUID", s)
+	}
+	copy(g[:], b)
+	if plain != s { // the first three groups are stored little-endian
+		for _, r := range [][2]int{{0, 4}, {4, 6}, {6, 8}} {
+			for i, j := r[0], r[1]-1; i < j; i, j = i+1, j-1 {
+				g[i], g[j] = g[j], g[i]
+			}
+		}
+	}
+	return g, nil
+}
+
+// PartitionType turns a type of either table into those of both: known are the EFI
+// system partition, and data for the rest.
+func PartitionType(mbr byte) GUID {
+	if mbr == typeESP {
+		return guidESP
+	}
+	return guidBasic
+}
+
+// MBRTypeOf is the type in an MBR of a partition with that GUID.
+func MBRTypeOf(g GUID) byte {
+	if g == guidESP {
+		return typeESP
+	}
+	return 0x83
+}

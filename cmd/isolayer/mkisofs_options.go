@@ -1,0 +1,326 @@
+package main
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/boot"
+	"github.com/isolayer/isolayer/iso9660"
+)
+
+// set makes the action of a flag.
+func set(f func(m *mkisofs)) func(*mkisofs, []string) error {
+	return func(m *mkisofs, _ []string) error { f(m); return nil }
+}
+
+// text makes the action of an option whose value is stored.
+func text(f func(m *mkisofs) *string) func(*mkisofs, []string) error {
+	return func(m *mkisofs, v []string) error { *f(m) = v[0]; return nil }
+}
+
+// collect makes the action of an option whose values are collected.
+func collect(f func(m *mkisofs) *[]string) func(*mkisofs, []string) error {
+	return func(m *mkisofs, v []string) error { *f(m) = append(*f(m), v[0]); return nil }
+}
+
+// collectFile makes the action of an option that names a file with such values.
+func collectFile(f func(m *mkisofs) *[]string) func(*mkisofs, []string) error {
+	return func(m *mkisofs, v []string) error {
+		return readLines(v[0], os.Stdin, func(line string) error { *f(m) = append(*f(m), line); return nil })
+	}
+}
+
+// number makes the action of an option whose value is a number up to a limit, in
+// decimal, octal with a leading 0, or hexadecimal with 0x.
+func number(limit uint64, f func(m *mkisofs, n uint64)) func(*mkisofs, []string) error {
+	return func(m *mkisofs, v []string) error {
+		n, err := parseNumber(v[0], limit)
+		if err == nil {
+			f(m, n)
+		}
+		return err
+	}
+}
+
+func parseNumber(s string, limit uint64) (uint64, error) {
+	n, err := strconv.ParseUint(s, 0, 64)
+	if err != nil || n > limit {
+		return 0, fmt.Errorf("%q is no number up to %d", s, limit)
+	}
+	return n, nil
+}
+
+// mode makes the action of an option whose value is permission bits, which need Rock
+// Ridge.
+func mode(f func(m *mkisofs) **uint32) func(*mkisofs, []string) error {
+	return func(m *mkisofs, v []string) error {
+		n, err := strconv.ParseUint(v[0], 8, 12)
+		bits := uint32(n)
+		*f(m), m.options.RockRidge = &bits, true
+		return err
+	}
+}
+
+// owner makes the action of an option whose value is the number of an owner.
+func owner(f func(m *mkisofs) **uint32) func(*mkisofs, []string) error {
+	return number(1<<32-1, func(m *mkisofs, n uint64) { id := uint32(n); *f(m), m.options.RockRidge = &id, true })
+}
+
+// level chooses the length of identifiers (ECMA-119 10; 4 is ISO 9660:1999).
+func level(m *mkisofs, v []string) error {
+	n := &m.options.Naming
+	switch v[0] {
+	case "1":
+		n.Length = 0
+	case "2", "3":
+		n.Length = max(n.Length, iso9660.LengthFull)
+	case "4":
+		m.options.Enhanced = true
+		untranslated(m)
+	default:
+		return fmt.Errorf("%q: levels are 1 to 4", v[0])
+	}
+	return nil
+}
+
+// untranslated lets identifiers be the names, as far as 31 characters of ASCII go.
+func untranslated(m *mkisofs) {
+	n := &m.options.Naming
+	n.Length = max(n.Length, iso9660.LengthFull)
+	n.Lowercase, n.Relaxed, n.ManyDots, n.LeadingDot, n.NoVersion, n.NoDot = true, true, true, true, true, true
+}
+
+// charset accepts the only coding of names that there is.
+func charset(_ *mkisofs, v []string) error {
+	switch strings.ToLower(strings.ReplaceAll(v[0], "-", "")) {
+	case "utf8", "default", "ascii", "usascii":
+		return nil
+	}
+	return usagef("convert the names with convmv, or leave the option out", "character set %q: names are taken as UTF-8", v[0])
+}
+
+// sorted reads a file of patterns and weights.
+func sorted(m *mkisofs, v []string) error {
+	return readLines(v[0], os.Stdin, func(line string) error {
+		i := strings.LastIndexAny(line, " \t")
+		if i < 0 {
+			return fmt.Errorf("%q: want a name, a space, and a weight", line)
+		}
+		n, err := strconv.Atoi(line[i+1:])
+		m.options.Sort = append(m.options.Sort, isolayer.Weight{Pattern: strings.TrimRight(line[:i], " \t"), Weight: n})
+		return err
+	})
+}
+
+func weigh(m *mkisofs, v []string) error {
+	n, err := strconv.Atoi(v[0])
+	m.options.Sort = append(m.options.Sort, isolayer.Weight{Pattern: v[1], Weight: n})
+	return err
+}
+
+// loadSize sets how many sectors firmware loads.
+func loadSize(m *mkisofs, v []string) error {
+	if v[0] == "full" {
+		m.current().Sectors = 0
+		return nil
+	}
+	n, err := parseNumber(v[0], 0xffff)
+	m.current().Sectors = int(n)
+	return err
+}
+
+func platform(m *mkisofs, v []string) error {
+	names := map[string]boot.Platform{"x86": boot.BIOS, "PPC": boot.PowerPC, "Mac": boot.Mac, "efi": boot.UEFI}
+	p, ok := names[v[0]]
+	if !ok {
+		n, err := parseNumber(v[0], 0xff)
+		if err != nil {
+			return errors.New("want x86, PPC, Mac, efi or a number")
+		}
+		p = boot.Platform(n)
+	}
+	m.platform = &p
+	return nil
+}
+
+func catalogID(m *mkisofs, v []string) error {
+	id := v[0]
+	if b, err := hex.DecodeString(id); err == nil && len(b) == 28 {
+		id = string(b)
+	}
+	m.current().ID = id[:min(len(id), 28)]
+	return nil
+}
+
+func criteria(m *mkisofs, v []string) error {
+	b, err := hex.DecodeString(v[0])
+	if err != nil || len(b) > 20 {
+		return errors.New("want up to 40 hexadecimal digits")
+	}
+	m.current().Criteria = b
+	return nil
+}
+
+// code makes the action of an option that names a file with boot code.
+func code(kind boot.Code, limit int64) func(*mkisofs, []string) error {
+	return func(m *mkisofs, v []string) error {
+		if strings.HasPrefix(v[0], "--interval:") {
+			return usagef("isolayer extract BASE --boot takes boot code out into a file; or --boot-from BASE", "%q: give a file", v[0])
+		}
+		f, err := os.Open(v[0])
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+			return errors.Join(err, fmt.Errorf("%s: not a regular file", v[0]))
+		}
+		b, err := io.ReadAll(io.LimitReader(f, limit))
+		m.booting, m.boot.Code, m.boot.Boot = true, kind, b
+		return err
+	}
+}
+
+// sectorCode is how much of a file with code for the MBR is taken.
+const sectorCode = 512
+
+func appendPartition(m *mkisofs, v []string) error {
+	n, err := parseNumber(v[0], 4)
+	if err != nil || n == 0 {
+		return fmt.Errorf("%q: partitions have numbers from 1 to 4", v[0])
+	}
+	if n == 1 {
+		return usagef("take 2, which is usual", "partition 1 is that of the file system")
+	}
+	for _, a := range m.boot.Appended {
+		if a.Number == int(n) {
+			return fmt.Errorf("partition %d is given twice", n)
+		}
+	}
+	if strings.HasPrefix(v[2], "--interval:") {
+		return usagef("isolayer cat BASE @part2 > FILE takes a partition out", "%q: give a file", v[2])
+	}
+	spec := boot.AppendedSpec{Number: int(n)}
+	names := map[string]byte{"FAT12": 0x01, "FAT16": 0x06, "Linux": 0x83}
+	if g, err := boot.ParseGUID(v[1]); err == nil {
+		spec.GUID, spec.Type = g, boot.MBRTypeOf(g)
+	} else if t, ok := names[v[1]]; ok {
+		spec.GUID, spec.Type = boot.PartitionType(t), t
+	} else {
+		t, err := strconv.ParseUint(strings.TrimPrefix(v[1], "0x"), 16, 8)
+		if err != nil {
+			return fmt.Errorf("type %q: want a hexadecimal number, a GUID, FAT12, FAT16 or Linux", v[1])
+		}
+		spec.GUID, spec.Type = boot.PartitionType(byte(t)), byte(t)
+	}
+	m.booting = true
+	m.boot.Appended, m.boot.AppendedFiles = append(m.boot.Appended, spec), append(m.boot.AppendedFiles, v[2])
+	return nil
+}
+
+func partitionType(m *mkisofs, v []string) error {
+	if v[0] == "default" {
+		return nil
+	}
+	m.booting = true
+	if g, err := boot.ParseGUID(v[0]); err == nil {
+		t := boot.MBRTypeOf(g)
+		m.boot.GPTType, m.boot.MBRType = &g, &t
+		return nil
+	}
+	n, err := strconv.ParseUint(strings.TrimPrefix(v[0], "0x"), 16, 8)
+	if err != nil {
+		return fmt.Errorf("%q: want a hexadecimal number or a GUID", v[0])
+	}
+	t := byte(n)
+	m.boot.MBRType = &t
+	return nil
+}
+
+func alignment(m *mkisofs, v []string) error {
+	kinds := map[string]boot.Alignment{"auto": boot.AlignAuto, "on": boot.AlignOn, "all": boot.AlignAll, "off": boot.AlignOff}
+	a, ok := kinds[v[0]]
+	if !ok {
+		return errors.New("want auto, on, all or off")
+	}
+	m.boot.Align = a
+	return nil
+}
+
+func partitionOffset(m *mkisofs, v []string) error {
+	n, err := parseNumber(v[0], 1<<20)
+	if err == nil && n > 0 && n < 16 {
+		err = errors.New("want 0, or 16 and more")
+	}
+	m.boot.PartitionOffset, m.booting = int64(n), m.booting || n > 0
+	return err
+}
+
+// efiPartition marks the first boot image for UEFI in a GPT.
+func efiPartition(m *mkisofs, v []string) error {
+	if v[0] != "--efi-boot-image" {
+		return usagef("name it with -e and give -efi-boot-part --efi-boot-image, or append it: -append_partition 2 0xef "+v[0], "only --efi-boot-image is possible")
+	}
+	m.booting, m.boot.EFIPartition = true, true
+	return nil
+}
+
+// modified reads the time of the descriptors: sixteen digits.
+func modified(m *mkisofs, v []string) error {
+	s := v[0]
+	if len(s) != 16 {
+		return fmt.Errorf("%q: want YYYYMMDDhhmmsscc", s)
+	}
+	t, err := time.Parse("20060102150405", s[:14])
+	cc, err2 := strconv.ParseUint(s[14:], 10, 8)
+	if err != nil || err2 != nil {
+		return fmt.Errorf("%q: want YYYYMMDDhhmmsscc", s)
+	}
+	m.options.Texts.Modified = t.Add(time.Duration(cc) * 10 * time.Millisecond)
+	return nil
+}
+
+// appUse fills the application use field: with a character, a byte, or a file.
+func appUse(m *mkisofs, v []string) error {
+	s := v[0]
+	fill := func(c byte) {
+		m.options.Texts.ApplicationUse = []byte(strings.Repeat(string([]byte{c}), iso9660.AppUseSize))
+	}
+	switch n, err := strconv.ParseUint(strings.TrimPrefix(s, "0x"), 16, 8); {
+	case s == "":
+		fill(0)
+	case len(s) == 1:
+		fill(s[0])
+	case strings.HasPrefix(s, "0x") && len(s) == 4 && err == nil:
+		fill(byte(n))
+	default:
+		b, err := os.ReadFile(s)
+		if err != nil {
+			return err
+		}
+		m.options.Texts.ApplicationUse = make([]byte, iso9660.AppUseSize)
+		copy(m.options.Texts.ApplicationUse, b)
+	}
+	return nil
+}
+
+// checkLevel takes the level of UCS-2.
+func ucsLevel(m *mkisofs, v []string) error {
+	n, err := parseNumber(v[0], 3)
+	if err == nil && n == 0 {
+		err = errors.New("levels are 1 to 3")
+	}
+	m.options.Texts.JolietLevel = int(n)
+	return err
+}
+
+func word(m *mkisofs, p *string, v, words string) error {
+	return choice{p, strings.Split(words, "|")}.Set(v)
+}

@@ -1,0 +1,114 @@
+package isolayer_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/internal/isotest"
+	"github.com/isolayer/isolayer/iso9660"
+	"github.com/isolayer/isolayer/qemu"
+)
+
+// uncompact are images that are file systems of Apple too.
+var uncompact = []string{"grubrescue", "hfs", "grub-rescue-cdrom"}
+
+// TestCompact makes the changes of TestEveryLayout and writes everything afresh: readers
+// see the same tree, and nothing that was freed takes space.
+func TestCompact(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes real images")
+	}
+	for _, name := range rebuilt {
+		if slices.Contains(uncompact, name) {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			base := isotest.Image(t, name)
+			e := plan(t, isotest.Bsdtar(t, base))
+			out, report := build(t, base, isolayer.Options{Compact: true}, e.steps...)
+			if errs := isotest.BsdtarErrors(t, out); errs != "" {
+				t.Errorf("bsdtar: %s", errs)
+			}
+			loader := func(m isotest.Manifest) isotest.Manifest { // its table of itself changed
+				return m.Map(func(x isotest.Entry) isotest.Entry { return x }).Filter(func(p string, _ isotest.Entry) bool {
+					return !strings.HasSuffix(p, "isolinux.bin") && !strings.HasSuffix(p, "eltorito.img") && !strings.HasSuffix(p, "loader.copy")
+				})
+			}
+			if name != "suse" { // which bsdtar cannot read as genisoimage -f left it
+				if d := e.content(loader(e.expect)).Diff(e.content(loader(isotest.Bsdtar(t, out)))); d != "" {
+					t.Errorf("bsdtar reads another tree:\n%s", d)
+				}
+				agree(t, out)
+			}
+			if err := isotest.SevenZipTest(t, out); err != nil {
+				t.Errorf("7z: %v", err)
+			}
+			sound(t, base, out)
+			if name != "padded-tail" { // whose tail is left out
+				sameReport(t, base, out)
+			}
+			kept, _ := build(t, base, isolayer.Options{}, e.steps...)
+			if a, b := len(read(t, out)), len(read(t, kept)); a > b+8*iso9660.BlockSize { // large content lines up with file system blocks
+				t.Errorf("compact has %d bytes, %d otherwise", a, b)
+			}
+			if len(report.Moved) > 1 {
+				t.Errorf("the report lists %v", report.Moved)
+			}
+		})
+	}
+}
+
+// TestCompactGaps looks for blocks that nobody uses.
+func TestCompactGaps(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes real images")
+	}
+	for _, name := range []string{"rhel-like-small", "alpine", "utf8", "multisession"} {
+		b, err := isolayer.Open(isotest.Image(t, name), isolayer.OpenOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer b.Close()
+		img, err := b.Build([]isolayer.Step{isolayer.Remove{Pattern: "/**/*.c32"}}, isolayer.Options{Compact: true})
+		if name == "utf8" {
+			img, err = b.Build(nil, isolayer.Options{Compact: true})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := int64(0)
+		for _, x := range img.Map.Extents() {
+			if x.Kind == extent.Copy && x.Off != x.SrcOff { // else a backup GPT that stays
+				last = x.Off
+			}
+		}
+		for _, x := range img.Map.Extents() {
+			if x.Kind == extent.Zero && x.Off > 20*iso9660.BlockSize && x.Off < last && x.Len > iso9660.BlockSize {
+				t.Errorf("%s: %d bytes at %d are unused", name, x.Len, x.Off)
+			}
+		}
+	}
+}
+
+// TestCompactBoots starts images that were written afresh.
+func TestCompactBoots(t *testing.T) {
+	if testing.Short() {
+		t.Skip("boots virtual machines")
+	}
+	for _, c := range []struct {
+		name string
+		f    qemu.Firmware
+		m    qemu.Media
+		text string
+	}{
+		{"rhel-like-small", qemu.BIOS, qemu.USB, "CORPUS-DONE"},
+		{"ubuntu2204", qemu.BIOS, qemu.Disk, "CORPUS-GRUB"},
+		{"fedora", qemu.UEFI, qemu.USB, "CORPUS-GRUB"},
+	} {
+		out, _ := build(t, isotest.Image(t, c.name), isolayer.Options{Compact: true}, isolayer.Add{Source: local(t, "ks.cfg", []byte("text\n"))})
+		isotest.Boot(t, out, c.f, c.m, c.text)
+	}
+}

@@ -1,0 +1,299 @@
+package isolayer
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/iso9660"
+	"github.com/isolayer/isolayer/tree"
+)
+
+// scan turns local files into the tree of a new image.
+type scan struct {
+	o       MasterOptions
+	tree    *tree.Tree
+	files   *extent.Files
+	links   map[fileKey]*extent.File // one source for all names of a file
+	output  fs.FileInfo              // the file to leave out
+	rootSet bool                     // the root has its attributes
+	newest  time.Time
+	active  map[fileKey]bool // directories on the way, where links are followed
+
+	byName  map[*tree.Node]map[string]int // of directories that may get a name twice
+	weights map[*tree.Node]int
+	marked  map[*tree.Node]bool
+	extra   map[*tree.Node][]iso9660.SystemUseEntry
+	notes   []string
+	lacking []string
+	skipped map[string]skip
+}
+
+// skip counts files that are left out for one reason.
+type skip struct {
+	first string
+	count int
+}
+
+func newScan(o MasterOptions) *scan {
+	s := &scan{
+		o: o, files: extent.NewFiles(), links: map[fileKey]*extent.File{}, active: map[fileKey]bool{},
+		byName: map[*tree.Node]map[string]int{}, weights: map[*tree.Node]int{}, marked: map[*tree.Node]bool{}, extra: map[*tree.Node][]iso9660.SystemUseEntry{},
+		skipped: map[string]skip{}, newest: time.Unix(0, 0),
+	}
+	s.tree = &tree.Tree{RockRidge: o.RockRidge, Has: [3]bool{iso9660.Primary: true, iso9660.Joliet: o.Joliet, iso9660.Enhanced: o.Enhanced}}
+	s.tree.Root = &tree.Node{In: s.tree.Has, Attr: tree.Attr{Mode: iso9660.ModeDir | 0o555}}
+	if o.Output != "" {
+		s.output, _ = os.Stat(o.Output) // usually it is not there
+	}
+	return s
+}
+
+// graft puts one source into the tree.
+func (s *scan) graft(g Graft) error {
+	info, err := os.Stat(g.Source)
+	if err != nil {
+		return err
+	}
+	dest := filepath.ToSlash(g.Dest)
+	if !info.IsDir() {
+		link, err := os.Lstat(g.Source)
+		if err != nil {
+			return err
+		}
+		if dest == "" || strings.HasSuffix(dest, "/") {
+			dest = path.Join(dest, filepath.Base(g.Source))
+		}
+		if s.o.FollowLinks {
+			link = info
+		}
+		return s.add(g.Source, path.Base(dest), link, path.Dir(dest))
+	}
+	dir, err := s.directory(dest)
+	if err != nil {
+		return fmt.Errorf("%s: %w", g.Dest, bare(err))
+	}
+	if dir != s.tree.Root || !s.rootSet {
+		s.rootSet = s.rootSet || dir == s.tree.Root
+		dir.Attr = s.attr(info)
+	}
+	return s.list(g.Source, info, dir)
+}
+
+// add puts a single file into a directory of the image.
+func (s *scan) add(p, name string, info fs.FileInfo, in string) error {
+	dir, err := s.directory(in)
+	if err != nil {
+		return fmt.Errorf("%s: %w", in, bare(err))
+	}
+	return s.place(p, name, info, dir)
+}
+
+// list adds what a local directory holds.
+func (s *scan) list(p string, info fs.FileInfo, dir *tree.Node) error {
+	if key, ok := dirKey(info); ok && s.o.FollowLinks {
+		if s.active[key] {
+			return fmt.Errorf("%s: a followed link leads back to a directory that it is in", p)
+		}
+		s.active[key] = true
+		defer delete(s.active, key)
+	}
+	list, err := os.ReadDir(p)
+	if err != nil {
+		return err
+	}
+	if len(dir.Children) > 0 {
+		s.index(dir)
+	} else {
+		dir.Children = make([]*tree.Node, 0, len(list))
+	}
+	for _, d := range list {
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		full := filepath.Join(p, d.Name())
+		name := full[len(full)-len(d.Name()):] // shares its memory
+		if err := s.place(full, name, info, dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// place adds one local file, directory, link or device as a child of dir.
+func (s *scan) place(p, name string, info fs.FileInfo, dir *tree.Node) error {
+	if s.matches(s.o.Exclude, p, name) {
+		return nil
+	}
+	if s.output != nil && os.SameFile(info, s.output) {
+		s.notes = append(s.notes, p+" is the output and was left out")
+		return nil
+	}
+	if _, err := tree.Clean(name); err != nil || name == "" {
+		return fmt.Errorf("%s: %w", p, bare(err))
+	}
+	if s.o.FollowLinks && info.Mode()&fs.ModeSymlink != 0 {
+		if to, err := os.Stat(p); err == nil { // one that leads nowhere stays a link
+			info = to
+		}
+	}
+	if info.IsDir() {
+		n, err := s.child(dir, name, s.attr(info), nil)
+		if err != nil {
+			return fmt.Errorf("%s: %w", p, err)
+		}
+		s.note(n, p)
+		return s.list(p, info, n)
+	}
+	attr, src, why, err := s.what(p, info)
+	if err != nil {
+		return err
+	}
+	if why != "" {
+		x := s.skipped[why]
+		if x.count++; x.count == 1 {
+			x.first = p
+		}
+		s.skipped[why] = x
+		return nil
+	}
+	n, err := s.child(dir, name, attr, src)
+	if err != nil {
+		return fmt.Errorf("%s: %w", p, err)
+	}
+	s.note(n, p)
+	return nil
+}
+
+// what tells attributes and content of a local file that is no directory, or why it
+// cannot be in the image.
+func (s *scan) what(p string, info fs.FileInfo) (attr tree.Attr, src extent.Source, why string, err error) {
+	attr = s.attr(info)
+	switch mode := info.Mode(); {
+	case mode.IsRegular():
+		key, linked := keyOf(info)
+		linked = linked && !s.o.NoHardLinks
+		if f := s.links[key]; linked && f != nil {
+			return attr, f, "", nil
+		}
+		f, err := s.files.AddInfo(p, info)
+		if err == nil && linked {
+			s.links[key] = f
+		}
+		return attr, f, "", err
+	case mode&fs.ModeSocket != 0:
+		return attr, nil, "", fmt.Errorf("%s %w", p, ErrSpecial)
+	case !s.o.RockRidge && mode&fs.ModeSymlink != 0:
+		return attr, nil, "symbolic links need Rock Ridge", nil
+	case !s.o.RockRidge:
+		return attr, nil, "", fmt.Errorf("%s %w, which needs Rock Ridge", p, ErrSpecial)
+	case mode&fs.ModeSymlink != 0:
+		target, err := os.Readlink(p)
+		attr.Link = filepath.ToSlash(target)
+		return attr, nil, "", err
+	}
+	attr.Major, attr.Minor = deviceOf(info)
+	return attr, nil, "", nil
+}
+
+// attr are the attributes that the image shows.
+func (s *scan) attr(info fs.FileInfo) tree.Attr {
+	a := tree.Attr{Mode: typeOf(info.Mode()) | permissions(info.Mode()), ModTime: info.ModTime()}
+	a.UID, a.GID = ownerOf(info)
+	if s.o.Rational {
+		a.UID, a.GID = 0, 0
+		p := a.Mode&0o777 | 0o444
+		if p&0o111 != 0 || info.IsDir() {
+			p |= 0o111
+		}
+		a.Mode = a.Mode&iso9660.ModeType | p&^0o222
+	}
+	for field, value := range map[*uint32]*uint32{&a.UID: s.o.UID, &a.GID: s.o.GID} {
+		if value != nil {
+			*field = *value
+		}
+	}
+	switch set := s.o.FileMode; {
+	case info.IsDir() && s.o.DirMode != nil:
+		a.Mode = a.Mode&iso9660.ModeType | *s.o.DirMode
+	case info.Mode().IsRegular() && set != nil:
+		a.Mode = a.Mode&iso9660.ModeType | *set
+	}
+	if s.o.Epoch != nil && a.ModTime.After(*s.o.Epoch) {
+		a.ModTime = *s.o.Epoch
+	}
+	a.ModTime = a.ModTime.Truncate(time.Second)
+	if a.ModTime.After(s.newest) {
+		s.newest = a.ModTime
+	}
+	return a
+}
+
+// made are the attributes of files that are not on disk.
+func (s *scan) made() tree.Attr {
+	a := tree.Attr{Mode: iso9660.ModeRegular | 0o444, ModTime: s.tree.Epoch}
+	if s.o.UID != nil {
+		a.UID = *s.o.UID
+	}
+	if s.o.GID != nil {
+		a.GID = *s.o.GID
+	}
+	if s.o.FileMode != nil {
+		a.Mode = iso9660.ModeRegular | *s.o.FileMode
+	}
+	return a
+}
+
+func typeOf(m fs.FileMode) uint32 {
+	switch {
+	case m.IsDir():
+		return iso9660.ModeDir
+	case m&fs.ModeSymlink != 0:
+		return iso9660.ModeSymlink
+	case m&fs.ModeCharDevice != 0:
+		return iso9660.ModeChar
+	case m&fs.ModeDevice != 0:
+		return iso9660.ModeBlock
+	case m&fs.ModeNamedPipe != 0:
+		return iso9660.ModeFIFO
+	case m&fs.ModeSocket != 0:
+		return iso9660.ModeSocket
+	}
+	return iso9660.ModeRegular
+}
+
+// note keeps what patterns say about a node.
+func (s *scan) note(n *tree.Node, p string) {
+	if s.matches(s.o.Hide, p, n.Name) {
+		n.In[iso9660.Primary], n.In[iso9660.Enhanced] = false, false
+	}
+	if s.matches(s.o.HideJoliet, p, n.Name) {
+		n.In[iso9660.Joliet] = false
+	}
+	if s.matches(s.o.Mark, p, n.Name) {
+		s.marked[n] = true
+	}
+	for _, w := range s.o.Sort {
+		if s.matches([]string{w.Pattern}, p, n.Name) {
+			s.weights[n] = w.Weight
+		}
+	}
+}
+
+// matches tells whether any pattern is that of a name or of a path on disk.
+func (s *scan) matches(patterns []string, p, name string) bool {
+	for _, pattern := range patterns {
+		for _, text := range []string{name, filepath.ToSlash(p)} {
+			if ok, err := path.Match(pattern, text); ok || err != nil && pattern == text {
+				return true
+			}
+		}
+	}
+	return false
+}

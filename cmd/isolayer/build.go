@@ -228,6 +228,11 @@ func (a *app) build(ctx context.Context, path string, o buildOptions, options is
 	if o.inPlace {
 		return a.inPlace(ctx, path, img, o)
 	}
+	return a.put(ctx, img, o)
+}
+
+// put writes the image and reports.
+func (a *app) put(ctx context.Context, img *isolayer.Image, o buildOptions) error {
 	start := time.Now()
 	res, err := a.write(ctx, img, o)
 	if err != nil {

@@ -99,6 +99,9 @@ type stage struct {
 // ErrNoMatch reports a pattern that matches nothing in the image.
 var ErrNoMatch = errors.New("matches nothing in the image")
 
+// ErrNoEdit reports a step that changes more than files and directories.
+var ErrNoEdit = errors.New("is no change of files and directories")
+
 // ErrSpecial reports a local file that is no regular file, directory or link.
 var ErrSpecial = errors.New("is a device, FIFO or socket")
 

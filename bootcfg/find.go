@@ -47,8 +47,8 @@ type Config struct {
 const (
 	maxConfigs  = 512
 	maxLookups  = 1 << 14 // paths looked for, most of which are not there
-	maxNames    = 4096 // in a directory that is searched
-	maxExpanded = 16   // meanings of a path with variables
+	maxNames    = 4096    // in a directory that is searched
+	maxExpanded = 16      // meanings of a path with variables
 )
 
 // The places where loaders look by themselves.

@@ -67,7 +67,12 @@ func (t *Tree) Apply(l Layer) error {
 }
 
 // Do makes one edit.
-func (t *Tree) Do(e Edit) error { return e.apply(t) }
+func (t *Tree) Do(e Edit) error {
+	if t.Note != nil {
+		t.Note(e)
+	}
+	return e.apply(t)
+}
 
 // Errors of edits that callers tell apart.
 var (

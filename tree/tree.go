@@ -72,6 +72,8 @@ type Tree struct {
 	Has [3]bool
 	// Epoch is the time of directories that are created on the way.
 	Epoch time.Time
+	// Note, unless nil, hears of every edit before it is made.
+	Note func(Edit)
 }
 
 // IsDir reports a directory.

@@ -87,7 +87,7 @@ var ErrSyntax = errors.New("cannot be read")
 // At puts the place of an instruction to an error.
 func (r *Recipe) At(i *Instruction, err error) error {
 	var there *Error
-	if err == nil || errors.As(err, &there) {
+	if err == nil || errors.As(err, &there) && there.File == r.File {
 		return err
 	}
 	return &Error{r.File, i.Line, i.Text, err}

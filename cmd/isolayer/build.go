@@ -27,6 +27,7 @@ import (
 
 // buildOptions are the flags of build.
 type buildOptions struct {
+	isofileOptions
 	steps      []isolayer.Step
 	output     string
 	mediaCheck string
@@ -69,8 +70,11 @@ SOURCE_DATE_EPOCH if that is set.`,
   isolayer build base.iso --rm '/Packages/*-debuginfo-*' --mv /a:/b -o custom.iso --dry-run
   isolayer build custom.iso --add ks.cfg --in-place
   isolayer build --undo custom.iso`,
-		Args: needArgs("BASE"),
+		Args: needArgs("[BASE]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if done, err := a.buildIsofile(cmd, args, &o); done || err != nil {
+				return err
+			}
 			if o.undo {
 				return a.undo(args[0], cmd.Flags().NFlag())
 			}
@@ -84,6 +88,7 @@ SOURCE_DATE_EPOCH if that is set.`,
 	f := cmd.Flags()
 	f.SortFlags = false
 	addEditFlags(f, &o.steps)
+	o.isofileOptions.addFlags(f)
 	o.addFlags(f)
 	return cmd
 }
@@ -233,6 +238,11 @@ func (a *app) build(ctx context.Context, path string, o buildOptions, options is
 	if err != nil {
 		return err
 	}
+	return a.built(img, res, o, start)
+}
+
+// built tells what was written.
+func (a *app) built(img *isolayer.Image, res sink.Result, o buildOptions, start time.Time) error {
 	if o.asJSON {
 		w := a.out
 		if o.output == "-" {

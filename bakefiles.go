@@ -146,7 +146,8 @@ func isDir(p string) bool {
 func (g *gatherer) local(p, dest string) error {
 	info, err := os.Stat(p)
 	if err != nil {
-		return bare(err)
+		rel, _ := filepath.Rel(g.Context, p)
+		return fmt.Errorf("%s: %w", rel, bare(err))
 	}
 	if !info.IsDir() {
 		if g.i.Name == "ADD" {

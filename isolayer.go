@@ -38,7 +38,7 @@ type OpenOptions struct {
 type Base struct {
 	path  string
 	files *extent.Files
-	src   *extent.File
+	src   extent.Source
 	img   *iso9660.Image
 	boot  *boot.Equipment
 	at    map[iso9660.LBA]*iso9660.Entry // the files by their first block
@@ -65,6 +65,11 @@ func (b *Base) open(o OpenOptions) (err error) {
 	if b.src, err = b.files.Add(b.path); err != nil {
 		return err
 	}
+	return b.read(o)
+}
+
+// read reads descriptors, trees and boot equipment of the source.
+func (b *Base) read(o OpenOptions) (err error) {
 	if b.img, err = iso9660.Open(b.src, b.src.Size(), iso9660.Options{Session: o.Session}); err != nil {
 		return err
 	}

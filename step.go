@@ -59,6 +59,9 @@ type Chmod struct {
 	Path string
 }
 
+// Owner is the owner of a file, by numbers.
+type Owner struct{ UID, GID uint32 }
+
 // Chown sets the owner.
 type Chown struct {
 	UID, GID uint32

@@ -1,5 +1,7 @@
 package extent
 
+import "sort"
+
 // Composed is a Source that is itself made of extents, such as an edited image
 // inside an image. Maps refer to what it is made of, see Into.
 type Composed struct {
@@ -64,4 +66,22 @@ func Into(off int64, src Source, n int64) []Extent {
 		out = append(out, e)
 	}
 	return out
+}
+
+// Shared tells whether n bytes of two composed sources come from the same place of the
+// same file, and so are the same, without reading them.
+func Shared(a *Composed, at int64, b *Composed, bt int64, n int64) bool {
+	x, ok := a.origin(at, n)
+	y, ok2 := b.origin(bt, n)
+	return ok && ok2 && x.Src == y.Src && x.SrcOff == y.SrcOff
+}
+
+// origin is the one copy that n bytes are part of.
+func (c *Composed) origin(off, n int64) (Extent, bool) {
+	es := c.m.Extents()
+	i := sort.Search(len(es), func(i int) bool { return es[i].End() > off })
+	if i == len(es) || es[i].Kind != Copy || es[i].Off > off || es[i].End() < off+n {
+		return Extent{}, false
+	}
+	return es[i].Slice(off, off+n), true
 }

@@ -29,6 +29,7 @@ import (
 // buildOptions are the flags of build.
 type buildOptions struct {
 	strategyOptions
+	isofileOptions
 	steps      []isolayer.Step
 	output     string
 	mediaCheck string
@@ -72,8 +73,11 @@ SOURCE_DATE_EPOCH if that is set.`,
   isolayer build base.iso --rm '/Packages/*-debuginfo-*' --mv /a:/b -o custom.iso --dry-run
   isolayer build custom.iso --add ks.cfg --in-place
   isolayer build --undo custom.iso`,
-		Args: needArgs("BASE"),
+		Args: needArgs("[BASE]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if done, err := a.buildIsofile(cmd, args, &o); done || err != nil {
+				return err
+			}
 			if o.undo {
 				return a.undo(args[0], cmd.Flags().NFlag())
 			}
@@ -87,6 +91,7 @@ SOURCE_DATE_EPOCH if that is set.`,
 	f := cmd.Flags()
 	f.SortFlags = false
 	addEditFlags(f, &o.steps)
+	o.isofileOptions.addFlags(f)
 	o.addFlags(f)
 	addStrategyFlags(f, &o.strategyOptions)
 	return cmd
@@ -256,6 +261,11 @@ func (a *app) put(ctx context.Context, img *isolayer.Image, o buildOptions, star
 	if err != nil {
 		return err
 	}
+	return a.built(img, res, o, start)
+}
+
+// built tells what was written.
+func (a *app) built(img *isolayer.Image, res sink.Result, o buildOptions, start time.Time) error {
 	if o.asJSON {
 		w := a.out
 		if o.output == "-" {

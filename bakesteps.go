@@ -1,0 +1,461 @@
+package isolayer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/moby/patternmatcher"
+
+	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/iso9660"
+	"github.com/isolayer/isolayer/recipe"
+	"github.com/isolayer/isolayer/sink"
+	"github.com/isolayer/isolayer/tree"
+)
+
+// sinkOptions are those of temporary images.
+var sinkOptions = sink.Options{}
+
+// instruction carries out one instruction.
+func (c *kitchen) instruction(ctx context.Context, s *state, i *recipe.Instruction) error {
+	switch i.Name {
+	case "ARG", "ENV", "LABEL", "MEDIACHECK":
+		done := c.begin(i.Text)
+		err := c.note(s, i)
+		done(false)
+		return err
+	case "RUN":
+		return c.run(ctx, s, i)
+	case "COPY", "ADD":
+		return c.copy(ctx, s, i)
+	}
+	words, err := s.args.Words(i)
+	if err != nil {
+		return err
+	}
+	steps, inputs, err := c.plain(ctx, s, i, words)
+	if err != nil {
+		return err
+	}
+	key := keyOfStep(s.key, map[string]any{"name": i.Name, "flags": i.Flags, "words": words, "inputs": inputs})
+	return c.change(ctx, s, i, key, func() ([]Step, func() error, error) { return steps, nil, nil })
+}
+
+// note takes in what changes no content.
+func (c *kitchen) note(s *state, i *recipe.Instruction) error {
+	if i.Name == "ARG" {
+		return c.arg(s.args, i, s.env)
+	}
+	words, err := s.args.Words(i)
+	if err != nil {
+		return err
+	}
+	if i.Name == "MEDIACHECK" {
+		if len(words) != 1 || !slices.Contains([]string{"auto", "implant", "strip"}, words[0]) {
+			return fmt.Errorf("%w: MEDIACHECK takes auto, implant or strip", recipe.ErrSyntax)
+		}
+		s.config.Options["media-check"] = words[0]
+		return nil
+	}
+	for _, w := range words {
+		name, value, err := recipe.Pair(w)
+		if err != nil {
+			return err
+		}
+		if i.Name == "LABEL" {
+			s.config.Labels[name] = value
+		} else {
+			s.env[name], s.args[name] = value, value
+		}
+	}
+	return nil
+}
+
+// arg takes in ARG: the value given, the default, or one that was set before FROM.
+func (c *kitchen) arg(vars recipe.Vars, i *recipe.Instruction, env recipe.Vars) error {
+	for _, w := range i.Words {
+		x, err := vars.Expand(w)
+		if err != nil {
+			return err
+		}
+		name, value, _ := strings.Cut(x, "=")
+		if given, ok := c.Args[name]; ok {
+			value = given
+		} else if !strings.Contains(x, "=") {
+			for k := range c.r.Args {
+				if n, v, ok := strings.Cut(c.r.Args[k].Words[0], "="); ok && n == name {
+					if value, err = recipe.Vars(nil).Expand(v); err != nil {
+						return err
+					}
+				}
+			}
+		}
+		if _, set := env[name]; !set { // ENV goes first
+			vars[name] = value
+		}
+	}
+	return nil
+}
+
+// number is how many words an instruction of its own takes.
+func number(i *recipe.Instruction, words []string, n int, form string) error {
+	if len(words) != n {
+		return fmt.Errorf("%w: want %s %s", recipe.ErrSyntax, i.Name, form)
+	}
+	return nil
+}
+
+// fieldOf are the instructions that set texts of the descriptors.
+var fieldOf = map[string]iso9660.Field{
+	"VOLSET": iso9660.FieldVolumeSet, "PUBLISHER": iso9660.FieldPublisher, "PREPARER": iso9660.FieldPreparer, "APPID": iso9660.FieldApplication,
+}
+
+// plain are the steps of an instruction that says all itself, and the digests of the
+// files that it reads.
+func (c *kitchen) plain(ctx context.Context, s *state, i *recipe.Instruction, words []string) (steps []Step, inputs []string, err error) {
+	switch i.Name {
+	case "REMOVE":
+		for _, w := range words {
+			steps = append(steps, Remove{Pattern: w})
+		}
+	case "RENAME":
+		err = number(i, words, 2, "OLD NEW")
+		if err == nil {
+			steps = []Step{Move{words[0], words[1]}}
+		}
+	case "SYMLINK":
+		if err = number(i, words, 2, "TARGET PATH"); err == nil {
+			steps = []Step{Link{words[0], words[1]}}
+		}
+	case "MKDIR":
+		for _, w := range words {
+			steps = append(steps, Mkdir{w})
+		}
+	case "CHMOD":
+		var mode uint64
+		if len(words) < 2 {
+			return nil, nil, fmt.Errorf("%w: want CHMOD MODE PATH", recipe.ErrSyntax)
+		}
+		if mode, err = strconv.ParseUint(words[0], 8, 12); err != nil {
+			return nil, nil, fmt.Errorf("%w: %q is no mode in octal", recipe.ErrSyntax, words[0])
+		}
+		for _, w := range words[1:] {
+			steps = append(steps, Chmod{uint32(mode), w})
+		}
+	case "CHOWN":
+		if len(words) < 2 {
+			return nil, nil, fmt.Errorf("%w: want CHOWN UID:GID PATH", recipe.ErrSyntax)
+		}
+		o, err := owner(words[0])
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, w := range words[1:] {
+			steps = append(steps, Chown{o.UID, o.GID, w})
+		}
+	case "VOLID":
+		if err = number(i, words, 1, "LABEL"); err == nil {
+			steps = []Step{Label{words[0]}}
+		}
+	case "VOLSET", "PUBLISHER", "PREPARER", "APPID":
+		if err = number(i, words, 1, "TEXT"); err == nil {
+			steps = []Step{field{fieldOf[i.Name], words[0]}}
+		}
+	case "KARG":
+		_, keep := i.Flag("keep")
+		steps = []Step{Kargs{Args: words, Keep: keep}}
+	case "MENU":
+		if v, ok := i.Flag("timeout"); ok {
+			n, err := strconv.Atoi(v)
+			if err != nil {
+				return nil, nil, fmt.Errorf("%w: --timeout=%s: want seconds", recipe.ErrSyntax, v)
+			}
+			steps = append(steps, MenuTimeout{n})
+		}
+		if v, ok := i.Flag("default"); ok {
+			steps = append(steps, DefaultEntry{v})
+		}
+	case "ENTRY":
+		steps = []Step{AddEntry{Title: words[0], Args: words[1:]}}
+	case "LAYER":
+		for _, w := range words {
+			p, err := c.source(w)
+			if err != nil {
+				return nil, nil, err
+			}
+			d, err := c.fileSum(ctx, p)
+			if err != nil {
+				return nil, nil, err
+			}
+			steps, inputs = append(steps, Layer{p}), append(inputs, string(d))
+		}
+	default:
+		return c.special(ctx, s, i, words)
+	}
+	return steps, inputs, err
+}
+
+// special are the instructions of installers.
+func (c *kitchen) special(context.Context, *state, *recipe.Instruction, []string) ([]Step, []string, error) {
+	return nil, nil, fmt.Errorf("%w: this build of isolayer does not have it", errors.ErrUnsupported)
+}
+
+// field sets a text of the descriptors.
+type field struct {
+	field iso9660.Field
+	text  string
+}
+
+func (f field) String() string { return "volume text " + f.text }
+
+func (f field) apply(s *stage) error {
+	s.fields[f.field] = f.text
+	return nil
+}
+
+// owner reads UID:GID.
+func owner(s string) (*Owner, error) {
+	u, g, ok := strings.Cut(s, ":")
+	uid, err := strconv.ParseUint(u, 10, 32)
+	gid, err2 := strconv.ParseUint(g, 10, 32)
+	if !ok || err != nil || err2 != nil {
+		return nil, fmt.Errorf("%w: owner %q: want UID:GID in numbers", recipe.ErrSyntax, s)
+	}
+	return &Owner{uint32(uid), uint32(gid)}, nil
+}
+
+// source is the path of a file of the context.
+func (c *kitchen) source(name string) (string, error) {
+	if name = filepath.FromSlash(name); filepath.IsAbs(name) {
+		name = strings.TrimLeft(name, string(filepath.Separator))
+	}
+	if !filepath.IsLocal(name) {
+		return "", fmt.Errorf("%s %w", name, ErrOutside)
+	}
+	return filepath.Join(c.Context, name), nil
+}
+
+// ignored tells which files of the context are not there: those that .isoignore names.
+func (c *kitchen) ignored() (func(string) (bool, error), error) {
+	b, err := os.ReadFile(filepath.Join(c.Context, ".isoignore"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return func(string) (bool, error) { return false, nil }, nil
+	} else if err != nil {
+		return nil, err
+	}
+	var patterns []string
+	for l := range strings.Lines(string(b)) {
+		l = strings.TrimSpace(l)
+		if l == "" || strings.HasPrefix(l, "#") {
+			continue
+		}
+		not, ok := strings.CutPrefix(l, "!")
+		l = strings.TrimPrefix(path.Clean(filepath.ToSlash(strings.TrimSpace(not))), "/")
+		if ok {
+			l = "!" + l
+		}
+		patterns = append(patterns, l)
+	}
+	m, err := patternmatcher.New(patterns)
+	if err != nil {
+		return nil, fmt.Errorf(".isoignore: %w", err)
+	}
+	return func(p string) (bool, error) { return m.MatchesOrParentMatches(filepath.ToSlash(p)) }, nil
+}
+
+// item is a file, directory or link that COPY puts into the image.
+type item struct {
+	local string // "" for what is not a file of the context
+	dest  string
+	attr  tree.Attr
+	src   extent.Source
+	sum   string // digest of the content
+}
+
+// items is the step that puts them there.
+type items struct {
+	list []item
+	text string
+}
+
+func (x items) String() string { return x.text }
+
+func (x items) apply(s *stage) error {
+	for _, i := range x.list {
+		if i.attr.Mode&iso9660.ModeType == iso9660.ModeDir {
+			if n, err := s.tree.Lookup(i.dest); err == nil && n.IsDir() {
+				continue
+			}
+		}
+		src := i.src
+		if i.local != "" && src == nil {
+			f, err := s.files.Add(i.local)
+			if err != nil {
+				return err
+			}
+			src = f
+		}
+		if inside, p, ok := inObject(i.dest); ok {
+			if err := s.putInside(inside, p, src); err != nil {
+				return err
+			}
+			continue
+		}
+		if strings.HasPrefix(i.dest, "@") {
+			if err := s.replaceObject(i.dest, src); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := s.put(i.dest, i.attr, src); err != nil {
+			return fmt.Errorf("%s: %w", i.dest, err)
+		}
+	}
+	return nil
+}
+
+// copy carries out COPY and ADD.
+func (c *kitchen) copy(ctx context.Context, s *state, i *recipe.Instruction) error {
+	words, err := s.args.Words(i)
+	if err != nil {
+		return err
+	}
+	if len(words) < 2 {
+		return fmt.Errorf("%w: want %s SOURCE… DESTINATION", recipe.ErrSyntax, i.Name)
+	}
+	g := &gatherer{kitchen: c, ctx: ctx, s: s, i: i, epoch: c.epoch(s.base)}
+	if err := g.flags(); err != nil {
+		return err
+	}
+	sources, dest := words[:len(words)-1], words[len(words)-1]
+	if len(sources) > 1 && !strings.HasSuffix(dest, "/") {
+		return fmt.Errorf("%w: with several sources the destination ends in a slash", recipe.ErrSyntax)
+	}
+	docs := i.Docs
+	for _, src := range sources {
+		if len(docs) > 0 && src == docs[0].Word {
+			text, err := s.args.Doc(docs[0])
+			if err != nil {
+				return err
+			}
+			g.text(docs[0].Name, text, dest)
+			docs = docs[1:]
+			continue
+		}
+		if err := g.source(src, dest); err != nil {
+			return err
+		}
+	}
+	var inputs []any
+	for _, x := range g.list {
+		inputs = append(inputs, []any{x.dest, x.attr.Mode, x.attr.UID, x.attr.GID, x.attr.Link, x.attr.ModTime.Unix(), x.sum})
+	}
+	key := keyOfStep(s.key, map[string]any{"name": "COPY", "inputs": inputs})
+	return c.change(ctx, s, i, key, func() ([]Step, func() error, error) {
+		return []Step{items{g.list, strings.ToLower(i.Name)}}, g.close, nil
+	})
+}
+
+// run carries out RUN.
+func (c *kitchen) run(ctx context.Context, s *state, i *recipe.Instruction) error {
+	if c.Run == nil {
+		return fmt.Errorf("RUN: %w", errors.ErrUnsupported)
+	}
+	cmd := RunCommand{Args: i.Words, Secrets: map[string]string{}}
+	for name, value := range s.args {
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
+	slices.Sort(cmd.Env)
+	if !i.Exact {
+		script := i.Rest
+		for k, d := range i.Docs {
+			if k == 0 && i.Rest == d.Word {
+				script = d.Text
+				break
+			}
+			script += "\n" + d.Text + d.Name
+		}
+		cmd.Args = []string{"/bin/sh", "-e", "-c", script}
+	}
+	switch v, _ := i.Flag("network"); v {
+	case "", "none":
+	case "host":
+		cmd.Network = true
+	default:
+		return fmt.Errorf("%w: --network=%s: want host or none", recipe.ErrSyntax, v)
+	}
+	for _, f := range i.Flags {
+		if f.Name != "mount" {
+			continue
+		}
+		if err := c.mount(&cmd, f.Value); err != nil {
+			return err
+		}
+	}
+	ids := []string{}
+	for id := range cmd.Secrets {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	key := keyOfStep(s.key, map[string]any{"name": "RUN", "args": cmd.Args, "env": cmd.Env, "network": cmd.Network, "secrets": ids})
+	return c.change(ctx, s, i, key, func() ([]Step, func() error, error) {
+		image, remove, err := c.materialise(ctx, s)
+		if err != nil {
+			return nil, remove, err
+		}
+		cmd.Image = image
+		edits, cleanup, err := c.Run(ctx, cmd)
+		both := func() error {
+			if cleanup != nil {
+				return errors.Join(cleanup(), remove())
+			}
+			return remove()
+		}
+		return []Step{ran{edits}}, both, err
+	})
+}
+
+// mount reads type=secret,id=x.
+func (c *kitchen) mount(cmd *RunCommand, value string) error {
+	o := map[string]string{}
+	for part := range strings.SplitSeq(value, ",") {
+		k, v, _ := strings.Cut(part, "=")
+		o[k] = v
+	}
+	id := o["id"]
+	if o["type"] != "secret" || id == "" || strings.ContainsAny(id, "/\x00") || id == ".." {
+		return fmt.Errorf("%w: --mount=%s: want type=secret,id=NAME", recipe.ErrSyntax, value)
+	}
+	file, ok := c.Secrets[id]
+	if !ok {
+		return fmt.Errorf("there is no secret %q: give it with --secret id=%s,src=FILE", id, id)
+	}
+	cmd.Secrets[id] = file
+	return nil
+}
+
+// ran makes the edits that a command made. Their times are the epoch.
+type ran struct{ edits []tree.Edit }
+
+func (ran) String() string { return "changes of the command" }
+
+func (r ran) apply(s *stage) error {
+	for _, e := range r.edits {
+		if p, ok := e.(tree.Put); ok {
+			p.Attr.ModTime = s.tree.Epoch
+			e = p
+		}
+		if err := s.tree.Do(e); err != nil {
+			return fmt.Errorf("%s: %w", e, bare(err))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,316 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/goccy/go-yaml"
+	"github.com/spf13/pflag"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/recipe"
+	"github.com/isolayer/isolayer/sink"
+	"github.com/isolayer/isolayer/store"
+)
+
+// isofileOptions are the flags of build -f.
+type isofileOptions struct {
+	file       string
+	tag        string
+	set        []string
+	values     string
+	buildArgs  []string
+	secrets    []string
+	noCache    bool
+	verifyBase bool
+	store      string
+	manifest   string
+	print      bool
+}
+
+func (o *isofileOptions) addFlags(f *pflag.FlagSet) {
+	f.StringVarP(&o.file, "file", "f", "", "make the image that an `Isofile` describes")
+	f.StringVarP(&o.tag, "tag", "t", "", "keep the image's layers under `NAME:TAG`")
+	f.StringArrayVar(&o.set, "set", nil, "`KEY=VALUE` for templates: {{KEY}}")
+	f.StringVar(&o.values, "values", "", "values for templates from a YAML `FILE`; a list makes an image of each, named by {{KEY}} in -o")
+	f.StringArrayVar(&o.buildArgs, "build-arg", nil, "`NAME=VALUE` for ARG")
+	f.StringArrayVar(&o.secrets, "secret", nil, "a file for RUN --mount=type=secret: `id=ID,src=FILE`")
+	f.BoolVar(&o.noCache, "no-cache", false, "carry out every instruction again")
+	f.BoolVar(&o.verifyBase, "verify-base", false, "compute the digest of the base again")
+	f.StringVar(&o.manifest, "manifest", "", "write to `FILE` what the image was made of, as JSON")
+	f.BoolVar(&o.print, "print-isofile", false, "print the Isofile of this command line and stop")
+	storeVar(f, &o.store)
+}
+
+func storeVar(f *pflag.FlagSet, dir *string) {
+	f.StringVar(dir, "store", "", "the `DIR`ectory of layers and images (default $ISOLAYER_STORE or ~/.local/share/isolayer)")
+}
+
+// openStore opens the store that a flag or the environment names.
+func openStore(dir string) (*store.Store, error) {
+	if dir == "" {
+		dir = os.Getenv("ISOLAYER_STORE")
+	}
+	if dir == "" {
+		data := os.Getenv("XDG_DATA_HOME")
+		if data == "" {
+			home, err := os.UserHomeDir()
+			if err != nil {
+				return nil, hinted{err, "name a directory with --store"}
+			}
+			data = filepath.Join(home, ".local", "share")
+		}
+		dir = filepath.Join(data, "isolayer")
+	}
+	return store.Open(dir)
+}
+
+// pairs reads KEY=VALUE flags.
+func pairs(flag string, list []string) (map[string]string, error) {
+	out := map[string]string{}
+	for _, s := range list {
+		k, v, ok := strings.Cut(s, "=")
+		if !ok || k == "" {
+			return nil, usagef("want "+flag+" KEY=VALUE", "%s %q", flag, s)
+		}
+		out[k] = v
+	}
+	return out, nil
+}
+
+// fleet reads the values: one set, or several of a list.
+func (o *isofileOptions) fleet() (list []map[string]string, several bool, err error) {
+	set, err := pairs("--set", o.set)
+	if err != nil || o.values == "" {
+		return []map[string]string{set}, false, err
+	}
+	b, err := os.ReadFile(o.values)
+	if err != nil {
+		return nil, false, err
+	}
+	var hosts []map[string]any
+	if yaml.Unmarshal(b, &hosts) == nil {
+		several = true
+	} else {
+		var one map[string]any
+		if err := yaml.Unmarshal(b, &one); err != nil {
+			return nil, false, hinted{fmt.Errorf("%s: %w", o.values, err), "want KEY: VALUE lines, or a list of such"}
+		}
+		hosts = []map[string]any{one}
+	}
+	for n, h := range hosts {
+		values := map[string]string{}
+		for k, v := range h {
+			switch v.(type) {
+			case map[string]any, []any, nil:
+				return nil, false, hinted{fmt.Errorf("%s: entry %d: the value of %s is no text or number", o.values, n+1, k), "templates take plain values"}
+			}
+			values[k] = fmt.Sprint(v)
+		}
+		for k, v := range set {
+			values[k] = v
+		}
+		list = append(list, values)
+	}
+	if len(list) == 0 {
+		return nil, false, fmt.Errorf("%s: no values", o.values)
+	}
+	return list, several, nil
+}
+
+// bake makes the images of an Isofile.
+func (a *app) bake(ctx context.Context, o buildOptions, options isolayer.Options) (err error) {
+	r, err := readIsofile(o.file)
+	if err != nil {
+		return err
+	}
+	fleet, several, err := o.fleet()
+	if err != nil {
+		return err
+	}
+	s, err := openStore(o.isofileOptions.store)
+	if err != nil {
+		return err
+	}
+	release, err := s.Use()
+	if err != nil {
+		return err
+	}
+	defer release()
+	k, err := a.bakery(s, o, options, several)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, k.Close()) }()
+	outputs := map[string]bool{}
+	for _, values := range fleet {
+		out, err := recipe.Render("-o", o.output, values)
+		if err != nil {
+			return err
+		}
+		if several && outputs[out] {
+			return usagef("use a value that differs, such as -o 'out/{{name}}.iso'", "-o names %s twice", out)
+		}
+		outputs[out] = true
+	}
+	if several && o.tag != "" && !strings.Contains(o.tag, "{{") {
+		return usagef("use a value, such as -t 'site/{{name}}'", "one name for several images")
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for n, values := range fleet {
+		if several && n == 0 { // the others find what they share
+			if err := a.bakeOne(ctx, k, r, values, o, several); err != nil {
+				return err
+			}
+			continue
+		}
+		g.Go(func() error { return a.bakeOne(ctx, k, r, values, o, several) })
+	}
+	return g.Wait()
+}
+
+func readIsofile(path string) (*recipe.Recipe, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return recipe.Parse(path, b)
+}
+
+// bakery makes what bakes.
+func (a *app) bakery(s *store.Store, o buildOptions, options isolayer.Options, quiet bool) (*isolayer.Bakery, error) {
+	args, err := pairs("--build-arg", o.buildArgs)
+	if err != nil {
+		return nil, err
+	}
+	secrets := map[string]string{}
+	for _, spec := range o.secrets {
+		id, src := "", ""
+		for part := range strings.SplitSeq(spec, ",") {
+			switch k, v, _ := strings.Cut(part, "="); k {
+			case "id":
+				id = v
+			case "src", "source":
+				src = v
+			}
+		}
+		if id == "" || src == "" {
+			return nil, usagef("want --secret id=ID,src=FILE", "--secret %q", spec)
+		}
+		if secrets[id], err = filepath.Abs(src); err != nil {
+			return nil, err
+		}
+	}
+	context, err := filepath.Abs(filepath.Dir(o.file))
+	if err != nil {
+		return nil, err
+	}
+	options.MediaCheck = ""
+	if o.mediaCheck != "auto" {
+		options.MediaCheck = isolayer.MediaCheck(o.mediaCheck)
+	}
+	k := &isolayer.Bakery{
+		Store: s, Context: context, Args: args, Secrets: secrets, NoCache: o.noCache, VerifyBase: o.verifyBase,
+		Options: options, Fetch: fetch, Run: runIn(a),
+	}
+	if !quiet {
+		var mu sync.Mutex
+		k.Say = func(b isolayer.Baking) {
+			mu.Lock()
+			defer mu.Unlock()
+			a.sayBaking(b)
+		}
+	}
+	return k, nil
+}
+
+// sayBaking tells of a step as builds of containers do.
+func (a *app) sayBaking(b isolayer.Baking) {
+	cached := ""
+	if b.Cached {
+		cached = "CACHED "
+	}
+	took := ""
+	if b.Took >= 100*time.Millisecond {
+		took = fmt.Sprintf("  %.1fs", b.Took.Seconds())
+	}
+	fmt.Fprintf(a.err, "=> %s[%d/%d] %s%s\n", cached, b.Step, b.Of, name(b.Text), took)
+}
+
+// bakeOne makes one image.
+func (a *app) bakeOne(ctx context.Context, k *isolayer.Bakery, r *recipe.Recipe, values map[string]string, o buildOptions, several bool) error {
+	start := time.Now()
+	var err error
+	if o.output, err = recipe.Render("-o", o.output, values); err != nil {
+		return err
+	}
+	if o.tag, err = recipe.Render("-t", o.tag, values); err != nil {
+		return err
+	}
+	b, err := k.Bake(ctx, r, values)
+	if err != nil {
+		return err
+	}
+	if o.tag != "" {
+		if _, err := k.Store.Tag(ctx, o.tag, b.Config, b.Layers); err != nil {
+			return err
+		}
+	}
+	if o.dryRun {
+		return a.dryRun(b.Image, o)
+	}
+	if o.output == "" { // only the layers were wanted
+		fmt.Fprintf(a.err, "%s: %d layers\n", name(o.tag), len(b.Layers))
+		return nil
+	}
+	var res sink.Result
+	if several {
+		if err := os.MkdirAll(filepath.Dir(o.output), 0o755); err != nil {
+			return err
+		}
+		res, err = b.WriteFile(ctx, o.output, sink.Options{})
+	} else {
+		res, err = a.write(ctx, b.Image, o)
+	}
+	if err != nil {
+		return err
+	}
+	if o.manifest != "" {
+		if err := writeManifest(ctx, b, o); err != nil {
+			return err
+		}
+	}
+	return a.built(b.Image, res, o, start)
+}
+
+// fetch gets a file by HTTP.
+func fetch(ctx context.Context, url string, w io.Writer) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("the server answers %s", resp.Status)
+	}
+	n, err := io.Copy(w, resp.Body)
+	if err == nil && resp.ContentLength >= 0 && n != resp.ContentLength {
+		err = io.ErrUnexpectedEOF
+	}
+	return err
+}

@@ -1,0 +1,11 @@
+//go:build !unix
+
+package store
+
+// Where there is no flock, nothing is locked.
+func (s *Store) lock() (unlock func(), err error) { return func() {}, nil }
+
+// Use does nothing here.
+func (s *Store) Use() (release func(), err error) { return func() {}, nil }
+
+func (s *Store) alone() (release func(), err error) { return func() {}, nil }

@@ -248,7 +248,7 @@ func (m Image) table(d int) (little, big []byte) {
 		little = Join(little, head, LE32(at.lba), LE16(uint16(at.parent)), []byte(at.id), pad)
 		big = Join(big, head, binary.BigEndian.AppendUint32(nil, at.lba), binary.BigEndian.AppendUint16(nil, uint16(at.parent)), []byte(at.id), pad)
 		for _, r := range m.Records(int(at.lba)) {
-			if id := string(r[33 : 33+int(r[32])]); r[25]&2 != 0 && id > "\x01" {
+			if id := string(r[33 : 33+int(r[32])]); r[25]&2 != 0 && id != "\x00" && id != "\x01" {
 				queue = append(queue, dir{id, binary.LittleEndian.Uint32(r[2:]), i + 1})
 			}
 		}

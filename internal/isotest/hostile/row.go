@@ -1,6 +1,7 @@
 package hostile
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -134,6 +135,9 @@ func (r Row) Changes() (out []Change) {
 
 // ReaderAt is the image as long as its file would be.
 func (r Row) ReaderAt(m Image) (io.ReaderAt, int64) {
+	if r.Grow == 0 {
+		return bytes.NewReader(m), int64(len(m))
+	}
 	return zeroBehind{m}, max(int64(len(m)), r.Grow)
 }
 

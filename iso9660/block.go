@@ -1,6 +1,6 @@
 package iso9660
 
-import "fmt"
+import "github.com/isolayer/isolayer/fault"
 
 // BlockSize is the logical block size in bytes. ECMA-119 6.2.2 also allows 512
 // and 1024; no image in the field uses them and Open refuses them.
@@ -17,43 +17,27 @@ func (l LBA) Offset() int64 { return int64(l) * BlockSize }
 func Blocks(n int64) int64 { return (n + BlockSize - 1) / BlockSize }
 
 // FormatError tells that the image breaks its format at a given place.
-type FormatError struct {
-	Off       int64  // byte offset in the image
-	Structure string // "directory record", "volume descriptor", …
-	Field     string // the field in it, "" for the structure as a whole
-	Err       error  // what is wrong: wraps one of the Err… kinds
-}
-
-func (e *FormatError) Error() string {
-	s := e.Structure
-	if e.Field != "" {
-		s += ", " + e.Field
-	}
-	return fmt.Sprintf("offset %d: %s: %v", e.Off, s, e.Err)
-}
-
-func (e *FormatError) Unwrap() error { return e.Err }
+type FormatError = fault.Error
 
 // Kind is the class of a FormatError.
-type Kind string
+type Kind = fault.Kind
 
-func (k Kind) Error() string { return string(k) }
-
-// The kinds of malformed input.
+// The kinds of malformed input; see package fault.
 const (
-	ErrFormat      Kind = "malformed"                // the bytes make no sense here
-	ErrRange       Kind = "points outside the image" // an address or size passes the end
-	ErrTruncated   Kind = "image is cut short"       // bytes that must be there are not
-	ErrLoop        Kind = "loop"                     // a structure contains itself or has two parents
-	ErrLimit       Kind = "limit passed"             // more than isolayer is willing to read
-	ErrName        Kind = "name not allowed"         // a name that is no single path component
-	ErrConflict    Kind = "contradiction"            // two statements that cannot both hold
-	ErrUnsupported Kind = "not supported"            // legal, but beyond isolayer
-	ErrNotISO      Kind = "not an ISO 9660 image"    // no volume descriptor at block 16
+	ErrFormat      = fault.Format
+	ErrRange       = fault.Range
+	ErrTruncated   = fault.Truncated
+	ErrLoop        = fault.Loop
+	ErrLimit       = fault.Limit
+	ErrName        = fault.Name
+	ErrBomb        = fault.Bomb
+	ErrConflict    = fault.Conflict
+	ErrUnsupported = fault.Unsupported
+	ErrNotISO      = fault.NotISO
 )
 
 func errorf(kind Kind, format string, args ...any) error {
-	return fmt.Errorf("%w: %s", kind, fmt.Sprintf(format, args...))
+	return fault.Errorf(kind, format, args...)
 }
 
 // sectionMax is the longest section of a file: the largest whole number of

@@ -30,11 +30,11 @@ func store(t interface{ Fatal(...any) }, d *Draft) *Entry {
 		if off+len(a) > BlockSize {
 			block, off = block+1, 0
 		}
-		m.put(int(block), off, a)
+		m.Put(int(block), off, a)
 		off += len(a)
 	}
-	m.dir(atRoot, atRoot, sp(0), nil, d.Record)
-	img, err := m.open(Options{})
+	m.Dir(atRoot, atRoot, sp(0), nil, d.Record)
+	img, err := open(m, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,9 +122,9 @@ func TestDraftOfOddRecords(t *testing.T) {
 	short := file("XY.;12", atHello, 5)[:39] // no byte behind a name of even length
 	short[0] = 39
 	m := newImage()
-	m.descriptor(atSVD, TypeTerminator, 0)
-	m.plainRoot(short, file("Z.;1", 0, 0))
-	img, err := m.open(Options{})
+	m.Descriptor(atSVD, TypeTerminator, 0)
+	m.PlainRoot(short, file("Z.;1", 0, 0))
+	img, err := open(m, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -300,14 +300,14 @@ func TestDates(t *testing.T) {
 // Two sessions: that of block 16 is read as a rule, the other one if asked for.
 func TestSessions(t *testing.T) {
 	m := newImage()
-	m.put(atPVD, OffSpaceSize, pair32(96))
-	m.descriptor(96+16, TypePrimary, 120)
-	m.descriptor(96+17, TypeTerminator, 0)
-	m.dir(120, 120, nil, nil, file("LATER.;1", 0, 0))
-	m.put(96+16, OffVolumeID, []byte("SECOND"))
+	m.Put(atPVD, OffSpaceSize, pair32(96))
+	m.Descriptor(96+16, TypePrimary, 120)
+	m.Descriptor(96+17, TypeTerminator, 0)
+	m.Dir(120, 120, nil, nil, file("LATER.;1", 0, 0))
+	m.Put(96+16, OffVolumeID, []byte("SECOND"))
 	want := []Session{{0, 96, "VOLUME", true}, {96, allocate, "SECOND", false}}
 	for n, name := range []string{"a.txt", "a.txt", "LATER"} {
-		img, err := m.open(Options{Session: n})
+		img, err := open(m, Options{Session: n})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -323,13 +323,13 @@ func TestSessions(t *testing.T) {
 		}
 	}
 	for _, n := range []int{-1, 3} {
-		if _, err := m.open(Options{Session: n}); err == nil {
+		if _, err := open(m, Options{Session: n}); err == nil {
 			t.Errorf("session %d was opened", n)
 		}
 	}
-	m.put(96+17, 0, make([]byte, BlockSize))
-	m.put(96+16, offBlockSize, pair16(512))
-	if _, err := m.open(Options{Session: 2}); !errors.Is(err, ErrUnsupported) {
+	m.Put(96+17, 0, make([]byte, BlockSize))
+	m.Put(96+16, offBlockSize, pair16(512))
+	if _, err := open(m, Options{Session: 2}); !errors.Is(err, ErrUnsupported) {
 		t.Errorf("broken session: %v", err)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"iter"
 	"sync"
 	"time"
+
+	"github.com/isolayer/isolayer/fault"
 )
 
 // Hierarchy names one of the directory hierarchies an image can hold.
@@ -223,7 +225,7 @@ func (img *Image) checkContent(root *Entry) {
 		}
 		for _, s := range e.Sections() {
 			if err := img.checkRange(s.LBA.Offset(), s.Size); err != nil {
-				img.missing = append(img.missing, fmt.Errorf("%s: %w", e.Path(), &FormatError{e.Raws[0].Off, "directory record", "extent", err}))
+				img.missing = append(img.missing, fmt.Errorf("%s: %w", e.Path(), fault.At(e.Raws[0].Off, "directory record", "extent", err)))
 				break
 			}
 		}
@@ -260,7 +262,7 @@ func (img *Image) Open(e *Entry) (io.ReaderAt, int64, error) {
 	var parts []Section
 	for _, s := range e.Sections() {
 		if err := img.checkRange(s.LBA.Offset(), s.Size); err != nil {
-			return nil, 0, &FormatError{e.Raws[0].Off, "directory record", "extent", err}
+			return nil, 0, fault.At(e.Raws[0].Off, "directory record", "extent", err)
 		}
 		parts = append(parts, s)
 	}

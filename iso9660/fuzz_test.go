@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/isolayer/isolayer/internal/isotest/hostile"
 )
 
 // surveyTwice reads an image twice and fails unless it learns the same, in
@@ -34,12 +36,15 @@ func (r result) text() string { return fmt.Sprint(r.list, r.warnings, fmt.Sprint
 // FuzzDescriptors patches the volume descriptors: input is a list of offset and byte.
 func FuzzDescriptors(f *testing.F) {
 	f.Add([]byte{})
-	for _, c := range catalogue {
-		if !strings.HasPrefix(c.id, "V") {
+	for _, c := range hostile.Rows {
+		if c.Big {
+			continue
+		}
+		if !strings.HasPrefix(c.ID, "V") {
 			continue
 		}
 		base := newImage()
-		m := c.make(newImage())
+		m := c.Image()
 		if len(m) != len(base) {
 			continue
 		}
@@ -63,11 +68,14 @@ func FuzzDescriptors(f *testing.F) {
 
 // FuzzDirectory takes the blocks of two directories and one of content.
 func FuzzDirectory(f *testing.F) {
-	for _, c := range catalogue {
-		if !strings.ContainsAny(c.id[:1], "TRNZS") {
+	for _, c := range hostile.Rows {
+		if c.Big {
 			continue
 		}
-		m := c.make(newImage())
+		if !strings.ContainsAny(c.ID[:1], "TRNZS") {
+			continue
+		}
+		m := c.Image()
 		if len(m) == allocate*BlockSize {
 			block := func(lba int) []byte { return bytes.TrimRight(m[lba*BlockSize:(lba+1)*BlockSize], "\x00") }
 			f.Add(block(atRoot), block(atDir), block(atChain))
@@ -75,27 +83,30 @@ func FuzzDirectory(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, root, dir, data []byte) {
 		m := newImage()
-		m.clear(atRoot)
-		m.clear(atDir)
-		m.put(atRoot, 0, root[:min(len(root), BlockSize)])
-		m.put(atDir, 0, dir[:min(len(dir), BlockSize)])
-		m.put(atChain, 0, data[:min(len(data), BlockSize)])
+		m.Clear(atRoot)
+		m.Clear(atDir)
+		m.Put(atRoot, 0, root[:min(len(root), BlockSize)])
+		m.Put(atDir, 0, dir[:min(len(dir), BlockSize)])
+		m.Put(atChain, 0, data[:min(len(data), BlockSize)])
 		surveyTwice(t, m)
 	})
 }
 
 // FuzzJoliet takes the block of the Joliet root directory.
 func FuzzJoliet(f *testing.F) {
-	for _, c := range catalogue {
-		if c.id[0] == 'J' {
-			m := c.make(newImage())
+	for _, c := range hostile.Rows {
+		if c.Big {
+			continue
+		}
+		if c.ID[0] == 'J' {
+			m := c.Image()
 			f.Add(bytes.TrimRight(m[atJRoot*BlockSize:(atJRoot+1)*BlockSize], "\x00"))
 		}
 	}
 	f.Fuzz(func(t *testing.T, root []byte) {
 		m := newImage()
-		m.clear(atJRoot)
-		m.put(atJRoot, 0, root[:min(len(root), BlockSize)])
+		m.Clear(atJRoot)
+		m.Put(atJRoot, 0, root[:min(len(root), BlockSize)])
 		surveyTwice(t, m)
 	})
 }
@@ -103,11 +114,14 @@ func FuzzJoliet(f *testing.F) {
 // FuzzSystemUse takes the system use field of the root's own record, of a file
 // and a block of continuation areas, of which the first begins the chain.
 func FuzzSystemUse(f *testing.F) {
-	for _, c := range catalogue {
-		if !strings.ContainsAny(c.id[:1], "SNZ") {
+	for _, c := range hostile.Rows {
+		if c.Big {
 			continue
 		}
-		m := c.make(newImage())
+		if !strings.ContainsAny(c.ID[:1], "SNZ") {
+			continue
+		}
+		m := c.Image()
 		if len(m) != allocate*BlockSize {
 			continue
 		}
@@ -131,10 +145,10 @@ func FuzzSystemUse(f *testing.F) {
 		if len(area) > 0 {
 			dot = join(dot, ce(atCE, 0, uint32(len(area))))
 		}
-		m.put(atCE, 0, area)
-		m.dir(atRoot, atRoot, dot, nil, aTxt(), file("X.;1", atText, 60, su), inDir())
+		m.Put(atCE, 0, area)
+		m.Dir(atRoot, atRoot, dot, nil, aTxt(), file("X.;1", atText, 60, su), inDir())
 		got := surveyTwice(t, m)
-		if img, err := m.open(Options{}); err == nil && got.err == nil {
+		if img, err := open(m, Options{}); err == nil && got.err == nil {
 			repack(t, m, img)
 		}
 	})

@@ -10,18 +10,8 @@ import (
 	"io"
 	"slices"
 	"sync"
-)
 
-// The limits on what Open and the hierarchies read; a larger image is refused
-// with ErrLimit. They are far above the largest real images and keep memory
-// and time bounded on hostile ones.
-const (
-	maxDescriptors = 64
-	maxDepth       = 256
-	maxRecords     = 1 << 20
-	maxDirBytes    = 64 << 20  // of one directory
-	maxTreeBytes   = 256 << 20 // of all directories of a hierarchy
-	maxAliases     = 1000      // directories listed a second time
+	"github.com/isolayer/isolayer/fault"
 )
 
 // Options choose how an image is read. The zero value is the usual way.
@@ -29,6 +19,8 @@ type Options struct {
 	// Session selects a session of a multi-session image, 1 being the oldest;
 	// 0 is the one described at block 16, which every reader of a file sees.
 	Session int
+	// Limits bound what reading may cost; zero ones are fault.Defaults.
+	Limits fault.Limits
 }
 
 // Image is an open image: its volume descriptors and, on demand, its directory
@@ -37,6 +29,7 @@ type Options struct {
 type Image struct {
 	r        io.ReaderAt
 	size     int64
+	budget   *fault.Budget
 	sessions []Session
 	start    LBA // of the session read: its descriptors begin 16 blocks behind
 
@@ -61,7 +54,7 @@ type Image struct {
 // An image without a primary volume descriptor gives an error that wraps
 // ErrNotISO; other damage gives a FormatError.
 func Open(r io.ReaderAt, size int64, o Options) (*Image, error) {
-	img := &Image{r: r, size: size}
+	img := &Image{r: r, size: size, budget: fault.NewBudget(size, o.Limits)}
 	if err := img.readDescriptors(0); err != nil {
 		return nil, err
 	}
@@ -101,8 +94,8 @@ func (img *Image) readDescriptors(start LBA) error {
 			}
 			break
 		}
-		if len(img.Descriptors) == maxDescriptors {
-			return &FormatError{block.Offset(), "volume descriptor set", "", errorf(ErrLimit, "more than %d descriptors", maxDescriptors)}
+		if int64(len(img.Descriptors)) >= img.budget.Descriptors {
+			return fault.At(block.Offset(), "volume descriptor set", "", errorf(ErrLimit, "more than %d descriptors", img.budget.Descriptors))
 		}
 		d := &Descriptor{Block: block, Raw: raw}
 		img.Descriptors = append(img.Descriptors, d)
@@ -114,7 +107,7 @@ func (img *Image) readDescriptors(start LBA) error {
 		}
 	}
 	if img.primary == nil {
-		return &FormatError{(start + 16).Offset(), "volume descriptor", "", ErrNotISO}
+		return fault.At((start + 16).Offset(), "volume descriptor", "", ErrNotISO)
 	}
 	img.udf = img.findUDF()
 	return nil
@@ -135,7 +128,7 @@ func (img *Image) classify(d *Descriptor) error {
 		return nil
 	}
 	if bs, _ := both16(d.Raw[offBlockSize:]); bs != BlockSize {
-		return &FormatError{off, "volume descriptor", "logical block size", errorf(ErrUnsupported, "%d", bs)}
+		return fault.At(off, "volume descriptor", "logical block size", errorf(ErrUnsupported, "%d", bs))
 	}
 	if _, ok := both32(d.Raw[OffSpaceSize:]); !ok {
 		img.warn.add(off, "volume descriptor", "space size", errorf(ErrConflict, "byte orders differ"))
@@ -167,6 +160,10 @@ func (img *Image) Size() int64 { return img.size }
 
 // Start returns the first block of the session that was opened; 0 as a rule.
 func (img *Image) Start() LBA { return img.start }
+
+// Budget returns what reading the image has cost; whoever takes content out of it
+// charges that there.
+func (img *Image) Budget() *fault.Budget { return img.budget }
 
 // Primary returns the primary volume descriptor.
 func (img *Image) Primary() *Descriptor { return img.primary }

@@ -2,6 +2,8 @@ package iso9660
 
 import (
 	"time"
+
+	"github.com/isolayer/isolayer/fault"
 )
 
 // Directory record flags (ECMA-119 9.1.6).
@@ -58,7 +60,7 @@ func (r Record) SetExtent(l LBA, size uint32) {
 // block from off on.
 func checkRecord(block []byte, off int64) (Record, error) {
 	bad := func(field, format string, args ...any) (Record, error) {
-		return nil, &FormatError{off, "directory record", field, errorf(ErrFormat, format, args...)}
+		return nil, fault.At(off, "directory record", field, errorf(ErrFormat, format, args...))
 	}
 	n := int(block[0])
 	if n < recordFixed+1 {
@@ -69,7 +71,7 @@ func checkRecord(block []byte, off int64) (Record, error) {
 	}
 	id := int(block[32])
 	if id == 0 {
-		return nil, &FormatError{off, "directory record", "identifier", errorf(ErrName, "empty")}
+		return nil, fault.At(off, "directory record", "identifier", errorf(ErrName, "empty"))
 	}
 	if recordFixed+id > n {
 		return bad("identifier", "%d bytes in a record of %d", id, n)
@@ -80,7 +82,7 @@ func checkRecord(block []byte, off int64) (Record, error) {
 		r = append(append(Record{}, r...), 0)
 	}
 	if r[26] != 0 || r[27] != 0 {
-		return nil, &FormatError{off, "directory record", "interleave", errorf(ErrUnsupported, "interleaved file")}
+		return nil, fault.At(off, "directory record", "interleave", errorf(ErrUnsupported, "interleaved file"))
 	}
 	if r[25]&(FlagAssociated|FlagDirectory) == FlagAssociated|FlagDirectory {
 		return bad("flags", "an associated file cannot be a directory")

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"strings"
 	"time"
+
+	"github.com/isolayer/isolayer/fault"
 )
 
 // File type bits of st_mode, as PX records them (RRIP 1.12, 4.1.1).
@@ -56,7 +58,7 @@ var shortest = map[string]int{"PX": 36, "PN": 20, "CL": 12, "PL": 12, "NM": 5, "
 func (p *rrParser) entry(e SystemUseEntry, off int64) error {
 	a, sig := p.a, e.Sig()
 	if need := shortest[sig]; len(e) < need {
-		return &FormatError{off, "Rock Ridge " + sig, "length", errorf(ErrFormat, "%d, at least %d", len(e), need)}
+		return fault.At(off, "Rock Ridge "+sig, "length", errorf(ErrFormat, "%d, at least %d", len(e), need))
 	}
 	switch sig {
 	case "PX":
@@ -82,12 +84,12 @@ func (p *rrParser) entry(e SystemUseEntry, off int64) error {
 	case "ZF":
 		z, err := parseZF(e)
 		if err != nil {
-			return &FormatError{off, "zisofs ZF", "", err}
+			return fault.At(off, "zisofs ZF", "", err)
 		}
 		a.Compressed = z
 	case "ER":
 		if int(e[4])+int(e[5])+int(e[6])+8 > len(e) {
-			return &FormatError{off, "system use entry ER", "lengths", errorf(ErrFormat, "strings pass the entry")}
+			return fault.At(off, "system use entry ER", "lengths", errorf(ErrFormat, "strings pass the entry"))
 		}
 		return nil
 	default:
@@ -138,7 +140,7 @@ func (p *rrParser) nm(e SystemUseEntry, off int64) error {
 	a.named = true
 	p.nmDone = e[4]&1 == 0
 	if len(a.name) > maxName {
-		return &FormatError{off, "Rock Ridge NM", "name", errorf(ErrName, "longer than %d bytes", maxName)}
+		return fault.At(off, "Rock Ridge NM", "name", errorf(ErrName, "longer than %d bytes", maxName))
 	}
 	return nil
 }
@@ -157,7 +159,7 @@ func (p *rrParser) sl(e SystemUseEntry, off int64) error {
 		}
 		text := b[2 : 2+n]
 		if bytes.ContainsAny(text, "/\x00") {
-			return &FormatError{off, "Rock Ridge SL", "component", errorf(ErrName, "%q", text)}
+			return fault.At(off, "Rock Ridge SL", "component", errorf(ErrName, "%q", text))
 		}
 		if p.link.Len() > 0 && !p.slCont && !p.linkRoot {
 			p.link.WriteByte('/')
@@ -178,7 +180,7 @@ func (p *rrParser) sl(e SystemUseEntry, off int64) error {
 		b = b[2+n:]
 	}
 	if p.link.Len() > maxLink {
-		return &FormatError{off, "Rock Ridge SL", "", errorf(ErrLimit, "target longer than %d bytes", maxLink)}
+		return fault.At(off, "Rock Ridge SL", "", errorf(ErrLimit, "target longer than %d bytes", maxLink))
 	}
 	p.a.Link = p.link.String()
 	p.slDone = e[4]&1 == 0
@@ -197,7 +199,7 @@ func (p *rrParser) tf(e SystemUseEntry, off int64) error {
 			continue
 		}
 		if len(b) < size {
-			return &FormatError{off, "Rock Ridge TF", "length", errorf(ErrFormat, "%d for flags %#x", len(e), flags)}
+			return fault.At(off, "Rock Ridge TF", "length", errorf(ErrFormat, "%d for flags %#x", len(e), flags))
 		}
 		if dst != nil {
 			if size == 7 {
@@ -214,10 +216,10 @@ func (p *rrParser) tf(e SystemUseEntry, off int64) error {
 // finish checks what only the whole record can tell.
 func (p *rrParser) finish(off int64) error {
 	if !p.slDone && p.link.Len() > 0 {
-		return &FormatError{off, "Rock Ridge SL", "", errorf(ErrFormat, "continues, but nothing follows")}
+		return fault.At(off, "Rock Ridge SL", "", errorf(ErrFormat, "continues, but nothing follows"))
 	}
 	if p.a.px > 0 && p.a.Mode > 0o177777 {
-		return &FormatError{off, "Rock Ridge PX", "mode", errorf(ErrFormat, "%o", p.a.Mode)}
+		return fault.At(off, "Rock Ridge PX", "mode", errorf(ErrFormat, "%o", p.a.Mode))
 	}
 	return nil
 }

@@ -2,13 +2,8 @@ package iso9660
 
 import (
 	"fmt"
-)
 
-// Limits of what one record may chain together. Linux follows 32 continuation
-// areas; 64 KiB is what a name and a link of the longest kind need many times over.
-const (
-	maxHops      = 32
-	maxAreaBytes = 64 << 10
+	"github.com/isolayer/isolayer/fault"
 )
 
 // Area is a continuation area of a system use field (SUSP 5.1).
@@ -49,7 +44,7 @@ func (w *warnings) area(b []byte, off int64, f func(e SystemUseEntry, off int64)
 			w.add(at, "system use entry", "signature", errorf(ErrFormat, "%q", string(e[:2])))
 			return nil
 		case n < 4:
-			return &FormatError{at, "system use entry " + string(e[:2]), "length", errorf(ErrFormat, "%d", n)}
+			return fault.At(at, "system use entry "+string(e[:2]), "length", errorf(ErrFormat, "%d", n))
 		case n > len(e):
 			w.add(at, "system use entry "+string(e[:2]), "length", errorf(ErrFormat, "%d bytes, %d are left", n, len(e)))
 			return nil
@@ -78,15 +73,15 @@ func (t *walker) systemUse(raw *Raw, f func(e SystemUseEntry, off int64) error) 
 		}
 		su, off = su[skip:], off+int64(skip)
 	}
-	total := 0
-	for hop := 0; ; hop++ {
+	total := int64(0)
+	for hop := int64(0); ; hop++ {
 		var next *Area
 		err := t.warn.area(su, off, func(e SystemUseEntry, at int64) error {
 			if e.Sig() != "CE" {
 				return f(e, at)
 			}
 			if next != nil {
-				return &FormatError{at, "continuation area CE", "", errorf(ErrFormat, "a second one in the same area")}
+				return fault.At(at, "continuation area CE", "", errorf(ErrFormat, "a second one in the same area"))
 			}
 			a, err := t.continuation(e, at)
 			next = a
@@ -97,11 +92,11 @@ func (t *walker) systemUse(raw *Raw, f func(e SystemUseEntry, off int64) error) 
 		}
 		for _, a := range raw.Areas {
 			if next.Off < a.Off+int64(len(a.Data)) && a.Off < next.Off+int64(len(next.Data)) {
-				return &FormatError{off, "continuation area CE", "location", errorf(ErrLoop, "bytes at %d are read twice", next.Off)}
+				return fault.At(off, "continuation area CE", "location", errorf(ErrLoop, "bytes at %d are read twice", next.Off))
 			}
 		}
-		if total += len(next.Data); hop >= maxHops || total > maxAreaBytes {
-			return &FormatError{off, "continuation area CE", "", errorf(ErrLimit, "more than %d areas or %d bytes", maxHops, maxAreaBytes)}
+		if total += int64(len(next.Data)); hop >= t.budget.Areas || total > t.budget.AreaBytes {
+			return fault.At(off, "continuation area CE", "", errorf(ErrLimit, "more than %d areas or %d bytes", t.budget.Areas, t.budget.AreaBytes))
 		}
 		raw.Areas = append(raw.Areas, *next)
 		su, off = next.Data, next.Off
@@ -112,7 +107,7 @@ func (t *walker) systemUse(raw *Raw, f func(e SystemUseEntry, off int64) error) 
 func (t *walker) continuation(e SystemUseEntry, at int64) (*Area, error) {
 	const name = "continuation area CE"
 	if len(e) < 28 {
-		return nil, &FormatError{at, name, "length", errorf(ErrFormat, "%d", len(e))}
+		return nil, fault.At(at, name, "length", errorf(ErrFormat, "%d", len(e)))
 	}
 	block, _ := both32(e[4:])
 	start, _ := both32(e[12:])
@@ -121,8 +116,8 @@ func (t *walker) continuation(e SystemUseEntry, at int64) (*Area, error) {
 		t.warn.add(at, name, "length", errorf(ErrFormat, "0"))
 		return nil, nil
 	}
-	if length > maxAreaBytes {
-		return nil, &FormatError{at, name, "length", errorf(ErrRange, "%d bytes", length)}
+	if int64(length) > t.budget.AreaBytes {
+		return nil, fault.At(at, name, "length", errorf(ErrRange, "%d bytes", length))
 	}
 	off := LBA(block).Offset() + int64(start)
 	if int64(start)+int64(length) > BlockSize {
@@ -130,7 +125,7 @@ func (t *walker) continuation(e SystemUseEntry, at int64) (*Area, error) {
 	}
 	data, err := t.readMeta(off, int64(length))
 	if err != nil {
-		return nil, &FormatError{at, name, "location", err}
+		return nil, fault.At(at, name, "location", err)
 	}
 	return &Area{off, data}, nil
 }
@@ -148,7 +143,7 @@ func (w *warnings) add(off int64, structure, field string, err error) {
 		w.more++
 		return
 	}
-	w.list = append(w.list, FormatError{off, structure, field, err})
+	w.list = append(w.list, *fault.At(off, structure, field, err))
 }
 
 // Warnings returns the oddities that were tolerated while reading, one line each.

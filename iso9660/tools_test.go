@@ -116,14 +116,14 @@ func TestFS(t *testing.T) {
 
 func TestFSLinks(t *testing.T) {
 	m := newImage()
-	m.root(inDir(),
+	m.Root(inDir(),
 		file("L.;1", 0, 0, px(ModeSymlink|0o777), nm("up"), entry("SL", []byte{0}, []byte{4, 0}, []byte{0, 3}, []byte("dir"))),
 		file("M.;1", 0, 0, px(ModeSymlink|0o777), nm("loop"), sl(0, 0, "loop")),
 		file("N.;1", 0, 0, px(ModeSymlink|0o777), nm("gone"), sl(0, 0, "nothing")),
 		file("O.;1", 0, 0, px(ModeSymlink|0o777), nm("abs"), entry("SL", []byte{0}, []byte{8, 0}, []byte{2, 0}, []byte{0, 5}, []byte("a.txt"))),
 		file("P.;1", 0, 0, px(ModeFIFO|0o777), nm("bad\xff")),
 	)
-	img, err := m.open(Options{})
+	img, err := open(m, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,13 +160,13 @@ func TestPreferred(t *testing.T) {
 		want Hierarchy
 	}{
 		{"Rock Ridge", func(image) {}, Primary},
-		{"Rock Ridge is empty", func(m image) { m.dir(atRoot, atRoot, sp(0), nil) }, Joliet},
-		{"no Rock Ridge", func(m image) { m.plainRoot(file("X.;1", 0, 0)) }, Joliet},
-		{"neither", func(m image) { m.descriptor(atSVD, TypeTerminator, 0); m.plainRoot() }, Primary},
+		{"Rock Ridge is empty", func(m image) { m.Dir(atRoot, atRoot, sp(0), nil) }, Joliet},
+		{"no Rock Ridge", func(m image) { m.PlainRoot(file("X.;1", 0, 0)) }, Joliet},
+		{"neither", func(m image) { m.Descriptor(atSVD, TypeTerminator, 0); m.PlainRoot() }, Primary},
 	} {
 		m := newImage()
 		c.make(m)
-		img, err := m.open(Options{})
+		img, err := open(m, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -310,7 +310,7 @@ func TestSessionsOfTools(t *testing.T) {
 		t.Fatal(err)
 	}
 	for session, want := range []string{"[one two]", "[one]", "[one two]"} {
-		img, err := image(b).open(Options{Session: session})
+		img, err := open(image(b), Options{Session: session})
 		if err != nil {
 			t.Fatal(err)
 		}

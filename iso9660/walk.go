@@ -2,8 +2,11 @@ package iso9660
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/isolayer/isolayer/fault"
 )
 
 // walker reads one hierarchy. All its loops use explicit stacks and are charged
@@ -15,14 +18,12 @@ type walker struct {
 	skip    int  // LEN_SKP of SP (SUSP 5.3)
 	susp    bool // system use fields are to be read
 	records int
-	bytes   int64
 	dirs    map[LBA]*Entry // every directory by its extent
 	order   []*Entry       // the same, as they were read
 
 	rr    rrParser // of the record that is being read
 	entry func(SystemUseEntry, int64) error
 
-	aliases  int // directories listed a second time
 	astray   int // directories whose "." or ".." point elsewhere
 	astrayAt int64
 }
@@ -31,23 +32,23 @@ type walker struct {
 func (t *walker) tree(d *Descriptor) (*Entry, error) {
 	root := &Entry{Raws: []Raw{{Off: d.Block.Offset() + OffRootRecord, Record: d.Root()}}}
 	if d.Root().Flags()&FlagDirectory == 0 {
-		return nil, &FormatError{root.Raws[0].Off, "volume descriptor", "root directory", errorf(ErrFormat, "is no directory")}
+		return nil, fault.At(root.Raws[0].Off, "volume descriptor", "root directory", errorf(ErrFormat, "is no directory"))
 	}
 	if d.Root()[32] > 1 {
-		return nil, &FormatError{root.Raws[0].Off, "volume descriptor", "root directory", errorf(ErrFormat, "identifier of %d bytes", d.Root()[32])}
+		return nil, fault.At(root.Raws[0].Off, "volume descriptor", "root directory", errorf(ErrFormat, "identifier of %d bytes", d.Root()[32]))
 	}
 	root.Parent = root
 	t.dirs = map[LBA]*Entry{}
 	type task struct {
 		e     *Entry
-		depth int
+		depth int64
 	}
 	stack := []task{{root, 1}}
 	for len(stack) > 0 {
 		next := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
-		if next.depth > maxDepth {
-			return nil, &FormatError{next.e.Raws[0].Off, "directory", "", errorf(ErrLimit, "deeper than %d levels", maxDepth)}
+		if next.depth > t.budget.Depth {
+			return nil, fault.At(next.e.Raws[0].Off, "directory", "", errorf(ErrLimit, "deeper than %d levels; --limits depth raises that", t.budget.Depth))
 		}
 		if err := t.directory(next.e); err != nil {
 			return nil, err
@@ -70,21 +71,18 @@ func (t *walker) directory(e *Entry) error {
 	rec, at := e.Raws[0].Record, e.Raws[0].Off
 	first := rec.LBA() + LBA(rec.XAR())
 	if err := t.enter(e, first); err != nil {
-		return &FormatError{at, "directory record", "extent", err}
+		return fault.At(at, "directory record", "extent", err)
 	}
 	size := (int64(rec.Size()) + BlockSize - 1) / BlockSize * BlockSize
-	if size > maxDirBytes {
-		if err := t.checkRange(first.Offset(), size); err != nil {
-			return &FormatError{at, "directory record", "extent", err}
-		}
-		return &FormatError{at, "directory record", "data length", errorf(ErrLimit, "%d bytes", size)}
+	if err := t.checkRange(first.Offset(), size); err != nil {
+		return fault.At(at, "directory record", "extent", err)
 	}
-	if t.bytes += size; t.bytes > maxTreeBytes {
-		return &FormatError{at, "directory", "", errorf(ErrLimit, "more than %d bytes of directories", maxTreeBytes)}
+	if err := t.budget.Directory(size); err != nil {
+		return fault.At(at, "directory record", "data length", err)
 	}
 	data, err := t.readMeta(first.Offset(), size)
 	if err != nil {
-		return &FormatError{at, "directory record", "extent", err}
+		return fault.At(at, "directory record", "extent", err)
 	}
 	if len(data) == 0 {
 		t.warn.add(at, "directory record", "data length", errorf(ErrFormat, "0"))
@@ -109,12 +107,12 @@ func (t *walker) directory(e *Entry) error {
 		data, off, n = data[used:], off+int64(used), n+1
 	}
 	if e.Self == nil {
-		return &FormatError{first.Offset(), "directory", "", errorf(ErrFormat, "no directory begins at this block")}
+		return fault.At(first.Offset(), "directory", "", errorf(ErrFormat, "no directory begins at this block"))
 	}
 	if k := len(e.Children); k > 0 {
 		raws := e.Children[k-1].Raws
 		if raw := raws[len(raws)-1]; raw.Record.Flags()&FlagMultiExtent != 0 {
-			return &FormatError{raw.Off, "directory record", "flags", errorf(ErrFormat, "announces a further section, but the directory ends")}
+			return fault.At(raw.Off, "directory record", "flags", errorf(ErrFormat, "announces a further section, but the directory ends"))
 		}
 	}
 	t.addressing(e)
@@ -135,8 +133,8 @@ func (t *walker) enter(e *Entry, first LBA) error {
 			return errorf(ErrLoop, "the directory at block %d contains itself", first)
 		}
 	}
-	if t.aliases++; t.aliases > maxAliases {
-		return errorf(ErrLoop, "more than %d directories are listed twice", maxAliases)
+	if err := t.budget.Alias(); err != nil {
+		return fmt.Errorf("directories listed twice: %w", err)
 	}
 	t.warn.add(e.Raws[0].Off, "directory record", "extent", errorf(ErrConflict, "the directory at block %d is listed twice", first))
 	return nil
@@ -144,9 +142,10 @@ func (t *walker) enter(e *Entry, first LBA) error {
 
 // record takes the n-th record of directory e.
 func (t *walker) record(e *Entry, r Record, off int64, n int) error {
-	if t.records++; t.records > maxRecords {
-		return &FormatError{off, "directory record", "", errorf(ErrLimit, "more than %d records", maxRecords)}
+	if err := t.budget.Record(); err != nil {
+		return fault.At(off, "directory record", "", err)
 	}
+	t.records++
 	if _, ok := both32(r[2:]); !ok {
 		t.warn.add(off, "directory record", "extent", errorf(ErrConflict, "byte orders differ"))
 	}
@@ -155,7 +154,7 @@ func (t *walker) record(e *Entry, r Record, off int64, n int) error {
 	}
 	if n == 0 {
 		if !r.isSelf() {
-			return &FormatError{off, "directory", "", errorf(ErrFormat, "does not begin with its own record")}
+			return fault.At(off, "directory", "", errorf(ErrFormat, "does not begin with its own record"))
 		}
 		e.Self, e.self = &Raw{Off: off, Record: r}, &Attributes{}
 		if e.Parent == e {
@@ -192,7 +191,7 @@ func (t *walker) child(dir *Entry, r Record, off int64) error {
 		tail := last.Raws[len(last.Raws)-1].Record
 		if tail.Flags()&FlagMultiExtent != 0 {
 			if !bytes.Equal(tail.ID(), r.ID()) {
-				return &FormatError{off, "directory record", "identifier", errorf(ErrFormat, "a further section of %q was expected", tail.ID())}
+				return fault.At(off, "directory record", "identifier", errorf(ErrFormat, "a further section of %q was expected", tail.ID()))
 			}
 			last.Raws = append(last.Raws, e.Raws[0])
 			return nil
@@ -218,7 +217,10 @@ func (t *walker) detectSUSP(root *Raw) {
 	su := root.Record.SystemUse()
 	for _, at := range []int{0, 14} { // 14: behind the attributes of a CD-ROM XA disc
 		if len(su) >= at+7 && string(su[at:at+2]) == "SP" && su[at+4] == 0xbe && su[at+5] == 0xef {
-			t.susp, t.skip = true, int(su[at+6])
+			t.skip = int(su[at+6])
+			if t.susp = t.skip <= maxRecord-recordFixed-1; !t.susp {
+				t.warn.add(root.Off, "system use entry SP", "skip", errorf(ErrFormat, "no record has %d bytes to skip", t.skip))
+			}
 			return
 		}
 	}
@@ -263,7 +265,7 @@ func (t *walker) name(r Record, a *Attributes, off int64) (string, error) {
 	switch {
 	case t.h == Joliet:
 		if len(id)%2 != 0 {
-			return "", &FormatError{off, "directory record", "identifier", errorf(ErrFormat, "%d bytes of UCS-2", len(id))}
+			return "", fault.At(off, "directory record", "identifier", errorf(ErrFormat, "%d bytes of UCS-2", len(id)))
 		}
 		name = strings.TrimSuffix(decodeUCS2(id), ";1")
 	case !a.named || name == "":
@@ -273,7 +275,7 @@ func (t *walker) name(r Record, a *Attributes, off int64) (string, error) {
 		name = isoName(r)
 	}
 	if err := checkName(name); err != nil {
-		return "", &FormatError{off, "directory record", "name", err}
+		return "", fault.At(off, "directory record", "name", err)
 	}
 	return name, nil
 }
@@ -334,13 +336,13 @@ func (t *walker) relocate(root *Entry) error {
 		switch {
 		case target == nil:
 			if err := t.checkRange(h.child.Offset(), BlockSize); err != nil {
-				return &FormatError{off, "Rock Ridge CL", "location", err}
+				return fault.At(off, "Rock Ridge CL", "location", err)
 			}
-			return &FormatError{off, "Rock Ridge CL", "location", errorf(ErrFormat, "no relocated directory at block %d", h.child)}
+			return fault.At(off, "Rock Ridge CL", "location", errorf(ErrFormat, "no relocated directory at block %d", h.child))
 		case target.Holder != nil || target == root:
-			return &FormatError{off, "Rock Ridge CL", "location", errorf(ErrLoop, "the directory at block %d has two parents", h.child)}
+			return fault.At(off, "Rock Ridge CL", "location", errorf(ErrLoop, "the directory at block %d has two parents", h.child))
 		case target.up == nil || !target.up.hasPL:
-			return &FormatError{off, "Rock Ridge CL", "location", errorf(ErrFormat, "the directory at block %d does not point back", h.child)}
+			return fault.At(off, "Rock Ridge CL", "location", errorf(ErrFormat, "the directory at block %d does not point back", h.child))
 		}
 		h.Target, target.Holder = target, h
 	}
@@ -353,11 +355,11 @@ func (t *walker) relocate(root *Entry) error {
 			placed++
 		}
 		if seen++; seen > t.records {
-			return &FormatError{root.Raws[0].Off, "Rock Ridge CL", "", errorf(ErrLoop, "a relocated directory contains itself")}
+			return fault.At(root.Raws[0].Off, "Rock Ridge CL", "", errorf(ErrLoop, "a relocated directory contains itself"))
 		}
 	}
 	if placed < len(holders) { // cut off from the root, with itself as an ancestor
-		return &FormatError{root.Raws[0].Off, "Rock Ridge CL", "", errorf(ErrLoop, "a relocated directory contains itself")}
+		return fault.At(root.Raws[0].Off, "Rock Ridge CL", "", errorf(ErrLoop, "a relocated directory contains itself"))
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package layout
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 
 	"github.com/isolayer/isolayer/iso9660"
@@ -97,6 +98,11 @@ func buildHierarchy(s set, first *iso9660.Entry, h iso9660.Hierarchy, t *tree.Tr
 	b.serials = &serials{given: map[any]uint32{}, names: names}
 	if !s.first() {
 		b.twin = s.twins(h, first, root)
+		for e := range physical(first) {
+			if b.twin[e] == nil {
+				return nil, fmt.Errorf("%w: %s is not the same in the %s tree under the superblock at block %d", ErrUnsupported, e.Path(), h, s.origin+16)
+			}
+		}
 	}
 	rr, err := img.RockRidge(h)
 	if err != nil {

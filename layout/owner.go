@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/fault"
 	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/tree"
 )
@@ -35,7 +36,7 @@ func maxScan(size int64) int64 { return max(64<<20, size/256) }
 func (p *planner) owners() (*owners, error) {
 	o := &owners{}
 	base := p.base
-	var fixed, content, trees, stay []span
+	var fixed, content, trees, stay, meta []span
 	for _, s := range p.sets {
 		fixed = append(fixed, s.fixed())
 		for _, h := range iso9660.Hierarchies {
@@ -48,7 +49,7 @@ func (p *planner) owners() (*owners, error) {
 			}
 			trees = append(trees, s.shift(tableSpans(s.img.Descriptor(h)))...)
 			for e := range physical(root) {
-				trees = append(trees, s.shift(metadata(e))...)
+				meta = append(meta, s.shift(metadata(e))...)
 				if !e.IsDir() {
 					content = append(content, s.shift(contentSpans(e))...)
 				}
@@ -82,7 +83,10 @@ func (p *planner) owners() (*owners, error) {
 	}
 	stay = append(stay, p.patched(union(slices.Concat(stay, equipment)))...)
 	o.boot, o.behind = union(equipment), union(behind)
-	o.content, o.trees = union(content), union(trees)
+	o.content, o.trees = union(content), union(append(trees, meta...))
+	if err := o.alias(union(append(meta, fixed...))); err != nil {
+		return nil, err
+	}
 	if base.Boot.Shared() {
 		o.shared = o.content
 	}
@@ -144,6 +148,18 @@ func (p *planner) patched(busy spans) (out []span) {
 		}
 	}
 	return out
+}
+
+// alias refuses content that lies on metadata: an edit of the one would change the
+// other. What lies in the system area is left to package boot.
+func (o *owners) alias(meta spans) error {
+	meta = meta.minus(spans{{0, 16}})
+	for _, c := range o.content {
+		if meta.overlaps(c) {
+			return fault.At(c.from*iso9660.BlockSize, "file", "extent", fault.Errorf(fault.Conflict, "content lies on descriptors or directories"))
+		}
+	}
+	return nil
 }
 
 // nodes yields all nodes, hidden ones too.

@@ -331,7 +331,7 @@ func keyOfStep(before store.Key, what any) store.Key {
 func (k *Bakery) options(s *state) Options {
 	o := k.Options
 	t := k.epoch(s.base)
-	o.Epoch, o.MediaCheck = &t, MediaStrip
+	o.Epoch, o.ExactTimes, o.MediaCheck = &t, true, MediaStrip
 	return o
 }
 

@@ -220,11 +220,7 @@ func (g *gatherer) file(p, dest string, info fs.FileInfo) error {
 
 // template puts a file with values into the image.
 func (g *gatherer) template(p, dest string, a tree.Attr) error {
-	text, err := renderFile(p, g.values)
-	var at *recipe.Error
-	if errors.As(err, &at) { // as the Isofile spells it
-		at.File, _ = filepath.Rel(g.Context, p)
-	}
+	text, err := renderFile(p, g.Context, g.values)
 	if err != nil {
 		return err
 	}
@@ -232,20 +228,25 @@ func (g *gatherer) template(p, dest string, a tree.Attr) error {
 	return nil
 }
 
-// renderFile is a template file with values.
-func renderFile(p string, values map[string]string) (string, error) {
+// renderFile is a template file with values. Errors name it as the Isofile in its folder
+// spells it.
+func renderFile(p, folder string, values map[string]string) (string, error) {
+	name, err := filepath.Rel(folder, p)
+	if err != nil {
+		return "", err
+	}
 	info, err := os.Stat(p)
 	if err != nil {
-		return "", bare(err)
+		return "", fmt.Errorf("%s: %w", name, bare(err))
 	}
 	if info.Size() > maxTemplate {
-		return "", fmt.Errorf("%s: a template of more than %d bytes", p, maxTemplate)
+		return "", fmt.Errorf("%s: a template of more than %d bytes", name, maxTemplate)
 	}
 	b, err := os.ReadFile(p)
 	if err != nil {
 		return "", err
 	}
-	return recipe.Render(p, string(b), values)
+	return recipe.Render(name, string(b), values)
 }
 
 // archive puts what a tar archive holds into the image; false if it is none.

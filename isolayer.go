@@ -169,6 +169,8 @@ type Options struct {
 	// Epoch is the time of created directories and the latest time of added
 	// files (SOURCE_DATE_EPOCH). nil: no limit, and the base's modification date.
 	Epoch *time.Time
+	// ExactTimes gives added files the time Epoch, whatever their own is.
+	ExactTimes bool
 	// Preserve takes attributes of added files from their source.
 	Preserve Preserve
 	// MediaCheck is MediaAuto if empty.

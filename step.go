@@ -309,7 +309,7 @@ func (s *stage) owner(a tree.Attr, info fs.FileInfo) tree.Attr {
 // clamp bounds a time by the epoch, unless times are to be preserved, and cuts
 // it to the seconds that an image records.
 func (s *stage) clamp(t time.Time) time.Time {
-	if e := s.options.Epoch; e != nil && !s.options.Preserve.Time && t.After(*e) {
+	if e := s.options.Epoch; e != nil && (s.options.ExactTimes || !s.options.Preserve.Time && t.After(*e)) {
 		t = *e
 	}
 	return t.UTC().Truncate(time.Second)

@@ -81,6 +81,8 @@ type request struct {
 	Dir   string
 	Apply json.RawMessage `json:",omitempty"` // edits instead of a program
 	Binds []Binding       // for this program only
+
+	Offline bool // without a network
 }
 
 // reply tells of a request, or that the mounts are there.
@@ -325,6 +327,9 @@ func (r *request) run() (int, error) {
 	}
 	cmd := &exec.Cmd{Dir: r.Dir, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Env: append(os.Environ(), r.Env...)}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if r.Offline { // made before the program loses the right to
+		cmd.SysProcAttr.Cloneflags = unix.CLONE_NEWNET
+	}
 	var said strings.Builder
 	if r.Apply != nil {
 		cmd.Path, cmd.Args = "/proc/self/exe", []string{applierName, r.Dir}

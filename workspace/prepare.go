@@ -350,7 +350,7 @@ func (w *Workspace) Run(ctx context.Context, c Command, binds ...Binding) (int, 
 		}
 	}
 	if w.keeper != nil {
-		return w.keeper.ask(ctx, request{Args: c.Args, Env: c.Env, Dir: dir, Binds: binds})
+		return w.keeper.ask(ctx, request{Args: c.Args, Env: c.Env, Dir: dir, Binds: binds, Offline: c.Offline})
 	}
 	return w.runPlain(ctx, c, dir)
 }
@@ -363,6 +363,14 @@ func (w *Workspace) runPlain(ctx context.Context, c Command, dir string) (int, e
 		cmd.Stdin = w.opts.Stdin
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if c.Offline {
+		cmd.SysProcAttr.Cloneflags = unix.CLONE_NEWNET
+		if uid, gid := os.Geteuid(), os.Getegid(); uid != 0 {
+			cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
+			cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: uid, HostID: uid, Size: 1}}
+			cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: gid, HostID: gid, Size: 1}}
+		}
+	}
 	done := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread() // see startKeeper

@@ -90,4 +90,6 @@ type Result struct {
 type Command struct {
 	Args []string
 	Env  []string // in addition to that of this process
+	// Offline programs have a network namespace of their own, with nothing in it.
+	Offline bool
 }

@@ -20,7 +20,9 @@ import (
 	"github.com/isolayer/isolayer/layer"
 	"github.com/isolayer/isolayer/layout"
 	"github.com/isolayer/isolayer/mediacheck"
+	"github.com/isolayer/isolayer/recipe"
 	"github.com/isolayer/isolayer/sink"
+	"github.com/isolayer/isolayer/store"
 	"github.com/isolayer/isolayer/tree"
 	"github.com/isolayer/isolayer/workspace"
 )
@@ -52,6 +54,12 @@ var hints = []struct {
 	{extent.ErrChanged, "let whoever writes to it finish, then run the command again"},
 	{layout.ErrUnsupported, "isolayer info shows what the image has; its content can be read with ls, cat and extract"},
 	{layout.ErrBootImage, "replace it with --add FILE:PATH, or give up booting from it: --no-boot bios|uefi|all"},
+	{isolayer.ErrBaseDigest, "pin the digest of the base that you mean: FROM base.iso@sha256:…"},
+	{isolayer.ErrOutside, "copy it into the folder of the Isofile; images are made of what is there"},
+	{isolayer.ErrCommand, "nothing of it is kept; its own messages stand above"},
+	{recipe.ErrSyntax, "instructions are those of Dockerfiles: FROM, COPY, RUN … and REMOVE, RENAME, VOLID, KARG, KICKSTART …"},
+	{store.ErrBusy, "wait until the build has ended"},
+	{store.ErrDamaged, "remove the store, or name another with --store; it holds nothing that cannot be made again"},
 	{isolayer.ErrNoObject, "isolayer info lists the boot equipment; @bios, @efi, @partN and @system-area name parts of it"},
 	{inplace.ErrBusy, "wait until it has ended"},
 	{inplace.ErrUnsafe, "make a new image with -o"},

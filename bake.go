@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/recipe"
 	"github.com/isolayer/isolayer/store"
 	"github.com/isolayer/isolayer/tree"
@@ -229,7 +230,11 @@ func (c *kitchen) from(ctx context.Context, st *recipe.Stage, n int) (*state, er
 	}
 	name, pin, pinned := strings.Cut(words[0], "@")
 	path := name
-	if !filepath.IsAbs(path) {
+	if name == "scratch" {
+		if path, err = c.scratch(ctx); err != nil {
+			return nil, err
+		}
+	} else if !filepath.IsAbs(path) {
 		path = filepath.Join(c.Context, filepath.FromSlash(name))
 	}
 	base, err := c.open(path)
@@ -250,10 +255,36 @@ func (c *kitchen) from(ctx context.Context, st *recipe.Stage, n int) (*state, er
 		}
 	}
 	s := &state{base: base, digest: digest, env: recipe.Vars{}, args: recipe.Vars{}}
-	s.config = store.Config{Base: filepath.Base(path), Digest: digest, Labels: map[string]string{}, Options: map[string]string{}, History: []store.Step{}}
+	s.config = store.Config{Base: filepath.Base(name), Digest: digest, Labels: map[string]string{}, Options: map[string]string{}, History: []store.Step{}}
 	s.key = keyOfStep(store.Key{}, map[string]any{"base": digest, "epoch": c.epoch(base).Unix()})
 	done(false)
 	return s, nil
+}
+
+// scratch is an image with nothing in it, in the store.
+func (k *Bakery) scratch(ctx context.Context) (path string, err error) {
+	dir, err := os.MkdirTemp("", "isolayer-scratch-")
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, os.Remove(dir)) }()
+	t, mode := time.Unix(0, 0).UTC(), uint32(0o755)
+	if k.Options.Epoch != nil {
+		t = *k.Options.Epoch
+	}
+	img, err := Master([]Graft{{Source: dir}}, MasterOptions{
+		RockRidge: true, Joliet: true, Rational: true, DirMode: &mode, Epoch: &t,
+		Texts: iso9660.VolumeTexts{Volume: "ISOIMAGE", Created: t, Modified: t},
+	})
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, img.Close()) }()
+	d, err := k.Store.Put(ctx, func(w io.Writer) error {
+		_, err := img.Stream(ctx, w, sinkOptions)
+		return err
+	})
+	return k.Store.Path(d.Digest), err
 }
 
 // epoch is the time of everything that is put into images.

@@ -443,7 +443,7 @@ func (c *kitchen) materialise(ctx context.Context, s *state) (path string, remov
 	if err != nil {
 		return "", nil, err
 	}
-	f, err := os.CreateTemp(c.Store.Dir(), ".run-*.iso")
+	f, err := c.Store.Temp()
 	if err != nil {
 		return "", nil, err
 	}

@@ -41,8 +41,8 @@ func New(f From) (*Layer, []string, error) {
 		return slices.Compare(strings.Split(a.Path, "/"), strings.Split(b.Path, "/"))
 	})
 	for _, c := range f.Report.Boot {
-		if c.Kind != diff.Changed {
-			continue // addresses and sizes, which follow
+		if c.Kind != diff.Changed || strings.Contains(c.Name, ":") {
+			continue // addresses and sizes, which follow; files inside of what changed
 		}
 		src, err := f.Object(c.Name)
 		if err != nil {

@@ -150,6 +150,28 @@ func (s *Store) Images() ([]Image, error) {
 	return out, nil
 }
 
+// temporary is how the names of files begin that a run removes at its end.
+const temporary = ".run-"
+
+// Temp makes a temporary file in the store, which the caller removes.
+func (s *Store) Temp() (*os.File, error) { return os.CreateTemp(s.dir, temporary+"*") }
+
+// sweep removes temporary files of runs that are over.
+func (s *Store) sweep() error {
+	for _, pattern := range []string{temporary + "*", "blobs/.new-*", "cache/.new-*", "bases/.new-*", ".new-*"} {
+		left, err := filepath.Glob(filepath.Join(s.dir, filepath.FromSlash(pattern)))
+		if err != nil {
+			return err
+		}
+		for _, p := range left {
+			if err := os.Remove(p); err != nil && !notThere(err) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // Pruned tells what Prune removed.
 type Pruned struct {
 	Files int
@@ -202,7 +224,7 @@ func (s *Store) Prune(all bool) (p Pruned, err error) {
 	if err := drop("blobs/sha256", func(name string) bool { return !keep[name] }); err != nil {
 		return p, err
 	}
-	if err := drop("blobs", func(string) bool { return true }); err != nil {
+	if err := s.sweep(); err != nil {
 		return p, err
 	}
 	return p, drop("cache", func(name string) bool {

@@ -4,6 +4,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -12,8 +13,18 @@ import (
 // lock waits until no other process changes the store.
 func (s *Store) lock() (unlock func(), err error) { return s.flock("lock", unix.LOCK_EX) }
 
-// Use keeps Prune of other processes away until release is called.
-func (s *Store) Use() (release func(), err error) { return s.flock("use", unix.LOCK_SH) }
+// Use keeps Prune of other processes away until release is called. Nobody else using the
+// store, what killed runs left in it is removed.
+func (s *Store) Use() (release func(), err error) {
+	if release, err := s.alone(); err == nil {
+		err := s.sweep()
+		release()
+		if err != nil {
+			return nil, fmt.Errorf("sweep %s: %w", s.dir, err)
+		}
+	}
+	return s.flock("use", unix.LOCK_SH)
+}
 
 // alone makes sure that nobody uses the store; ErrBusy if somebody does.
 func (s *Store) alone() (release func(), err error) {

@@ -22,6 +22,7 @@ var debian = map[string]string{
 	"busybox":            "busybox-static",
 	"cpio":               "cpio",
 	"depmod":             "kmod",
+	"createrepo_c":       "createrepo-c",
 	"gcc":                "gcc",
 	"genisoimage":        "genisoimage",
 	"grub-mkimage":       "grub-common",

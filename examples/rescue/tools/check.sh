@@ -1,0 +1,3 @@
+#!/bin/sh
+# Lists the disks that are there.
+cat /proc/partitions

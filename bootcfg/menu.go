@@ -129,7 +129,9 @@ func (f *File) Default(e *MenuEntry, force bool) int {
 	case GRUB:
 		return f.setDefault(grubName(e), force)
 	case Legacy:
-		return f.setDefault(strconv.Itoa(slices.Index(f.menuEntries(), e)), force)
+		if i := slices.Index(f.menuEntries(), e); i >= 0 {
+			return f.setDefault(strconv.Itoa(i), force)
+		}
 	}
 	return 0
 }
@@ -214,14 +216,17 @@ func (f *File) setDefault(name string, force bool) int {
 // syslinuxDefault changes DEFAULT, unless that starts the menu, and the mark of the
 // entry in the menu, which counts more.
 func (f *File) syslinuxDefault(e *MenuEntry, force bool) int {
-	changed, module, found := 0, false, false
-	for _, c := range slices.Clone(f.commands) {
+	changed := 0
+	module, found, marked := false, false, false
+	from, to := slices.Index(f.commands, e.head), slices.Index(f.commands, e.last)
+	gone := map[*command]bool{}
+	for i, c := range f.commands {
 		switch {
 		case c.is(0, "menu") && c.is(1, "default"):
-			if e.owns(f, c) {
+			if from >= 0 && i >= from && i <= to {
 				continue
 			}
-			f.drop(c)
+			gone[c], marked = true, true
 			changed++
 		case c.is(0, "default", "ontimeout") && len(c.words) > 1:
 			if strings.HasSuffix(strings.ToLower(c.words[1].raw), ".c32") {
@@ -237,8 +242,9 @@ func (f *File) syslinuxDefault(e *MenuEntry, force bool) int {
 			module = true
 		}
 	}
-	local := slices.Contains(f.entries, e)
-	if (module || changed > 0 || !found) && local && !e.explicit {
+	f.commands = slices.DeleteFunc(f.commands, func(c *command) bool { return gone[c] })
+	local := from >= 0
+	if (module || marked || !found) && local && !e.explicit {
 		e.explicit = true
 		f.insert(e.head, f.newLine(e.markIndent(), "menu", "default"))
 		changed++
@@ -259,26 +265,4 @@ func (e *MenuEntry) markIndent() string {
 		return e.last.indent()
 	}
 	return e.head.indent() + "\t"
-}
-
-// owns reports whether a command stands in the entry.
-func (e *MenuEntry) owns(f *File, c *command) bool {
-	inside := false
-	for _, x := range f.commands {
-		if x == e.head {
-			inside = true
-		}
-		if x == c {
-			return inside
-		}
-		if x == e.last {
-			inside = false
-		}
-	}
-	return false
-}
-
-// drop takes a command away with its line.
-func (f *File) drop(c *command) {
-	f.commands = slices.DeleteFunc(f.commands, func(x *command) bool { return x == c })
 }

@@ -21,6 +21,9 @@ import (
 // that no boot equipment names, such as those for booting from a network.
 const maxFATFile = 64 << 20
 
+// maxFATFiles is how many such files are edited.
+const maxFATFiles = 16
+
 // fatVolume is a FAT image that firmware boots from, as earlier steps left it.
 type fatVolume struct {
 	name   string       // as users spell it: @efi, or the path of a file
@@ -58,7 +61,7 @@ func (s *stage) fatVolumes() (out []*fatVolume, err error) {
 	}
 	err = s.tree.Walk(func(n *tree.Node) error {
 		name := strings.ToLower(n.Name)
-		if !n.IsRegular() || n.Size() > maxFATFile || !strings.Contains(name, "efi") && !strings.Contains(name, "esp") ||
+		if len(out) >= maxFATFiles || !n.IsRegular() || n.Size() > maxFATFile || !strings.Contains(name, "efi") && !strings.Contains(name, "esp") ||
 			path.Ext(name) != ".img" && path.Ext(name) != "" ||
 			slices.ContainsFunc(out, func(v *fatVolume) bool { return v.object != nil && v.object.Path == n.Path() }) {
 			return nil

@@ -40,7 +40,7 @@ func (f Format) String() string {
 const MaxSize = 1 << 20
 
 // maxWords bounds what a hostile file makes of memory.
-const maxWords = 1 << 18
+const maxWords = 1 << 16
 
 // Errors that callers tell apart.
 var (
@@ -81,6 +81,7 @@ type File struct {
 	commands []*command
 	eol      string // of its first line
 	entries  []*MenuEntry
+	padded   bool // there are areas of number signs
 }
 
 // Parse reads a configuration. There is no wrong one: what is not understood is
@@ -102,7 +103,7 @@ func Parse(format Format, text []byte) (*File, error) {
 	if l.count > maxWords {
 		return nil, fmt.Errorf("%d words: %w", l.count, ErrLimit)
 	}
-	f.entries = f.scan()
+	f.entries, f.padded = f.scan(), len(f.Areas()) > 0
 	return f, nil
 }
 

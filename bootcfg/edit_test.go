@@ -223,7 +223,7 @@ func TestMenu(t *testing.T) {
 	}{
 		{Syslinux, sys, "b", "default vesamenu.c32\ntimeout 50\nlabel a\n  menu label ^First\n  kernel v\nlabel b\n  menu default\n  menu label Second\n  kernel v\n"},
 		{Syslinux, sys, "second", "default vesamenu.c32\ntimeout 50\nlabel a\n  menu label ^First\n  kernel v\nlabel b\n  menu default\n  menu label Second\n  kernel v\n"},
-		{Syslinux, plain, "b", "default b\ntimeout 50\nlabel a\n kernel v\nlabel b\n menu default\n kernel v\n"},
+		{Syslinux, plain, "b", "default b\ntimeout 50\nlabel a\n kernel v\nlabel b\n kernel v\n"},
 		{GRUB, grub, "second", "set default=Second\nif x; then\n  set timeout=5\nfi\nmenuentry 'First' --id a {\n linux /v\n}\nmenuentry \"Second\" {\n linux /v\n}\n"},
 		{GRUB, grub, "0", "set default=a\nif x; then\n  set timeout=5\nfi\nmenuentry 'First' --id a {\n linux /v\n}\nmenuentry \"Second\" {\n linux /v\n}\n"},
 		{GRUB, "menuentry 'A b' {\n linux /v\n}\n", "A b", "set timeout=5\nset default='A b'\nmenuentry 'A b' {\n linux /v\n}\n"},

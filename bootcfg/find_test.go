@@ -107,7 +107,7 @@ func TestFindLimits(t *testing.T) {
 	many["isolinux.cfg"] = b.String()
 	for what, files := range map[string]memory{
 		"configurations": many,
-		"paths":          {"isolinux.cfg": strings.Repeat("include x\n", 1<<15)},
+		"paths":          {"isolinux.cfg": strings.Repeat("include x\n", 1<<14)},
 	} {
 		if _, err := Find(files, Hints{}); !errors.Is(err, ErrLimit) {
 			t.Errorf("too many %s: %v", what, err)
@@ -149,5 +149,41 @@ func TestFindInstaller(t *testing.T) {
 	}
 	if entries < 12 {
 		t.Errorf("%d entries", entries)
+	}
+}
+
+// TestLarge: files at the limits take no time that anybody notices, and those beyond
+// are refused.
+func TestLarge(t *testing.T) {
+	k, err := ParseKarg("a=b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		format Format
+		line   string
+		n      int
+	}{
+		{Syslinux, "label a\nlinux v\n", 10000},
+		{Syslinux, "label a\nmenu default\nlinux v\nappend x\n", 5000},
+		{GRUB, "menuentry a {\nlinux /v\n}\n", 6000},
+		{GRUB, "submenu a {\n", 10000},
+		{Entry, "options a\n", 20000},
+		{Parm, "a\n", 20000},
+	} {
+		f := parse(t, c.format, strings.Repeat(c.line, c.n))
+		if _, err := f.Karg(k); err != nil {
+			t.Errorf("%s: %v", c.format, err)
+		}
+		if _, err := f.Relabel("old label", "new"); err != nil {
+			t.Errorf("%s: %v", c.format, err)
+		}
+		if e := f.Match("a"); e != nil {
+			f.Default(e, true)
+		}
+		f.Refs()
+		if _, err := Parse(c.format, []byte(strings.Repeat(c.line, 70000/strings.Count(c.line, "\n")))); !errors.Is(err, ErrLimit) {
+			t.Errorf("%s: no limit: %v", c.format, err)
+		}
 	}
 }

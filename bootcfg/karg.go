@@ -92,12 +92,12 @@ func (f *File) kargs(k Karg, entries []*MenuEntry) (int, error) {
 	if err != nil && k.op != '-' {
 		return 0, err
 	}
+	if k.op != '-' {
+		f.giveLines(entries)
+	}
 	changed := 0
 	for _, e := range entries {
 		did := false
-		if e.missing && k.op != '-' {
-			f.giveLine(e)
-		}
 		for _, l := range e.lines {
 			before := f.measure(l)
 			if !f.edit(l, k, raw) {
@@ -115,15 +115,35 @@ func (f *File) kargs(k Karg, entries []*MenuEntry) (int, error) {
 	return changed, nil
 }
 
-// giveLine makes the command that holds arguments of an entry that has none.
-func (f *File) giveLine(e *MenuEntry) {
+// giveLines makes the commands that hold arguments of entries that have none.
+func (f *File) giveLines(entries []*MenuEntry) {
 	key := map[Format]string{Syslinux: "append", Entry: "options", ESXi: "kernelopt="}[f.format]
-	c := f.newLine(e.kernel.indent(), key)
-	f.insert(e.kernel, c)
-	if e.last == e.kernel {
-		e.last = c
+	behind := map[*command]*command{}
+	for _, e := range entries {
+		if !e.missing {
+			continue
+		}
+		c := f.newLine(e.kernel.indent(), key)
+		behind[e.kernel] = c
+		if e.last == e.kernel {
+			e.last = c
+		}
+		e.lines, e.missing = []*cmdline{{parts: []part{{c, 1}}}}, false
 	}
-	e.lines, e.missing = []*cmdline{{parts: []part{{c, 1}}}}, false
+	if len(behind) == 0 {
+		return
+	}
+	out := make([]*command, 0, len(f.commands)+len(behind))
+	for _, c := range f.commands {
+		out = append(out, c)
+		if more := behind[c]; more != nil {
+			if !strings.Contains(c.tail, "\n") { // the last line has no end
+				c.tail += f.eol
+			}
+			out = append(out, more)
+		}
+	}
+	f.commands = out
 }
 
 // separator reports the words that part the arguments of an installer from those
@@ -221,6 +241,9 @@ const (
 
 // area is the comment behind a command that pads it, nil without one.
 func (f *File) area(c *command) *command {
+	if !f.padded {
+		return nil
+	}
 	i := slices.Index(f.commands, c)
 	if i < 0 || i+1 >= len(f.commands) {
 		return nil

@@ -121,22 +121,8 @@ func (l *lexer) script() []*command {
 			end(gap)
 			return out
 		}
-		switch l.text[l.pos] {
-		case '#':
-			rest := l.text[l.pos:]
-			if i := strings.IndexByte(rest, '\n'); i >= 0 {
-				rest = rest[:i+1]
-				l.line++
-			}
-			l.pos += len(rest)
-			end(gap + rest)
-			continue
-		case '\n', ';':
-			if l.text[l.pos] == '\n' {
-				l.line++
-			}
-			l.pos++
-			end(gap + l.text[l.pos-1:l.pos])
+		if tail := l.separator(); tail != "" {
+			end(gap + tail)
 			continue
 		}
 		l.count++
@@ -160,6 +146,23 @@ func (l *lexer) script() []*command {
 		end(c.tail)
 	}
 	return out
+}
+
+// separator takes what ends a command: a line end, perhaps with a comment in front, or a
+// semicolon. It is empty where a word begins.
+func (l *lexer) separator() string {
+	n := 0
+	switch rest := l.text[l.pos:]; rest[0] {
+	case '#':
+		if n = strings.IndexByte(rest, '\n') + 1; n == 0 {
+			n = len(rest)
+		}
+	case '\n', ';':
+		n = 1
+	}
+	tail := l.text[l.pos : l.pos+n]
+	l.skip(n)
+	return tail
 }
 
 // more reports whether anything but a separator follows on this line.

@@ -1,7 +1,6 @@
 package bootcfg
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -130,7 +129,9 @@ func (f *File) Default(e *MenuEntry, force bool) int {
 	case GRUB:
 		return f.setDefault(grubName(e), force)
 	case Legacy:
-		return f.setDefault(strconv.Itoa(slices.Index(f.menuEntries(), e)), force)
+		if i := slices.Index(f.menuEntries(), e); i >= 0 {
+			return f.setDefault(strconv.Itoa(i), force)
+		}
 	}
 	return 0
 }
@@ -215,14 +216,17 @@ func (f *File) setDefault(name string, force bool) int {
 // syslinuxDefault changes DEFAULT, unless that starts the menu, and the mark of the
 // entry in the menu, which counts more.
 func (f *File) syslinuxDefault(e *MenuEntry, force bool) int {
-	changed, module, found := 0, false, false
-	for _, c := range slices.Clone(f.commands) {
+	changed := 0
+	module, found, marked := false, false, false
+	from, to := slices.Index(f.commands, e.head), slices.Index(f.commands, e.last)
+	gone := map[*command]bool{}
+	for i, c := range f.commands {
 		switch {
 		case c.is(0, "menu") && c.is(1, "default"):
-			if e.owns(f, c) {
+			if from >= 0 && i >= from && i <= to {
 				continue
 			}
-			f.drop(c)
+			gone[c], marked = true, true
 			changed++
 		case c.is(0, "default", "ontimeout") && len(c.words) > 1:
 			if strings.HasSuffix(strings.ToLower(c.words[1].raw), ".c32") {
@@ -238,8 +242,9 @@ func (f *File) syslinuxDefault(e *MenuEntry, force bool) int {
 			module = true
 		}
 	}
-	local := slices.Contains(f.entries, e)
-	if (module || changed > 0 || !found) && local && !e.explicit {
+	f.commands = slices.DeleteFunc(f.commands, func(c *command) bool { return gone[c] })
+	local := from >= 0
+	if (module || marked || !found) && local && !e.explicit {
 		e.explicit = true
 		f.insert(e.head, f.newLine(e.markIndent(), "menu", "default"))
 		changed++
@@ -260,160 +265,4 @@ func (e *MenuEntry) markIndent() string {
 		return e.last.indent()
 	}
 	return e.head.indent() + "\t"
-}
-
-// owns reports whether a command stands in the entry.
-func (e *MenuEntry) owns(f *File, c *command) bool {
-	inside := false
-	for _, x := range f.commands {
-		if x == e.head {
-			inside = true
-		}
-		if x == c {
-			return inside
-		}
-		if x == e.last {
-			inside = false
-		}
-	}
-	return false
-}
-
-// drop takes a command away with its line.
-func (f *File) drop(c *command) {
-	f.commands = slices.DeleteFunc(f.commands, func(x *command) bool { return x == c })
-}
-
-// AddEntry puts a copy of an entry in front of it, under another title and with
-// changed arguments. The error is that of an entry without arguments, or of a title
-// that the format cannot write.
-func (f *File) AddEntry(like *MenuEntry, title string, changes []Karg) error {
-	if !like.Boots() || like.head == nil {
-		return fmt.Errorf("%q starts no kernel: %w", like.Title, ErrNoEntry)
-	}
-	for _, c := range []byte(title) {
-		if c < ' ' || c == 0x7f {
-			return fmt.Errorf("title %q: %w", title, ErrQuote)
-		}
-	}
-	from, to := slices.Index(f.commands, like.head), slices.Index(f.commands, like.last)
-	if from < 0 || to < from {
-		return fmt.Errorf("%q: %w", like.Title, ErrNoEntry)
-	}
-	var text strings.Builder
-	for _, c := range f.commands[from : to+1] {
-		if !(c.is(0, "menu") && c.is(1, "default", "hotkey", "accelerator")) {
-			c.write(&text)
-		}
-	}
-	part, err := Parse(f.format, []byte(text.String()))
-	if err != nil {
-		return err
-	}
-	if len(part.entries) != 1 {
-		return fmt.Errorf("%q cannot be told from what stands around: %w", like.Title, ErrNoEntry)
-	}
-	e := part.entries[0]
-	part.eol = f.eol
-	part.rename(e, title, f.unused(title))
-	for _, k := range changes {
-		if _, err := part.Karg(k); err != nil {
-			return err
-		}
-	}
-	if n := len(part.commands); !strings.Contains(part.commands[n-1].tail, "\n") {
-		part.commands[n-1].tail += f.eol
-	}
-	if f.format == Syslinux {
-		part.commands = append(part.commands, &command{tail: f.eol})
-	}
-	for _, c := range part.commands {
-		c.depth += like.head.depth
-	}
-	f.commands = slices.Insert(f.commands, from, part.commands...)
-	f.entries = slices.Insert(f.entries, slices.Index(f.entries, like), e)
-	return nil
-}
-
-// rename gives an entry another title and name.
-func (f *File) rename(e *MenuEntry, title, name string) {
-	e.Title, e.explicit = title, false
-	switch f.format {
-	case Syslinux:
-		e.Name = name
-		e.head.words = append(e.head.words[:1], word{" ", name})
-		for _, c := range f.commands {
-			if c.is(0, "menu") && c.is(1, "label") {
-				c.words = append(c.words[:2], word{" ", title})
-				return
-			}
-		}
-		f.insert(e.head, f.newLine(e.markIndent(), "menu", "label", title))
-	case GRUB:
-		e.Name = ""
-		words := e.head.words[:1:1]
-		words = append(words, word{" ", quote(title)})
-		for i := 1; i < len(e.head.words); i++ { // classes, but no id or hotkey
-			x := script{e.head, 0, "menuentry"}
-			if a := x.arg(i); a == "--class" || a == "--users" {
-				words = append(words, e.head.words[i], e.head.words[i+1])
-			} else if a == "--unrestricted" {
-				words = append(words, e.head.words[i])
-			}
-		}
-		e.head.words = append(words, word{" ", "{"})
-	case Legacy:
-		e.head.words = append(e.head.words[:1], word{" ", title})
-	case Entry:
-		for _, c := range f.commands {
-			if c.is(0, "title") {
-				c.words = append(c.words[:1], word{c.words[1].gap, title})
-				return
-			}
-		}
-	}
-}
-
-// unused makes a label of a title that no entry has.
-func (f *File) unused(title string) string {
-	base := strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z' || r >= '0' && r <= '9':
-			return r
-		case r >= 'A' && r <= 'Z':
-			return r - 'A' + 'a'
-		}
-		return '-'
-	}, title)
-	if base = strings.Trim(base, "-"); base == "" {
-		base = "entry"
-	}
-	for n := 1; ; n++ {
-		name := base
-		if n > 1 {
-			name += strconv.Itoa(n)
-		}
-		if !slices.ContainsFunc(f.entries, func(e *MenuEntry) bool { return strings.EqualFold(e.Name, name) }) {
-			return name
-		}
-	}
-}
-
-// InMenu reports an entry that menus show, and that can be copied.
-func (e *MenuEntry) InMenu() bool { return e.head != nil }
-
-// Copy makes an entry of systemd-boot out of this one, with another title and changed
-// arguments; name is what its file may be called.
-func (f *File) Copy(title string, changes []Karg) (text []byte, name string, err error) {
-	part, err := Parse(f.format, f.Bytes())
-	if err != nil || len(part.entries) != 1 {
-		return nil, "", fmt.Errorf("%q: %w", title, ErrNoEntry)
-	}
-	part.rename(part.entries[0], title, "")
-	for _, k := range changes {
-		if _, err := part.Karg(k); err != nil {
-			return nil, "", err
-		}
-	}
-	return part.Bytes(), f.unused(title), nil
 }

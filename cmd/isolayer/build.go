@@ -71,6 +71,7 @@ Added files belong to root and have mode 0644 or 0755; their times are bounded b
 SOURCE_DATE_EPOCH if that is set.`,
 		Example: `  isolayer build base.iso --add ks.cfg --add ./rpms:/extra/rpms -o custom.iso
   isolayer build base.iso --rm '/Packages/*-debuginfo-*' --mv /a:/b -o custom.iso --dry-run
+  isolayer build base.iso --karg console=ttyS0 --label MY_ISO -o custom.iso
   isolayer build custom.iso --add ks.cfg --in-place
   isolayer build --undo custom.iso`,
 		Args: needArgs("[BASE]"),
@@ -334,13 +335,18 @@ func (a *app) summary(output string, r layout.Report, res sink.Result, took time
 	if r.MediaCheck != "" {
 		fmt.Fprintf(a.err, "media check: %s\n", r.MediaCheck)
 	}
+	a.bootFiles(r)
 	a.warn(r)
 }
 
-func (a *app) warn(r layout.Report) {
+// bootFiles says what was changed in which boot configurations.
+func (a *app) bootFiles(r layout.Report) {
 	for _, f := range r.BootFiles {
 		fmt.Fprintf(a.err, "%s\n", plain(f.String()))
 	}
+}
+
+func (a *app) warn(r layout.Report) {
 	for _, n := range r.Notes {
 		fmt.Fprintf(a.err, "%s\n", plain(n))
 	}
@@ -390,6 +396,9 @@ func (a *app) dryRun(img *isolayer.Image, o buildOptions) error {
 	}
 	for _, m := range r.Moved {
 		p("Makes room", "%s moves from block %d to %d, %s", name(m.Path), m.From, m.To, size(m.Size))
+	}
+	for _, f := range r.BootFiles {
+		p("Edits", "%s", plain(f.String()))
 	}
 	for _, b := range r.Boot {
 		p("Follows", "%s", b)

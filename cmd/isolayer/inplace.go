@@ -58,6 +58,7 @@ func (a *app) inPlace(ctx context.Context, path string, img *isolayer.Image, o b
 	if res.Removed {
 		fmt.Fprintf(a.err, "isolayer: what was removed is still in %s; delete that file, or use --no-undo, if it must not be\n", name(res.Undo))
 	}
+	a.bootFiles(r)
 	a.warn(r)
 	return nil
 }

@@ -22,7 +22,9 @@ for f in /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list; do
 list=$(ls "$t"/our.*)
 apt=(apt-get -q -o Dir::Etc::sourcelist="$list" -o Dir::Etc::sourceparts=/dev/null -o Dir::State::lists="$t/lists"
   -o Dir::Cache::srcpkgcache= -o Dir::Cache::pkgcache=)
-{ "${apt[@]}" update && (cd "$t/src" && "${apt[@]}" source --download-only $source); } >> "$t/log" 2>&1 || { cat "$t/log" >&2; exit 1; }
+"${apt[@]}" update >> "$t/log" 2>&1 || { cat "$t/log" >&2; exit 1; }
+for p in $source; do # lists may be newer than a mirror; tests count what came
+  (cd "$t/src" && "${apt[@]}" source --download-only "$p") >> "$t/log" 2>&1 || echo "no source of $p" >&2; done
 
 keep() { # the configurations below directory $1, for package $2
   (cd "$1" && find . -type f -size -200k \( -name '*.cfg' -o -name '*.cfg.*' -o -name '*.conf' -o -name 'menu.lst*' -o -name 'grub_script*.in' \

@@ -99,7 +99,7 @@ func (a *app) extractTree(ctx context.Context, base *isolayer.Base, t *tree.Tree
 		return err
 	}
 	defer func() { err = errors.Join(err, root.Close()) }()
-	x := &extractor{ctx: ctx, base: base, root: root, meter: newMeter(a.err, o.progress), linked: map[iso9660.Section]string{}}
+	x := &extractor{ctx: ctx, base: base, root: root, meter: newMeter(a.err, o.progress), linked: map[iso9660.Section]string{}, made: map[string]bool{}}
 	x.devices = o.devices
 	x.keepMode, x.keepOwner = strings.Contains(o.preserve, "mode"), strings.Contains(o.preserve, "owner")
 	defer x.meter.done()
@@ -134,6 +134,7 @@ type extractor struct {
 
 	done, total int64
 	linked      map[iso9660.Section]string // content that is out already → path
+	made        map[string]bool            // directories that are there
 	links       []item
 	dirs        []item
 	skipped     []string
@@ -256,6 +257,10 @@ func portable(p string) error {
 // dir makes a directory and its parents, writable until all is done. What is in
 // the way and no directory is replaced: a link would lead elsewhere.
 func (x *extractor) dir(p string) error {
+	if x.made[p] { // looking again would take deep trees the cube of their depth
+		return nil
+	}
+	x.made[p] = true
 	if parent := path.Dir(p); parent != "." {
 		if err := x.dir(parent); err != nil {
 			return err

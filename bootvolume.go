@@ -230,7 +230,7 @@ func (b *Base) FAT(name string) (*fat.Image, error) {
 	if !ok {
 		return nil, fmt.Errorf("%s: %w", name, ErrNoObject)
 	}
-	img, err := fat.Open(io.NewSectionReader(b.src, o.Off, o.Len), o.Len)
+	img, err := fat.OpenWithin(io.NewSectionReader(b.src, o.Off, o.Len), o.Len, b.img.Budget())
 	if errors.Is(err, fat.ErrFormat) {
 		err = fmt.Errorf("%w: %w", ErrNotFAT, err)
 	}

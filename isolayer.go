@@ -20,6 +20,7 @@ import (
 
 	"github.com/isolayer/isolayer/boot"
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/fault"
 	"github.com/isolayer/isolayer/inplace"
 	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/layout"
@@ -31,7 +32,25 @@ import (
 // OpenOptions choose how a base is opened. The zero value is the usual way.
 type OpenOptions struct {
 	Session int // of a multi-session image, 1 being the oldest; 0: the one that readers see
+	// Limits bound what reading the image may cost; zero ones are fault.Defaults.
+	Limits fault.Limits
 }
+
+// ImageError is an error about an image file: what was done, and to which.
+type ImageError struct {
+	Op   string // "" or a verb
+	Path string
+	Err  error
+}
+
+func (e *ImageError) Error() string {
+	if e.Op == "" {
+		return fmt.Sprintf("%s: %v", e.Path, e.Err)
+	}
+	return fmt.Sprintf("%s %s: %v", e.Op, e.Path, e.Err)
+}
+
+func (e *ImageError) Unwrap() error { return e.Err }
 
 // Base is an open image. It is safe for concurrent use; Close it after the last
 // image made of it was written.
@@ -53,7 +72,7 @@ type Base struct {
 func Open(path string, o OpenOptions) (*Base, error) {
 	b := &Base{path: path, files: extent.NewFiles()}
 	if err := b.open(o); err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s: %w", path, bare(err)), b.files.Close())
+		return nil, errors.Join(&ImageError{"open", path, bare(err)}, b.files.Close())
 	}
 	return b, nil
 }
@@ -70,7 +89,7 @@ func (b *Base) open(o OpenOptions) (err error) {
 
 // read reads descriptors, trees and boot equipment of the source.
 func (b *Base) read(o OpenOptions) (err error) {
-	if b.img, err = iso9660.Open(b.src, b.src.Size(), iso9660.Options{Session: o.Session}); err != nil {
+	if b.img, err = iso9660.Open(b.src, b.src.Size(), iso9660.Options{Session: o.Session, Budget: fault.NewBudget(b.src.Size(), o.Limits)}); err != nil {
 		return err
 	}
 	if err := b.index(); err != nil {
@@ -164,6 +183,22 @@ func (b *Base) Open(n *tree.Node) (io.ReaderAt, int64, error) {
 	return nil, 0, fmt.Errorf("%s is not in the base", n.Path())
 }
 
+// Charge counts size bytes of a file that leave the image, and refuses them where that
+// is more than its budget allows.
+func (b *Base) Charge(n *tree.Node, size int64) error {
+	err := b.img.Budget().Out(size)
+	if err == nil {
+		return nil
+	}
+	off := int64(0)
+	for _, e := range n.Found {
+		if e != nil {
+			off = e.Raws[0].Off
+		}
+	}
+	return fmt.Errorf("%s: %w", n.Path(), fault.At(off, "file", "size", fmt.Errorf("%d bytes: %w", size, err)))
+}
+
 // Options of Build. The zero value is the default.
 type Options struct {
 	// Epoch is the time of created directories and the latest time of added
@@ -233,7 +268,7 @@ func (b *Base) Build(steps []Step, o Options) (*Image, error) {
 		}
 	}
 	if errs := b.img.Missing(); len(errs) > 0 {
-		return nil, fmt.Errorf("%s: %w", b.path, errs[0])
+		return nil, &ImageError{"", b.path, errs[0]}
 	}
 	maps.Copy(s.fields, o.Fields)
 	var note string
@@ -249,7 +284,7 @@ func (b *Base) Build(steps []Step, o Options) (*Image, error) {
 	var area []byte
 	if src := s.objects[SystemArea]; src != nil {
 		if l, area, err = b.withSystemArea(src); err != nil {
-			return nil, fmt.Errorf("%s: %w", b.path, err)
+			return nil, &ImageError{"", b.path, err}
 		}
 	}
 	res, err := layout.Plan(l, t, layout.Options{
@@ -257,7 +292,7 @@ func (b *Base) Build(steps []Step, o Options) (*Image, error) {
 		Objects: s.objects, Drop: o.NoBoot, Repair: o.Repair, SystemArea: area, Modified: modified, Fields: s.fields,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", b.path, err)
+		return nil, &ImageError{"", b.path, err}
 	}
 	res.Report.BootFiles, res.Report.Warnings = s.bootFiles, append(res.Report.Warnings, s.warnings...)
 	res.Report.Notes, res.Report.Unattended = append(res.Report.Notes, s.notes...), s.unattended
@@ -272,7 +307,7 @@ func (b *Base) Build(steps []Step, o Options) (*Image, error) {
 		img.edit = &inplace.Edit{Base: b.src, Overwritten: res.Overwritten, Wiped: res.Wiped}
 	}
 	if err := b.mediaCheck(img, o.MediaCheck); err != nil {
-		return nil, fmt.Errorf("%s: %w", b.path, err)
+		return nil, &ImageError{"", b.path, err}
 	}
 	return img, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/isolayer/isolayer/diff"
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/fault"
 	"github.com/isolayer/isolayer/layer"
 	"github.com/isolayer/isolayer/tree"
 )
@@ -130,26 +131,42 @@ func (b *Base) MakeLayer(ctx context.Context, base *Base, o LayerOptions) (l *la
 // nodeSource is a file of the image as a source.
 func (b *Base) nodeSource(n *tree.Node) (extent.Source, error) {
 	r, size, err := b.Open(n)
-	return &part{r, n.Path(), size}, err
+	if err == nil {
+		err = b.Charge(n, size)
+	}
+	if err != nil {
+		return nil, &ImageError{"", b.path, err}
+	}
+	return &part{r, n.Path(), size, b.path}, nil
 }
 
 // objectSource is what no directory lists as a source; its name is that for Add.
 func (b *Base) objectSource(name string) (extent.Source, error) {
 	if name == diff.BootCode {
-		return &part{b.src, SystemArea, bootCode}, nil
+		return &part{b.src, SystemArea, bootCode, b.path}, nil
 	}
 	r, err := b.Object(name)
 	if err != nil {
 		return nil, err
 	}
-	return &part{r, name, r.Size()}, nil
+	return &part{r, name, r.Size(), b.path}, nil
 }
 
 // part is a reader as a source.
 type part struct {
 	io.ReaderAt
-	name string
-	size int64
+	name  string
+	size  int64
+	image string
+}
+
+// ReadAt implements io.ReaderAt. An error that is the image's fault names it.
+func (p *part) ReadAt(b []byte, off int64) (int, error) {
+	n, err := p.ReaderAt.ReadAt(b, off)
+	if kind := fault.Kind(""); errors.As(err, &kind) {
+		err = &ImageError{"", p.image, err}
+	}
+	return n, err
 }
 
 // Name implements extent.Source.

@@ -111,16 +111,16 @@ func ImplantMedia(ctx context.Context, path string, o ImplantOptions) (tag *medi
 // withFile opens a file for reading.
 func withFile(path string, use func(extent.Source) error) (err error) {
 	if err := inplace.Recover(path); err != nil {
-		return fmt.Errorf("open %s: %w", path, bare(err))
+		return &ImageError{"open", path, bare(err)}
 	}
 	files := extent.NewFiles()
 	defer func() { err = errors.Join(err, files.Close()) }()
 	src, err := files.Add(path)
 	if err != nil {
-		return fmt.Errorf("open %s: %w", path, bare(err))
+		return &ImageError{"open", path, bare(err)}
 	}
 	if err := use(src); err != nil {
-		return fmt.Errorf("%s: %w", path, bare(err))
+		return &ImageError{"", path, bare(err)}
 	}
 	return nil
 }

@@ -32,7 +32,7 @@ func (b *Base) Programs() []Program {
 		if !o.BootsBeside([]boot.Platform{boot.BIOS}) {
 			continue
 		}
-		img, err := fat.Open(io.NewSectionReader(b.src, o.Off, o.Len), o.Len)
+		img, err := fat.OpenWithin(io.NewSectionReader(b.src, o.Off, o.Len), o.Len, b.img.Budget())
 		if err != nil {
 			continue
 		}

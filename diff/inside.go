@@ -52,7 +52,7 @@ func (s Side) fat(o *boot.Object) *fat.Image {
 	if o.End() > s.Size {
 		return nil
 	}
-	img, err := fat.Open(io.NewSectionReader(s.Source, o.Off, o.Len), o.Len)
+	img, err := fat.OpenWithin(io.NewSectionReader(s.Source, o.Off, o.Len), o.Len, s.Image.Budget())
 	if err != nil {
 		return nil
 	}

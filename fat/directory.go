@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/isolayer/isolayer/fault"
 )
 
 // entry is a file or directory as found.
@@ -127,6 +129,9 @@ func (img *Image) parseDir(d *entry) error {
 	d.index = map[string]*entry{}
 	if img.slots += len(d.raw) / slotSize; img.slots > maxSlots {
 		return formatError(img.slotOff(d), "directory", d.name, ErrLimit, "more than %d slots in all", maxSlots)
+	}
+	if err := errors.Join(img.budget.Record(int64(len(d.raw)/slotSize)), img.budget.Directory(int64(len(d.raw)))); err != nil {
+		return fault.At(img.slotOff(d), "directory", d.name, err)
 	}
 	var long longName
 	for i := range len(d.raw) / slotSize {

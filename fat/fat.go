@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/fault"
 )
 
 // The limits on what Open reads; an image beyond them is refused with ErrLimit.
@@ -38,14 +39,22 @@ type Image struct {
 	root     *entry
 	label    string // of the root directory
 	slots    int    // read so far
+	budget   *fault.Budget
 	warnings []string
 }
 
 // Open reads the metadata of the image that r holds in size bytes. Damage of the
 // parameters, the table or the root directory is a FormatError; that of another
 // directory is a warning, and an error of whatever needs it.
-func Open(r io.ReaderAt, size int64) (*Image, error) {
-	img := &Image{r: r, size: size}
+func Open(r io.ReaderAt, size int64) (*Image, error) { return OpenWithin(r, size, nil) }
+
+// OpenWithin does what Open does and charges the directories it reads to the
+// budget of the image that the volume lies in.
+func OpenWithin(r io.ReaderAt, size int64, b *fault.Budget) (*Image, error) {
+	if b == nil {
+		b = fault.NewBudget(size, fault.Limits{})
+	}
+	img := &Image{r: r, size: size, budget: b}
 	if s, ok := r.(extent.Source); ok && s.Size() == size {
 		img.src = s
 	} else {

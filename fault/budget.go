@@ -122,8 +122,8 @@ type Budget struct {
 // Defaults.
 func NewBudget(size int64, l Limits) *Budget { return &Budget{Limits: l.or(Defaults(size))} }
 
-// Record charges a directory record.
-func (b *Budget) Record() error { return charge(&b.records, 1, b.Records, "records", Limit) }
+// Record charges n directory records.
+func (b *Budget) Record(n int64) error { return charge(&b.records, n, b.Records, "records", Limit) }
 
 // Directory charges a directory of n bytes.
 func (b *Budget) Directory(n int64) error {

@@ -24,7 +24,7 @@ func TestBudget(t *testing.T) {
 		t.Errorf("defaults are %+v", b.Limits)
 	}
 	for i, want := range []bool{true, true, false, false} {
-		if err := b.Record(); (err == nil) != want || err != nil && !errors.Is(err, Limit) {
+		if err := b.Record(1); (err == nil) != want || err != nil && !errors.Is(err, Limit) {
 			t.Errorf("record %d: %v", i, err)
 		}
 	}

@@ -268,7 +268,7 @@ func (img *Image) Open(e *Entry) (io.ReaderAt, int64, error) {
 	}
 	c := &content{img.r, parts}
 	if z := e.Compressed; z != nil && !z.version2 && e.Size() > 0 {
-		zr, err := newZisofsReader(z, io.NewSectionReader(c, 0, e.Size()))
+		zr, err := newZisofsReader(z, io.NewSectionReader(c, 0, e.Size()), parts[0].LBA.Offset())
 		if err != nil {
 			return nil, 0, fmt.Errorf("%s: %w", e.Path(), err)
 		}

@@ -19,8 +19,9 @@ type Options struct {
 	// Session selects a session of a multi-session image, 1 being the oldest;
 	// 0 is the one described at block 16, which every reader of a file sees.
 	Session int
-	// Limits bound what reading may cost; zero ones are fault.Defaults.
-	Limits fault.Limits
+	// Budget is charged for what is read; nil: one of its own, with the default limits.
+	// Images inside of an image share its budget.
+	Budget *fault.Budget
 }
 
 // Image is an open image: its volume descriptors and, on demand, its directory
@@ -54,7 +55,10 @@ type Image struct {
 // An image without a primary volume descriptor gives an error that wraps
 // ErrNotISO; other damage gives a FormatError.
 func Open(r io.ReaderAt, size int64, o Options) (*Image, error) {
-	img := &Image{r: r, size: size, budget: fault.NewBudget(size, o.Limits)}
+	img := &Image{r: r, size: size, budget: o.Budget}
+	if img.budget == nil {
+		img.budget = fault.NewBudget(size, fault.Limits{})
+	}
 	if err := img.readDescriptors(0); err != nil {
 		return nil, err
 	}

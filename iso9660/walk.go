@@ -142,7 +142,7 @@ func (t *walker) enter(e *Entry, first LBA) error {
 
 // record takes the n-th record of directory e.
 func (t *walker) record(e *Entry, r Record, off int64, n int) error {
-	if err := t.budget.Record(); err != nil {
+	if err := t.budget.Record(1); err != nil {
 		return fault.At(off, "directory record", "", err)
 	}
 	t.records++
@@ -203,6 +203,9 @@ func (t *walker) child(dir *Entry, r Record, off int64) error {
 	}
 	if e.IsDir() && a.Mode&ModeType != ModeDir && a.px > 0 {
 		t.warn.add(off, "Rock Ridge PX", "mode", errorf(ErrConflict, "%o for a directory", a.Mode))
+	}
+	if !e.IsDir() && a.Mode&ModeType == ModeDir && a.px > 0 && !a.hasCL {
+		t.warn.add(off, "Rock Ridge PX", "mode", errorf(ErrConflict, "%o for a file", a.Mode))
 	}
 	dir.Children = append(dir.Children, e)
 	return nil

@@ -5,8 +5,11 @@ import (
 	"compress/zlib"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"sync"
+
+	"github.com/isolayer/isolayer/fault"
 )
 
 // Zisofs describes a transparently compressed file: entry ZF of Rock Ridge.
@@ -46,6 +49,7 @@ type zisofsReader struct {
 	z      *Zisofs
 	r      *io.SectionReader // compressed
 	starts []byte            // table of block pointers, 4 bytes each
+	off    int64             // of the first byte in the image
 
 	mu    sync.Mutex
 	index int64 // of the block in data; -1: none
@@ -54,29 +58,32 @@ type zisofsReader struct {
 
 // newZisofsReader checks the header and the block pointer table before it
 // trusts their sizes: the table must lie inside the stored file.
-func newZisofsReader(z *Zisofs, r *io.SectionReader) (*zisofsReader, error) {
+func newZisofsReader(z *Zisofs, r *io.SectionReader, off int64) (*zisofsReader, error) {
+	bad := func(field string, kind Kind, format string, args ...any) (*zisofsReader, error) {
+		return nil, fault.At(off, "zisofs file", field, errorf(kind, format, args...))
+	}
 	if z.version2 {
-		return nil, errorf(ErrUnsupported, "zisofs version 2")
+		return bad("", ErrUnsupported, "version 2")
 	}
 	head := make([]byte, 16)
 	if _, err := r.ReadAt(head, 0); err != nil {
-		return nil, errorf(ErrTruncated, "zisofs header")
+		return bad("header", ErrTruncated, "16 bytes, the file has %d", r.Size())
 	}
 	if !bytes.Equal(head[:8], zisofsMagic) {
-		return nil, errorf(ErrFormat, "no zisofs header")
+		return bad("header", ErrFormat, "other first bytes")
 	}
 	if int(head[12])*4 != z.header || int(head[13]) != z.blockLog || int64(binary.LittleEndian.Uint32(head[8:])) != z.Size {
-		return nil, errorf(ErrConflict, "zisofs header and ZF entry differ")
+		return bad("header", ErrConflict, "header and ZF entry differ")
 	}
 	blocks := (z.Size + 1<<z.blockLog - 1) >> z.blockLog
 	if n := int64(z.header) + 4*(blocks+1); n > r.Size() {
-		return nil, errorf(ErrTruncated, "zisofs pointers take %d bytes, the file has %d", n, r.Size())
+		return bad("pointers", ErrTruncated, "%d bytes, the file has %d", n, r.Size())
 	}
 	starts := make([]byte, 4*(blocks+1))
 	if _, err := r.ReadAt(starts, int64(z.header)); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
-	return &zisofsReader{z: z, r: r, starts: starts, index: -1}, nil
+	return &zisofsReader{z: z, r: r, starts: starts, off: off, index: -1}, nil
 }
 
 // ReadAt reads uncompressed bytes.
@@ -105,8 +112,11 @@ func (r *zisofsReader) load(i int64) error {
 	le := binary.LittleEndian
 	from, to := int64(le.Uint32(r.starts[4*i:])), int64(le.Uint32(r.starts[4*i+4:]))
 	size := min(int64(1)<<r.z.blockLog, r.z.Size-i<<r.z.blockLog)
+	bad := func(format string, args ...any) error {
+		return fault.At(r.off+from, "zisofs file", fmt.Sprintf("block %d", i), errorf(ErrFormat, format, args...))
+	}
 	if from > to || to > r.r.Size() {
-		return errorf(ErrFormat, "zisofs block %d lies at %d to %d of %d", i, from, to, r.r.Size())
+		return bad("lies at %d to %d of %d", from, to, r.r.Size())
 	}
 	r.index = -1
 	if from == to { // a block of zeros is not stored
@@ -115,12 +125,12 @@ func (r *zisofsReader) load(i int64) error {
 	}
 	zr, err := zlib.NewReader(io.NewSectionReader(r.r, from, to-from))
 	if err != nil {
-		return errorf(ErrFormat, "zisofs block %d: %v", i, err)
+		return bad("%v", err)
 	}
 	defer zr.Close() // reading side: nothing to lose
 	data := make([]byte, size)
 	if _, err := io.ReadFull(zr, data); err != nil {
-		return errorf(ErrFormat, "zisofs block %d: %v", i, err)
+		return bad("%v", err)
 	}
 	r.data, r.index = data, i
 	return nil

@@ -26,11 +26,14 @@ type owners struct {
 	end     int64 // first block behind all but those
 }
 
+// maxTableEntry is the length of the longest record of a path table (ECMA-119 9.4).
+const maxTableEntry = 8 + 256
+
 // maxScan bounds how much of the blocks that nobody owns is read to see whether
-// they hold data: 1/256 of the image, but 64 MiB at least, so that the padding of
+// they hold data: 1/256 of the image, but 64 MiB at least and 256 MiB at most, so that the padding of
 // any partition table is seen through, and the room that edits in place leave. What
 // is not read is taken as data.
-func maxScan(size int64) int64 { return max(64<<20, size/256) }
+func maxScan(size int64) int64 { return min(max(64<<20, size/256), 256<<20) }
 
 // owners finds the owners of the base's blocks.
 func (p *planner) owners() (*owners, error) {
@@ -47,11 +50,21 @@ func (p *planner) owners() (*owners, error) {
 			if root == nil {
 				continue
 			}
-			trees = append(trees, s.shift(tableSpans(s.img.Descriptor(h)))...)
+			dirs := int64(0)
 			for e := range physical(root) {
 				meta = append(meta, s.shift(metadata(e))...)
 				if !e.IsDir() {
 					content = append(content, s.shift(contentSpans(e))...)
+				} else {
+					dirs++
+				}
+			}
+			for _, t := range s.shift(tableSpans(s.img.Descriptor(h))) {
+				// Whatever a table claims: it holds no more than the directories there
+				// are, and lies in the image.
+				t.to = min(t.to, t.from+iso9660.Blocks(dirs*maxTableEntry), iso9660.Blocks(base.Source.Size()))
+				if t.from < t.to {
+					trees = append(trees, t)
 				}
 			}
 		}

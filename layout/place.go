@@ -30,7 +30,7 @@ func (p *planner) placeTrees() {
 		}
 	}
 	for _, b := range p.trees {
-		if s := union(b.shift(tableSpans(b.tables.desc))); b.placement == placedHere && b.tablesFit() && kept.clear(s) {
+		if s := union(b.shift(tableSpans(b.tables.desc))); b.placement == placedHere && b.tablesFit() && kept.clear(s) && s.end() <= iso9660.Blocks(p.base.Source.Size()) {
 			kept = kept.plus(s)
 			b.tables.stay = true
 		}

@@ -22,7 +22,7 @@ func setsOf(base Base) ([]set, error) {
 	for _, at := range base.Boot.System.SecondSuperblocks {
 		origin := int64(at) - 16
 		off := origin * iso9660.BlockSize
-		img, err := iso9660.Open(io.NewSectionReader(base.Source, off, base.Source.Size()-off), base.Source.Size()-off, iso9660.Options{})
+		img, err := iso9660.Open(io.NewSectionReader(base.Source, off, base.Source.Size()-off), base.Source.Size()-off, iso9660.Options{Budget: base.Image.Budget()})
 		if err != nil {
 			return nil, fmt.Errorf("second superblock at block %d: %w", at, err)
 		}

@@ -153,6 +153,11 @@ func (t *Tree) Walk(f func(*Node) error) error {
 // A path with "..", NUL or control characters is refused.
 func Clean(path string) (string, error) {
 	parts, err := split(path)
+	for i := range len(path) {
+		if err == nil && (path[i] < ' ' || path[i] == 0x7f) {
+			err = &fs.PathError{Op: "path", Path: path, Err: fmt.Errorf("%w: control character", fs.ErrInvalid)}
+		}
+	}
 	return "/" + strings.Join(parts, "/"), err
 }
 
@@ -168,11 +173,6 @@ func split(path string) ([]string, error) {
 		if len(part) > 255 {
 			return nil, &fs.PathError{Op: "path", Path: path, Err: fmt.Errorf("%w: a name is longer than 255 bytes", fs.ErrInvalid)}
 		}
-		for i := range len(part) {
-			if part[i] < ' ' || part[i] == 0x7f {
-				return nil, &fs.PathError{Op: "path", Path: path, Err: fmt.Errorf("%w: control character", fs.ErrInvalid)}
-			}
-		}
 		parts = append(parts, part)
 	}
 	return parts, nil
@@ -181,6 +181,7 @@ func split(path string) ([]string, error) {
 // Lookup returns the node at path; fs.ErrNotExist without one. Names are
 // compared as they are, then as the other hierarchies have them: Joliet
 // exactly, plain ISO 9660 in any case and without version. Links are not followed.
+// Names with control characters are found, though no edit makes any.
 func (t *Tree) Lookup(path string) (*Node, error) {
 	parts, err := split(path)
 	if err != nil {

@@ -38,7 +38,7 @@ func (c *checker) bootFiles() (string, error) {
 		if !o.Boots() || !o.Movable() || o.End() > c.in.size {
 			continue
 		}
-		img, err := fat.Open(io.NewSectionReader(c.in, o.Off, o.Len), o.Len)
+		img, err := fat.OpenWithin(io.NewSectionReader(c.in, o.Off, o.Len), o.Len, c.img.Budget())
 		if err != nil {
 			continue // not every boot image is one
 		}

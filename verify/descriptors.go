@@ -150,7 +150,7 @@ func (c *checker) sessions() error {
 			c.at(Notice, (s.Start + 16).Offset(), "sessions: only the first %d are read", maxSessions)
 			break
 		}
-		img, err := iso9660.Open(c.in, c.in.size, iso9660.Options{Session: i + 1})
+		img, err := iso9660.Open(c.in, c.in.size, iso9660.Options{Session: i + 1, Budget: c.img.Budget()})
 		if err == nil {
 			_, err = img.Tree(iso9660.Primary)
 		}
@@ -159,6 +159,7 @@ func (c *checker) sessions() error {
 				return err
 			}
 			c.at(Problem, place(err, (s.Start+16).Offset()), "session %d: %s", i+1, cause(err))
+			c.as(kindOf(err))
 		}
 	}
 	return nil

@@ -14,17 +14,18 @@ const linuxName = 253
 
 // directories checks the records of all hierarchies.
 func (c *checker) directories() (string, error) {
-	c.tolerated()
 	var parts []string
 	for _, h := range iso9660.Hierarchies {
 		if err := c.broken[h]; err != nil {
 			c.at(Problem, place(err, c.img.Descriptor(h).Block.Offset()), "%s hierarchy: %s", h, cause(err))
+			c.as(kindOf(err))
 		}
 		if root := c.trees[h]; root != nil {
 			n := c.hierarchy(h, root)
 			parts = append(parts, fmt.Sprintf("%d %s", n, h))
 		}
 	}
+	c.tolerated()
 	return strings.Join(parts, ", "), nil
 }
 
@@ -40,6 +41,7 @@ func (c *checker) tolerated() {
 			s = Notice
 		}
 		c.at(s, f.Off, "%s", text)
+		c.as(kindOf(f.Err))
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/isolayer/isolayer/fault"
 	"github.com/isolayer/isolayer/iso9660"
 )
 
@@ -58,6 +59,11 @@ func (c *checker) inRange(o owned, volume int64) {
 	switch {
 	case o.to > c.in.size:
 		c.at(Problem, o.from, "%s: passes the end of the image by %d bytes", o, o.to-c.in.size)
+		if volume > c.in.size {
+			c.as(fault.Truncated)
+		} else {
+			c.as(fault.Range)
+		}
 	case o.kind == bootImage, o.to <= volume:
 	case o.kind == content && c.behindVolume(o):
 		c.at(Notice, o.from, "%s: lies behind the volume, in a partition", o)

@@ -34,7 +34,7 @@ func (c *checker) secondSuperblocks() (string, error) {
 func (c *checker) secondSuperblock(at iso9660.LBA) (entries int, err error) {
 	shift := at - 16
 	size := c.in.size - shift.Offset()
-	img, err := iso9660.Open(io.NewSectionReader(c.in, shift.Offset(), size), size, iso9660.Options{})
+	img, err := iso9660.Open(io.NewSectionReader(c.in, shift.Offset(), size), size, iso9660.Options{Budget: c.img.Budget()})
 	if err != nil {
 		return 0, c.unreadable(at, shift, err)
 	}
@@ -71,6 +71,7 @@ func (c *checker) unreadable(at, shift iso9660.LBA, err error) error {
 		return err
 	}
 	c.at(Problem, shift.Offset()+place(err, 16*iso9660.BlockSize), "second superblock in block %d: %s", at, cause(err))
+	c.as(kindOf(err))
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"io"
 
 	"github.com/isolayer/isolayer/boot"
+	"github.com/isolayer/isolayer/fault"
 	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/tree"
 )
@@ -35,6 +36,7 @@ type Finding struct {
 	Offset   *int64   `json:"offset,omitempty"`
 	Path     string   `json:"path,omitempty"`
 	Text     string   `json:"text"`
+	Kind     string   `json:"kind,omitempty"` // of damage, see package fault
 }
 
 func (f Finding) String() string {
@@ -75,6 +77,8 @@ func (r *Report) Problems() int {
 type Options struct {
 	// Progress is called while much is read.
 	Progress func(done, total int64)
+	// Limits bound what reading may cost; zero ones are the defaults.
+	Limits fault.Limits
 }
 
 // checks are run in this order. One without summary and findings does not apply
@@ -98,7 +102,7 @@ var checks = []struct {
 // Image checks the image that r holds in size bytes. Damage is in the report; the
 // error is one of reading, of the context, or that this is no ISO 9660 image.
 func Image(ctx context.Context, r io.ReaderAt, size int64, o Options) (*Report, error) {
-	img, err := iso9660.Open(r, size, iso9660.Options{})
+	img, err := iso9660.Open(r, size, iso9660.Options{Budget: fault.NewBudget(size, o.Limits)})
 	if err != nil {
 		return nil, err
 	}
@@ -197,6 +201,19 @@ func (c *checker) add(s Severity, format string, args []any, f Finding) {
 		f.Severity, f.Check, f.Text = s, g.Check, fmt.Sprintf(format, args...)
 		g.Findings = append(g.Findings, f)
 	}
+}
+
+// as gives the finding that was added last its kind.
+func (c *checker) as(k fault.Kind) {
+	if n := len(c.group.Findings); n > 0 && n == c.group.Problems+c.group.Notices {
+		c.group.Findings[n-1].Kind = k.Code()
+	}
+}
+
+// kindOf is the kind of damage.
+func kindOf(err error) (k fault.Kind) {
+	errors.As(err, &k)
+	return k
 }
 
 // at adds a finding at a byte offset.

@@ -20,6 +20,7 @@ import (
 	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/boot"
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/fault"
 	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/layout"
 	"github.com/isolayer/isolayer/sink"
@@ -205,23 +206,26 @@ func sourceDateEpoch() (*time.Time, error) {
 }
 
 // openBase opens an image and makes "not an image" say what the file is.
-func openBase(path string, session int) (*isolayer.Base, error) {
-	b, err := isolayer.Open(path, isolayer.OpenOptions{Session: session})
+func (a *app) openBase(path string, session int) (*isolayer.Base, error) {
+	b, err := isolayer.Open(path, isolayer.OpenOptions{Session: session, Limits: a.limits})
 	return b, notISO(path, err)
 }
 
-// withTree opens an image and its tree for f.
-func withTree(path string, session int, f func(*isolayer.Base, *tree.Tree) error) (err error) {
-	base, err := openBase(path, session)
+// withTree opens an image and its tree for f. An error in the image names it.
+func (a *app) withTree(path string, session int, f func(*isolayer.Base, *tree.Tree) error) (err error) {
+	base, err := a.openBase(path, session)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, base.Close()) }()
 	t, err := base.Tree()
-	if err != nil {
-		return err
+	if err == nil {
+		err = f(base, t)
 	}
-	return f(base, t)
+	if kind := fault.Kind(""); errors.As(err, &kind) {
+		return &isolayer.ImageError{Path: path, Err: err}
+	}
+	return err
 }
 
 func (a *app) build(ctx context.Context, path string, o buildOptions, options isolayer.Options) (err error) {
@@ -229,7 +233,7 @@ func (a *app) build(ctx context.Context, path string, o buildOptions, options is
 		return usagef("redirect it: > custom.iso, or name a file with -o", "an image does not belong on a terminal")
 	}
 	start := time.Now()
-	base, err := openBase(path, o.session)
+	base, err := a.openBase(path, o.session)
 	if err != nil {
 		return err
 	}

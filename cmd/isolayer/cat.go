@@ -23,12 +23,13 @@ func (a *app) catCommand() *cobra.Command {
 		Args:    needArgs("IMAGE", "PATH"),
 		RunE:    func(_ *cobra.Command, args []string) error { return a.cat(args[0], args[1], session) },
 	}
+	jsonErrorsVar(cmd.Flags())
 	cmd.Flags().IntVar(&session, "session", 0, "read session `N` of a multi-session image")
 	return cmd
 }
 
 func (a *app) cat(image, path string, session int) error {
-	return withTree(image, session, func(base *isolayer.Base, t *tree.Tree) error { return a.catFile(base, t, path) })
+	return a.withTree(image, session, func(base *isolayer.Base, t *tree.Tree) error { return a.catFile(base, t, path) })
 }
 
 func (a *app) catFile(base *isolayer.Base, t *tree.Tree, path string) error {
@@ -57,6 +58,9 @@ func (a *app) catFile(base *isolayer.Base, t *tree.Tree, path string) error {
 	}
 	r, size, err := base.Open(n)
 	if err != nil {
+		return err
+	}
+	if err := base.Charge(n, size); err != nil {
 		return err
 	}
 	return a.copyOut(io.NewSectionReader(r, 0, size), n.Path())

@@ -51,7 +51,7 @@ The exit code is 0 if nothing differs, 1 if something does, 2 if it cannot be to
 func (a *app) diff(ctx context.Context, before, after string, o diffOptions) (same bool, err error) {
 	var out strings.Builder
 	m := newMeter(a.err, o.progress)
-	err = compare(ctx, after, before, m.at, func(r *diff.Report) error {
+	err = a.compare(ctx, after, before, m.at, func(r *diff.Report) error {
 		same = r.Changes() == 0
 		if o.asJSON {
 			return printJSON(&out, r)

@@ -96,7 +96,7 @@ func (a *app) edit(ctx context.Context, path string, args []string, o editOption
 	if err != nil {
 		return err
 	}
-	base, err := openBase(path, o.build.session)
+	base, err := a.openBase(path, o.build.session)
 	if err != nil {
 		return err
 	}

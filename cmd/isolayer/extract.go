@@ -25,6 +25,7 @@ type extractOptions struct {
 	progress string
 	session  int
 	boot     bool
+	devices  bool
 }
 
 func (a *app) extractCommand() *cobra.Command {
@@ -35,7 +36,7 @@ func (a *app) extractCommand() *cobra.Command {
 		GroupID: "look",
 		Long: `extract writes files and directory trees of an image below DIR, everything without
 PATH. Nothing is written outside DIR, whatever the image holds: links are made
-last and never followed. Hard links stay hard links. Devices are left out, setuid
+last and never followed. Hard links stay hard links. Devices are left out unless --devices asks for them, setuid
 and setgid bits too unless --preserve mode asks for them.
 
 Boot equipment is extracted by its name (@bios, @efi, @catalog, @partN,
@@ -53,6 +54,8 @@ lists, the boot catalog, the system area and the contents of partitions. With
 	f.StringVar(&o.preserve, "preserve", "", "`mode,owner` as the image has them")
 	f.IntVar(&o.session, "session", 0, "read session `N` of a multi-session image")
 	progressVar(f, &o.progress)
+	jsonErrorsVar(f)
+	f.BoolVar(&o.devices, "devices", false, "make device nodes and FIFOs too, which takes root")
 	f.BoolVar(&o.boot, "boot", false, "take out the boot equipment, and no files unless PATH names some")
 	return cmd
 }
@@ -61,7 +64,7 @@ func (a *app) extract(ctx context.Context, image string, paths []string, o extra
 	if o.dir == "" {
 		return usagef("say where the files go: -C DIR", "-C is missing")
 	}
-	return withTree(image, o.session, func(base *isolayer.Base, t *tree.Tree) error { return a.extractTree(ctx, base, t, paths, o) })
+	return a.withTree(image, o.session, func(base *isolayer.Base, t *tree.Tree) error { return a.extractTree(ctx, base, t, paths, o) })
 }
 
 func (a *app) extractTree(ctx context.Context, base *isolayer.Base, t *tree.Tree, paths []string, o extractOptions) (err error) {
@@ -96,7 +99,8 @@ func (a *app) extractTree(ctx context.Context, base *isolayer.Base, t *tree.Tree
 		return err
 	}
 	defer func() { err = errors.Join(err, root.Close()) }()
-	x := &extractor{ctx: ctx, base: base, root: root, meter: newMeter(a.err, o.progress), linked: map[iso9660.Section]string{}}
+	x := &extractor{ctx: ctx, base: base, root: root, meter: newMeter(a.err, o.progress), linked: map[iso9660.Section]string{}, made: map[string]bool{}}
+	x.devices = o.devices
 	x.keepMode, x.keepOwner = strings.Contains(o.preserve, "mode"), strings.Contains(o.preserve, "owner")
 	defer x.meter.done()
 	if err := x.objects(objects); err != nil {
@@ -109,6 +113,9 @@ func (a *app) extractTree(ctx context.Context, base *isolayer.Base, t *tree.Tree
 	}
 	if err := x.all(tops); err != nil {
 		return err
+	}
+	for _, p := range x.twice {
+		fmt.Fprintf(a.err, "isolayer: warning: %s is there twice; the first one was taken\n", name(p))
 	}
 	for _, p := range x.skipped {
 		fmt.Fprintf(a.err, "isolayer: warning: %s is a device, FIFO or socket and was left out\n", name(p))
@@ -123,12 +130,15 @@ type extractor struct {
 	root                *os.Root
 	meter               *meter
 	keepMode, keepOwner bool
+	devices             bool
 
 	done, total int64
 	linked      map[iso9660.Section]string // content that is out already → path
+	made        map[string]bool            // directories that are there
 	links       []item
 	dirs        []item
 	skipped     []string
+	twice       []string // what has the name of something else
 }
 
 // objects writes boot equipment, each to a file named after it.
@@ -168,10 +178,20 @@ func (x *extractor) all(tops []*tree.Node) error {
 			x.total += contentSize(n)
 		}
 	}
+	kept := map[string]*tree.Node{}
+	lost := map[*tree.Node]bool{}
 	for _, it := range items {
 		if err := x.ctx.Err(); err != nil {
 			return err
 		}
+		// Of entries with one name the first one counts; a directory of that name
+		// would else be filled through what a link leads to.
+		if first := kept[it.to]; lost[it.n.Parent] && it.n.Parent != it.n || first != nil && first != it.n {
+			lost[it.n] = true
+			x.twice = append(x.twice, it.n.Path())
+			continue
+		}
+		kept[it.to] = it.n
 		if err := x.one(it); err != nil {
 			return fmt.Errorf("extract %s: %w", it.n.Path(), err)
 		}
@@ -203,8 +223,27 @@ func (x *extractor) one(it item) error {
 	case it.n.IsRegular():
 		return x.file(it)
 	}
+	if x.devices && it.n.Mode&iso9660.ModeType != iso9660.ModeSocket {
+		return x.device(it)
+	}
 	x.skipped = append(x.skipped, it.n.Path())
 	return nil
+}
+
+// device makes a device node or a FIFO.
+func (x *extractor) device(it item) error {
+	if err := x.clear(it.to); err != nil {
+		return err
+	}
+	dir, err := x.root.Open(path.Dir(it.to))
+	if err != nil {
+		return err
+	}
+	err = errors.Join(makeNode(dir, path.Base(it.to), it.n), dir.Close())
+	if err != nil {
+		return err
+	}
+	return x.attributes(it, 0o777)
 }
 
 // portable refuses names that mean something else on this system.
@@ -218,6 +257,10 @@ func portable(p string) error {
 // dir makes a directory and its parents, writable until all is done. What is in
 // the way and no directory is replaced: a link would lead elsewhere.
 func (x *extractor) dir(p string) error {
+	if x.made[p] { // looking again would take deep trees the cube of their depth
+		return nil
+	}
+	x.made[p] = true
 	if parent := path.Dir(p); parent != "." {
 		if err := x.dir(parent); err != nil {
 			return err
@@ -264,6 +307,9 @@ func (x *extractor) file(it item) error {
 	}
 	r, size, err := x.base.Open(it.n)
 	if err != nil {
+		return err
+	}
+	if err := x.base.Charge(it.n, size); err != nil {
 		return err
 	}
 	if err := x.create(it.to, io.NewSectionReader(r, 0, size)); err != nil {

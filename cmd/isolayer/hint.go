@@ -15,6 +15,7 @@ import (
 	"github.com/isolayer/isolayer/cpio"
 	"github.com/isolayer/isolayer/distro"
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/fault"
 	"github.com/isolayer/isolayer/inplace"
 	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/layer"
@@ -89,6 +90,8 @@ var hints = []struct {
 	{layer.ErrUnsupported, "isolayer layer create makes layers that fit; --plain ones have no renames"},
 	{layer.ErrLimit, "unpack it, if you trust where it comes from, and use the plain tar"},
 	{layer.ErrFormat, "a layer is a tar archive, plain or compressed with gzip or zstd; fetch or make it again"},
+	{fault.Limit, "if you trust the image, raise the limit"},
+	{fault.Bomb, "if you trust the image, raise the limit"},
 	{iso9660.ErrTruncated, "the image is not complete: compare its size and checksum with the source and fetch it again"},
 	{iso9660.ErrLoop, "the directory tree is damaged; fetch the image again"},
 	{iso9660.ErrFormat, "the image is damaged; compare its checksum with the source"},
@@ -156,12 +159,17 @@ func notISO(path string, err error) error {
 	head := make([]byte, 64)
 	n, rerr := io.ReadFull(f, head)
 	if n == 0 && rerr != nil {
-		return hinted{fmt.Errorf("%s: not an ISO 9660 image: the file is empty", path), "fetch it again"}
+		return hinted{noImage(path, "the file is empty"), "fetch it again"}
 	}
 	for _, m := range magics {
 		if int64(n) >= m.off+int64(len(m.magic)) && string(head[m.off:m.off+int64(len(m.magic))]) == m.magic {
-			return hinted{fmt.Errorf("%s: not an ISO 9660 image: it is %s", path, m.what), m.hint}
+			return hinted{noImage(path, "it is "+m.what), m.hint}
 		}
 	}
-	return hinted{fmt.Errorf("%s: not an ISO 9660 image", path), "an ISO image has the text CD001 at byte 32769; check that this is the right file and complete"}
+	return hinted{&isolayer.ImageError{Path: path, Err: fault.NotISO}, "an ISO image has the text CD001 at byte 32769; check that this is the right file and complete"}
+}
+
+// noImage is the error that a file is no image, with the reason.
+func noImage(path, why string) error {
+	return &isolayer.ImageError{Path: path, Err: fault.Errorf(fault.NotISO, "%s", why)}
 }

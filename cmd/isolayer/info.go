@@ -76,7 +76,7 @@ type treeInfo struct {
 }
 
 func (a *app) info(path string, session int, asJSON bool) (err error) {
-	base, err := openBase(path, session)
+	base, err := a.openBase(path, session)
 	if err != nil {
 		return err
 	}

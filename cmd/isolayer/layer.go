@@ -98,12 +98,12 @@ func (a *app) createLayer(ctx context.Context, before, after string, o layerOpti
 	if _, ok := terminal(a.out); ok && o.output == "-" {
 		return usagef("redirect it: > change.tar, or name a file with -o", "a layer does not belong on a terminal")
 	}
-	x, err := openBase(before, 0)
+	x, err := a.openBase(before, 0)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, x.Close()) }()
-	y, err := openBase(after, 0)
+	y, err := a.openBase(after, 0)
 	if err != nil {
 		return err
 	}

@@ -63,7 +63,7 @@ type listed struct {
 }
 
 func (a *app) ls(image, path string, o lsOptions) error {
-	return withTree(image, o.session, func(base *isolayer.Base, t *tree.Tree) error {
+	return a.withTree(image, o.session, func(base *isolayer.Base, t *tree.Tree) error {
 		if number, inside, ok := isolayer.InInitrd(path); ok {
 			return a.lsInitrd(base, number, inside, o)
 		}

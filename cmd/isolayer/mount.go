@@ -27,7 +27,7 @@ isolayer build IMAGE --upper UPPER makes an image. That needs root; isolayer edi
   isolayer build base.iso --upper /var/tmp/changes -o custom.iso`,
 		Args: needArgs("IMAGE", "DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			base, err := openBase(args[0], s.Session)
+			base, err := a.openBase(args[0], s.Session)
 			if err != nil {
 				return err
 			}

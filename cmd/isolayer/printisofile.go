@@ -161,7 +161,7 @@ func (a *app) copyLine(base string, s isolayer.Add) (string, error) {
 	case strings.HasSuffix(dest, "/"):
 		dest = path.Join(dest, name)
 	case !strings.HasPrefix(dest, "@") && !isDirectory(s.Source):
-		err := withTree(base, 0, func(_ *isolayer.Base, t *tree.Tree) error {
+		err := a.withTree(base, 0, func(_ *isolayer.Base, t *tree.Tree) error {
 			if n, err := t.Lookup(dest); err == nil && n.IsDir() {
 				dest = path.Join(dest, name)
 			}

@@ -8,8 +8,11 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/isolayer/isolayer/fault"
 )
 
 // Exit codes. Signals give 128 + their number.
@@ -24,6 +27,7 @@ const (
 type app struct {
 	in       io.Reader
 	out, err io.Writer
+	limits   fault.Limits
 }
 
 // usageError is a wrong command line.
@@ -49,21 +53,52 @@ func usagef(hint, format string, args ...any) error {
 	return usageError{fmt.Errorf(format, args...), hint}
 }
 
+// grace is how long a command has to end by itself after a signal. One that waits for
+// a reader of its output does not, and is left behind.
+const grace = 1500 * time.Millisecond
+
+// errLeft is the error of a command that did not end by itself.
+var errLeft = errors.New("interrupted")
+
 // run executes one command line and returns its exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, caught := catchSignals(ctx)
-	a := &app{stdin, stdout, stderr}
+	a := &app{in: stdin, out: stdout, err: stderr}
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	cmd, err := a.execute(ctx, root)
 	if sig := caught(); sig != nil {
-		fmt.Fprintf(stderr, "isolayer: interrupted; nothing was left behind\n")
+		fmt.Fprintf(stderr, "isolayer: interrupted; no half-written output is left\n")
 		return 128 + int(sig.(syscall.Signal))
 	}
-	return a.report(err)
+	return a.report(err, wantsJSON(cmd))
+}
+
+// execute runs the command and, when the context ends, gives it some time.
+func (a *app) execute(ctx context.Context, root *cobra.Command) (*cobra.Command, error) {
+	type outcome struct {
+		cmd *cobra.Command
+		err error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		cmd, err := root.ExecuteContextC(ctx)
+		done <- outcome{cmd, err}
+	}()
+	select {
+	case o := <-done:
+		return o.cmd, o.err
+	case <-ctx.Done():
+	}
+	select {
+	case o := <-done:
+		return o.cmd, o.err
+	case <-time.After(grace):
+		return nil, errLeft
+	}
 }
 
 // catchSignals cancels the context at the first SIGINT or SIGTERM; a second one
@@ -94,29 +129,6 @@ func catchSignals(ctx context.Context) (context.Context, func() os.Signal) {
 	}
 }
 
-// report prints an error with its hint and returns the exit code.
-func (a *app) report(err error) int {
-	if err == nil || errors.Is(err, syscall.EPIPE) { // who closed the pipe has seen enough
-		return exitOK
-	}
-	var own coded
-	code := exitFailed
-	switch usage := (usageError{}); {
-	case errors.As(err, &own):
-		code = own.code
-	case errors.As(err, &usage):
-		code = exitUsage
-	}
-	if errors.Is(err, errSaid) {
-		return code
-	}
-	fmt.Fprintf(a.err, "isolayer: %s\n", plain(err.Error()))
-	if hint := hintFor(err); hint != "" {
-		fmt.Fprintf(a.err, "hint: %s\n", plain(hint))
-	}
-	return code
-}
-
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "isolayer",
@@ -139,6 +151,7 @@ needed, and what nobody asked to change stays byte for byte.`,
 			return usagef(hint, "unknown command %q", args[0])
 		},
 	}
+	root.PersistentFlags().Var(limitsFlag{&a.limits}, "limits", limitsUsage)
 	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef(cmd.CommandPath()+" --help lists the options", "%w", err)

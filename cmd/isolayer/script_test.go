@@ -14,7 +14,7 @@ import (
 
 func TestMain(m *testing.M) {
 	workspace.Main()
-	testscript.Main(m, map[string]func(){"isolayer": main, "implantisomd5": main, "checkisomd5": main})
+	testscript.Main(m, map[string]func(){"isolayer": main, "measure": measure, "implantisomd5": main, "checkisomd5": main})
 }
 
 // fixture makes the image that scripts find as base.iso: Rock Ridge, Joliet, a

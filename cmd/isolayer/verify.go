@@ -55,7 +55,7 @@ type verified struct {
 
 func (a *app) verify(ctx context.Context, path string, o verifyOptions) error {
 	m := newMeter(a.err, o.progress)
-	report, err := isolayer.Verify(ctx, path, verify.Options{Progress: m.at})
+	report, err := isolayer.Verify(ctx, path, verify.Options{Progress: m.at, Limits: a.limits})
 	m.done()
 	if err != nil {
 		return notISO(path, err)
@@ -63,7 +63,7 @@ func (a *app) verify(ctx context.Context, path string, o verifyOptions) error {
 	v := verified{Path: path, Problems: report.Problems(), Checks: report.Groups, Base: o.base}
 	if o.base != "" {
 		m := newMeter(a.err, o.progress)
-		err = compare(ctx, path, o.base, m.at, func(r *diff.Report) error {
+		err = a.compare(ctx, path, o.base, m.at, func(r *diff.Report) error {
 			v.Changes = r
 			return nil
 		})
@@ -85,13 +85,13 @@ func (a *app) verify(ctx context.Context, path string, o verifyOptions) error {
 }
 
 // compare opens both images, compares them and hands the outcome to use.
-func compare(ctx context.Context, path, basePath string, progress diff.Progress, use func(*diff.Report) error) (err error) {
-	base, err := openBase(basePath, 0)
+func (a *app) compare(ctx context.Context, path, basePath string, progress diff.Progress, use func(*diff.Report) error) (err error) {
+	base, err := a.openBase(basePath, 0)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, base.Close()) }()
-	image, err := openBase(path, 0)
+	image, err := a.openBase(path, 0)
 	if err != nil {
 		return err
 	}

@@ -57,6 +57,8 @@ type Row struct {
 	Stage Stage
 	// Shows is what ls -R must show although the image is odd, Hides what it must not.
 	Shows, Hides string
+	// File is the path of the file that cannot be read.
+	File string
 	// Big rows take more than a second to make.
 	Big bool
 	// Grow is how long the file is made behind the image, sparse.

@@ -176,8 +176,8 @@ var nameRows = []Row{
 	{ID: "N8", What: "a directory called ..", Kind: Name, Stage: Open, twin: plain(Sub("DD", AtDir)), make: plain(Sub("..", AtDir))},
 	{ID: "N9", What: "a file called ../../X", Kind: Name, Stage: Open, twin: plain(File("__.__.X.;1", AtHello, 5)), make: plain(File("../../X.;1", AtHello, 5))},
 	{ID: "N10", What: `a file called ..\..\x`, Stage: Nobody, Shows: `/..\..\x`, twin: named("__.__.x"), make: named(`..\..\x`)},
-	{ID: "N11", What: "a name with a line break and an escape sequence", Stage: Nobody, Shows: `/a\n\x1b[31m`, twin: named("a__[31m"), make: named("a\n\x1b[31m")},
-	{ID: "N12", What: "a name that is not UTF-8", Stage: Nobody, Shows: `/a\xff`, twin: named("ab"), make: named("a\xff")},
+	{ID: "N11", What: "a name with a line break and an escape sequence", Stage: Nobody, Shows: "/a\n\x1b[31m", twin: named("a__[31m"), make: named("a\n\x1b[31m")},
+	{ID: "N12", What: "a name that is not UTF-8", Stage: Nobody, Shows: "/a", twin: named("ab"), make: named("a\xff")},
 	// Both are listed; the first one counts.
 	{ID: "N13", What: "two files called x", Kind: Conflict, Stage: Noted, Shows: "/x", twin: xs(File("Y.;1", AtHello, 5, reg(), NM("y"))), make: xs(File("Y.;1", AtText, 60, reg(), NM("x")))},
 	{ID: "N14", What: "files called Foo and foo", Stage: Nobody, Shows: "/foo", twin: rooted(File("F.;1", AtHello, 5, reg(), NM("Foo")), File("G.;1", AtHello, 5, reg(), NM("bar"))), make: rooted(File("F.;1", AtHello, 5, reg(), NM("Foo")), File("G.;1", AtHello, 5, reg(), NM("foo")))},

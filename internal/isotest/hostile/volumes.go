@@ -47,6 +47,7 @@ var volumeRows = []Row{
 	{ID: "V9 length", What: "a root record of 255 bytes", Stage: Nobody, Shows: "/a.txt", make: patched(AtPVD, OffRoot, []byte{255})},
 	{ID: "V9 identifier", What: "a root identifier of 255 bytes", Kind: Format, Stage: Open, make: patched(AtPVD, OffRoot+32, []byte{255})},
 	{ID: "V10", What: "a second session behind the first", Stage: Noted, Shows: "/a.txt", twin: alone, make: func(m Image) Image {
+		m.Put(AtPVD, OffSpaceSize, Pair32(64))
 		m.Descriptor(64+16, 1, AtDir)
 		m.Descriptor(64+17, 255, 0)
 		return m
@@ -125,10 +126,10 @@ var bootRows = []Row{
 		make: patched(AtChain, 8+12, []byte{1, 2, 3, 4}),
 	},
 	{ID: "E11", What: "a GPT with a wrong checksum and without a backup", Kind: Format, Stage: Noted, Shows: "/a.txt", twin: alone, make: gpt(128, 128)},
-	{ID: "E11 entries", What: "a GPT of 0xffffffff entries", Kind: Format, Stage: Noted, Shows: "/a.txt", twin: alone, make: gpt(0xffffffff, 128)},
-	{ID: "E11 size", What: "a GPT of entries of 0xfffffff8 bytes", Kind: Format, Stage: Noted, Shows: "/a.txt", twin: alone, make: gpt(128, 0xfffffff8)},
+	{ID: "E11 entries", What: "a GPT of 0xffffffff entries", Kind: Unsupported, Stage: Edit, Shows: "/a.txt", twin: alone, make: gpt(0xffffffff, 128)},
+	{ID: "E11 size", What: "a GPT of entries of 0xfffffff8 bytes", Kind: Unsupported, Stage: Edit, Shows: "/a.txt", twin: alone, make: gpt(128, 0xfffffff8)},
 	{ID: "E12", What: "an MBR partition behind the end", Kind: Range, Stage: Noted, Shows: "/a.txt", twin: alone, make: also(patched(0, 446, []byte{0x80, 0, 2, 0, 0x17, 0xff, 0xff, 0xff}, LE32(0xfffffff0), LE32(0xfffffff0)), patched(0, 510, []byte{0x55, 0xaa}))},
-	{ID: "E13", What: "an EFI image that says it is FAT and is not", Stage: Noted, Kind: Format, Shows: "/a.txt", twin: bootable, make: also(patched(AtFree, 64, header(0x91, 0xef, 1), boots(0, 8, AtChain+2)), patched(AtChain+2, 0, []byte("\xeb\x3c\x90mkfs.fat"), LE16(512), []byte{0, 0, 0, 0xff}), patched(AtChain+2, 510, []byte{0x55, 0xaa}))},
+	{ID: "E13", What: "an EFI image that says it is FAT and is not", Stage: Nobody, Shows: "/a.txt", twin: bootable, make: also(patched(AtFree, 64, header(0x91, 0xef, 1), boots(0, 8, AtChain+2)), patched(AtChain+2, 0, []byte("\xeb\x3c\x90mkfs.fat"), LE16(512), []byte{0, 0, 0, 0xff}), patched(AtChain+2, 510, []byte{0x55, 0xaa}))},
 }
 
 // info puts a boot info table into the boot image of bootable.
@@ -184,15 +185,15 @@ func bomb(blocks int) func(Image) Image {
 
 var zisofsRows = []Row{
 	{ID: "Z1", What: "1.2 MB that become 1 GB", Stage: Nobody, Shows: "/z", Big: true, twin: hole, make: remade(bomb(8000))},
-	{ID: "Z1 bomb", What: "4 MB that become 4 GB", Kind: Bomb, Stage: Extract, Big: true, twin: hole, make: remade(bomb(32000))},
-	{ID: "Z2", What: "a compressed file of 4 GiB without data", Kind: Trunc, Stage: Unpack, twin: hole, make: compressed(0xffffffff, 15, zHead(0xffffffff, 4, 15))},
+	{ID: "Z1 bomb", File: "/z", What: "4 MB that become 4 GB", Kind: Bomb, Stage: Extract, Big: true, twin: hole, make: remade(bomb(32000))},
+	{ID: "Z2", File: "/z", What: "a compressed file of 4 GiB without data", Kind: Trunc, Stage: Unpack, twin: hole, make: compressed(0xffffffff, 15, zHead(0xffffffff, 4, 15))},
 	{ID: "Z3", What: "compressed blocks of 2^2 bytes", Kind: Format, Stage: Open, twin: hole, make: compressed(100, 2, zHead(100, 4, 2))},
 	{ID: "Z3 255", What: "compressed blocks of 2^255 bytes", Kind: Format, Stage: Open, twin: hole, make: compressed(100, 255, zHead(100, 4, 255))},
-	{ID: "Z4", What: "block pointers that fall", Kind: Format, Stage: Unpack, twin: hole, make: compressed(100, 15, zHead(100, 4, 15), LE32(24), LE32(16))},
-	{ID: "Z4 far", What: "a block pointer behind the file", Kind: Format, Stage: Unpack, twin: hole, make: compressed(100, 15, zHead(100, 4, 15), LE32(24), LE32(2500))},
-	{ID: "Z4 data", What: "a block of no compressed data", Kind: Format, Stage: Unpack, twin: hole, make: compressed(100, 15, zHead(100, 4, 15), LE32(16), LE32(20))},
-	{ID: "Z5", What: "sizes of header and entry differ", Kind: Conflict, Stage: Unpack, twin: hole, make: compressed(100, 15, zHead(101, 4, 15), LE32(24), LE32(24))},
-	{ID: "Z7", What: "no header in front of the data", Kind: Format, Stage: Unpack, twin: hole, make: compressed(100, 15, make([]byte, 24))},
+	{ID: "Z4", File: "/z", What: "block pointers that fall", Kind: Format, Stage: Unpack, twin: hole, make: compressed(100, 15, zHead(100, 4, 15), LE32(24), LE32(16))},
+	{ID: "Z4 far", File: "/z", What: "a block pointer behind the file", Kind: Format, Stage: Unpack, twin: hole, make: compressed(100, 15, zHead(100, 4, 15), LE32(24), LE32(2500))},
+	{ID: "Z4 data", File: "/z", What: "a block of no compressed data", Kind: Format, Stage: Unpack, twin: hole, make: compressed(100, 15, zHead(100, 4, 15), LE32(16), LE32(20))},
+	{ID: "Z5", File: "/z", What: "sizes of header and entry differ", Kind: Conflict, Stage: Unpack, twin: hole, make: compressed(100, 15, zHead(101, 4, 15), LE32(24), LE32(24))},
+	{ID: "Z7", File: "/z", What: "no header in front of the data", Kind: Format, Stage: Unpack, twin: hole, make: compressed(100, 15, make([]byte, 24))},
 	{ID: "Z8", What: "an unknown algorithm", Kind: Unsupported, Stage: Open, twin: hole, make: entries(SU("ZF", []byte("xz"), []byte{4, 15}, Pair32(9)))},
 	{ID: "Z9", What: "an entry ZF of 8 bytes", Kind: Format, Stage: Open, twin: hole, make: entries(SU("ZF", []byte("pz"), []byte{4, 15}))},
 }
@@ -212,11 +213,11 @@ var fileRows = []Row{
 	{ID: "P2 root", What: "cut in the root directory", Kind: Trunc, Stage: Open, make: cut(AtRoot*BlockSize + 100)},
 	{ID: "P2 descriptor", What: "cut in the descriptor", Kind: NotISO, Stage: Open, make: cut(AtPVD*BlockSize + 100)},
 	{ID: "P2 behind", What: "cut behind the descriptor", Kind: Trunc, Stage: Open, make: cut((AtPVD + 1) * BlockSize)},
-	{ID: "P2 file", What: "cut in a file", Kind: Trunc, Stage: Content, make: cut(AtText*BlockSize + 30)},
+	{ID: "P2 file", File: "/dir/b", What: "cut in a file", Kind: Trunc, Stage: Content, make: cut(AtText*BlockSize + 30)},
 	{ID: "P2 padding", What: "cut in the padding", Kind: Trunc, Stage: Noted, Shows: "/a.txt", make: cut(120 * BlockSize)},
 	{ID: "P3 empty", What: "an empty file", Kind: NotISO, Stage: Open, make: cut(0)},
 	{ID: "P3 zero", What: "40 KiB of zeros", Kind: NotISO, Stage: Open, make: func(Image) Image { return make(Image, 40<<10) }},
 	{ID: "P3 text", What: "text", Kind: NotISO, Stage: Open, make: func(Image) Image { return Repeat(2000, []byte("<html>not found</html>\n")) }},
 	{ID: "P3 gzip", What: "gzip data", Kind: NotISO, Stage: Open, make: func(Image) Image { return Join([]byte("\x1f\x8b\x08\x00"), make([]byte, 64<<10)) }},
-	{ID: "P4", What: "4 TiB of holes", Stage: Noted, Shows: "/a.txt", Grow: 4 << 40, make: func(m Image) Image { return m }},
+	{ID: "P4", What: "4 TiB of holes", Stage: Nobody, Shows: "/a.txt", Grow: 4 << 40, make: func(m Image) Image { return m }},
 }

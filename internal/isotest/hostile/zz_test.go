@@ -1,4 +1,27 @@
 package hostile
-import ("testing";"os";"path/filepath";"strings")
-func TestDump(t *testing.T){ d:=os.Getenv("DUMP"); if d=="" {t.Skip()}
- for _,r:=range Rows { if r.Big {continue}; n:=strings.ReplaceAll(r.ID," ","_"); if err:=r.Write(filepath.Join(d,n+".iso"),r.Image());err!=nil{t.Fatal(err)}; w:=r; w.Grow=0; w.Write(filepath.Join(d,n+".twin.iso"),r.Twin())}}
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestDump(t *testing.T) {
+	d := os.Getenv("DUMP")
+	if d == "" {
+		t.Skip()
+	}
+	for _, r := range Rows {
+		if r.Big {
+			continue
+		}
+		n := strings.ReplaceAll(r.ID, " ", "_")
+		if err := r.Write(filepath.Join(d, n+".iso"), r.Image()); err != nil {
+			t.Fatal(err)
+		}
+		w := r
+		w.Grow = 0
+		w.Write(filepath.Join(d, n+".twin.iso"), r.Twin())
+	}
+}

@@ -1,0 +1,12 @@
+//go:build !linux
+
+package main
+
+import (
+	"errors"
+	"os"
+
+	"github.com/isolayer/isolayer/tree"
+)
+
+func makeNode(*os.File, string, *tree.Node) error { return errors.ErrUnsupported }

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/fault"
+	"github.com/isolayer/isolayer/layout"
+)
+
+// failure is an error as programs read it: one line of JSON on standard error.
+type failure struct {
+	Error     string `json:"error"`
+	Kind      string `json:"kind,omitempty"`
+	Image     string `json:"image,omitempty"`
+	Offset    *int64 `json:"offset,omitempty"`
+	Structure string `json:"structure,omitempty"`
+	Field     string `json:"field,omitempty"`
+	Hint      string `json:"hint,omitempty"`
+	Exit      int    `json:"exit"`
+}
+
+// jsonErrorsVar defines --json for commands whose output is none.
+func jsonErrorsVar(f *pflag.FlagSet) {
+	f.Bool("json", false, "report an error as JSON")
+}
+
+// wantsJSON tells whether the command was asked for it.
+func wantsJSON(cmd *cobra.Command) bool {
+	if cmd == nil || cmd.Flags().Lookup("json") == nil {
+		return false
+	}
+	on, err := cmd.Flags().GetBool("json")
+	return err == nil && on
+}
+
+// report prints an error with its hint and returns the exit code.
+func (a *app) report(err error, asJSON bool) int {
+	if err == nil || errors.Is(err, syscall.EPIPE) { // who closed the pipe has seen enough
+		return exitOK
+	}
+	var own coded
+	code := exitFailed
+	switch usage := (usageError{}); {
+	case errors.As(err, &own):
+		code = own.code
+	case errors.As(err, &usage):
+		code = exitUsage
+	}
+	if errors.Is(err, errSaid) {
+		return code
+	}
+	if asJSON {
+		a.reportJSON(err, code)
+		return code
+	}
+	fmt.Fprintf(a.err, "isolayer: %s\n", plain(err.Error()))
+	if hint := hintFor(err); hint != "" {
+		fmt.Fprintf(a.err, "hint: %s\n", plain(hint))
+	}
+	return code
+}
+
+func (a *app) reportJSON(err error, code int) {
+	f := failure{Error: plain(err.Error()), Kind: kindOf(err), Hint: plain(hintFor(err)), Exit: code}
+	var image *isolayer.ImageError
+	if errors.As(err, &image) {
+		f.Image = image.Path
+	}
+	var at *fault.Error
+	if errors.As(err, &at) {
+		f.Offset, f.Structure, f.Field = &at.Off, at.Structure, at.Field
+	}
+	e := json.NewEncoder(a.err)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(f) // as for words, there is nobody else to tell
+}
+
+// kindOf is the code of an error's kind, "" without one.
+func kindOf(err error) string {
+	var kind fault.Kind
+	switch {
+	case errors.As(err, &kind):
+		return kind.Code()
+	case errors.Is(err, layout.ErrUnsupported):
+		return fault.Unsupported.Code()
+	}
+	return ""
+}

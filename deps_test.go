@@ -8,7 +8,7 @@ import (
 )
 
 // ranks is the list of docs/design.md: a package imports only what stands below it.
-var ranks = []string{"cmd/isolayer", "", "layer", "verify", "diff", "layout", "qemu", "tree", "boot", "sink", "inplace", "iso9660", "fat", "pe", "mediacheck", "bootcfg", "extent"}
+var ranks = []string{"cmd/isolayer", "", "workspace", "fsview", "erofs", "layer", "verify", "diff", "layout", "qemu", "tree", "boot", "sink", "inplace", "iso9660", "fat", "pe", "mediacheck", "bootcfg", "extent"}
 
 func TestImportsOnlyGoDown(t *testing.T) {
 	const module = "github.com/isolayer/isolayer"

@@ -93,10 +93,14 @@ type stage struct {
 
 	bootFiles       []layout.BootFile // configurations that changed
 	notes, warnings []string
+	done            []tree.Edit // edits so far
 }
 
 // ErrNoMatch reports a pattern that matches nothing in the image.
 var ErrNoMatch = errors.New("matches nothing in the image")
+
+// ErrNoEdit reports a step that changes more than files and directories.
+var ErrNoEdit = errors.New("is no change of files and directories")
 
 // ErrSpecial reports a local file that is no regular file, directory or link.
 var ErrSpecial = errors.New("is a device, FIFO or socket")
@@ -106,7 +110,7 @@ func (r Remove) apply(s *stage) error {
 		return s.removeInside(object, inside)
 	}
 	if n, err := s.tree.Lookup(r.Pattern); err == nil {
-		return s.tree.Do(tree.Remove{Path: n.Path()})
+		return s.do(tree.Remove{Path: n.Path()})
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return bare(err)
 	}
@@ -130,7 +134,7 @@ func (r Remove) apply(s *stage) error {
 		return ErrNoMatch
 	}
 	for _, n := range slices.Backward(hits) { // children before the directories they are in
-		if err := s.tree.Do(tree.Remove{Path: n.Path()}); err != nil {
+		if err := s.do(tree.Remove{Path: n.Path()}); err != nil {
 			return err
 		}
 	}
@@ -138,7 +142,7 @@ func (r Remove) apply(s *stage) error {
 }
 
 func (m Move) apply(s *stage) error {
-	return bare(s.tree.Do(tree.Rename{Old: m.Old, New: m.New}))
+	return bare(s.do(tree.Rename{Old: m.Old, New: m.New}))
 }
 
 func (l Link) apply(s *stage) error {
@@ -157,15 +161,15 @@ func (m Mkdir) apply(s *stage) error {
 }
 
 func (c Chmod) apply(s *stage) error {
-	return bare(s.tree.Do(tree.SetAttr{Path: c.Path, Mode: &c.Mode}))
+	return bare(s.do(tree.SetAttr{Path: c.Path, Mode: &c.Mode}))
 }
 
 func (c Chown) apply(s *stage) error {
-	return bare(s.tree.Do(tree.SetAttr{Path: c.Path, UID: &c.UID, GID: &c.GID}))
+	return bare(s.do(tree.SetAttr{Path: c.Path, UID: &c.UID, GID: &c.GID}))
 }
 
 func (s *stage) put(p string, a tree.Attr, src extent.Source) error {
-	return bare(s.tree.Do(tree.Put{Path: p, Attr: a, Source: src}))
+	return bare(s.do(tree.Put{Path: p, Attr: a, Source: src}))
 }
 
 func (a Add) apply(s *stage) error {

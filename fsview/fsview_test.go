@@ -100,7 +100,7 @@ func TestFS(t *testing.T) {
 		t.Skip("makes an image")
 	}
 	v := mount(t, isotest.Image(t, "rhel-like-small"))
-	if err := fstest.TestFS(os.DirFS(filepath.Join(v.dir, "isolinux")), "isolinux.cfg", "vmlinuz"); err != nil {
+	if err := fstest.TestFS(os.DirFS(filepath.Join(v.dir, "repodata")), "repomd.xml"); err != nil {
 		t.Error(err)
 	}
 	if err := os.WriteFile(filepath.Join(v.dir, "x"), nil, 0o644); !errors.Is(err, syscall.EROFS) {

@@ -1,0 +1,53 @@
+package isolayer
+
+import (
+	"fmt"
+
+	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/tree"
+)
+
+// Edits makes edits of the tree as they are: what a workspace captured.
+type Edits struct {
+	List []tree.Edit
+	From string // where they come from, for people
+}
+
+func (e Edits) String() string { return "changes of " + e.From }
+
+func (e Edits) apply(s *stage) error {
+	for _, x := range e.List {
+		if err := s.do(x); err != nil {
+			return fmt.Errorf("%s: %w", x, bare(err))
+		}
+	}
+	return nil
+}
+
+// do makes one edit and notes it.
+func (s *stage) do(e tree.Edit) error {
+	s.done = append(s.done, e)
+	return s.tree.Do(e)
+}
+
+// Edits returns the edits of the tree that the steps come to. Steps that replace boot
+// equipment are no such edits and give ErrNoEdit.
+func (b *Base) Edits(steps []Step, o Options) ([]tree.Edit, error) {
+	t, err := b.Tree()
+	if err != nil {
+		return nil, err
+	}
+	if o.Epoch != nil {
+		t.Epoch = *o.Epoch
+	}
+	s := &stage{tree: t, files: b.files, options: o, links: map[fileKey]*extent.File{}, boot: b.boot, objects: map[string]extent.Source{}}
+	for _, step := range steps {
+		if err := step.apply(s); err != nil {
+			return nil, fmt.Errorf("%s: %w", step, err)
+		}
+		if len(s.objects) > 0 {
+			return nil, fmt.Errorf("%s: %w", step, ErrNoEdit)
+		}
+	}
+	return s.done, nil
+}

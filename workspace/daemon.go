@@ -1,0 +1,5 @@
+//go:build linux
+
+package workspace
+
+func daemonMain() int { return 1 }

@@ -3,7 +3,6 @@ package isolayer
 import (
 	"fmt"
 
-	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/tree"
 )
 
@@ -40,8 +39,8 @@ func (b *Base) Edits(steps []Step, o Options) ([]tree.Edit, error) {
 	if o.Epoch != nil {
 		t.Epoch = *o.Epoch
 	}
-	s := &stage{tree: t, files: b.files, options: o, links: map[fileKey]*extent.File{}, boot: b.boot, objects: map[string]extent.Source{}}
-	for _, step := range steps {
+	s := b.stage(t, o)
+	for _, step := range joined(steps) {
 		if err := step.apply(s); err != nil {
 			return nil, fmt.Errorf("%s: %w", step, err)
 		}

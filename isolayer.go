@@ -201,6 +201,11 @@ type Image struct {
 	edit   *inplace.Edit   // nil unless planned for that
 }
 
+// stage is where steps change the tree.
+func (b *Base) stage(t *tree.Tree, o Options) *stage {
+	return &stage{base: b, fields: map[iso9660.Field]string{}, tree: t, files: b.files, options: o, links: map[fileKey]*extent.File{}, boot: b.boot, objects: map[string]extent.Source{}}
+}
+
 // Build plans the image that the steps, in order, make of the base. Nothing is
 // written. Errors of a step name it.
 func (b *Base) Build(steps []Step, o Options) (*Image, error) {
@@ -211,7 +216,7 @@ func (b *Base) Build(steps []Step, o Options) (*Image, error) {
 	if o.Epoch != nil {
 		t.Epoch = *o.Epoch
 	}
-	s := &stage{base: b, tree: t, files: b.files, options: o, links: map[fileKey]*extent.File{}, boot: b.boot, objects: map[string]extent.Source{}, fields: map[iso9660.Field]string{}}
+	s := b.stage(t, o)
 	for _, step := range joined(steps) {
 		if err := step.apply(s); err != nil {
 			return nil, fmt.Errorf("%s: %w", step, err)

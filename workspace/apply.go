@@ -31,6 +31,7 @@ type step struct {
 	Source   string     `json:",omitempty"` // path of a local file
 	Mode     *uint32    `json:",omitempty"`
 	UID, GID *uint32    `json:",omitempty"`
+	Time     *time.Time `json:",omitempty"`
 }
 
 func encodeEdits(edits []tree.Edit) ([]byte, error) {
@@ -55,7 +56,7 @@ func encodeEdits(edits []tree.Edit) ([]byte, error) {
 		case tree.Opaque:
 			steps = append(steps, step{Op: "opaque", Path: e.Path})
 		case tree.SetAttr:
-			steps = append(steps, step{Op: "set", Path: e.Path, Mode: e.Mode, UID: e.UID, GID: e.GID})
+			steps = append(steps, step{Op: "set", Path: e.Path, Mode: e.Mode, UID: e.UID, GID: e.GID, Time: e.ModTime})
 		case tree.Rename:
 			steps = append(steps, step{Op: "rename", Path: e.New, Old: e.Old})
 		default:
@@ -255,7 +256,10 @@ func (a applier) set(p string, s step) error {
 	if info.Mode().Type() == fs.ModeSymlink {
 		return nil
 	}
-	return a.root.Chmod(p, mode&^fs.ModeType)
+	if err := a.root.Chmod(p, mode&^fs.ModeType); err != nil || s.Time == nil {
+		return err
+	}
+	return a.root.Chtimes(p, *s.Time, *s.Time)
 }
 
 // rename moves a file or directory; a directory of a lower layer is copied.

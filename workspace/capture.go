@@ -239,14 +239,17 @@ func (c *capture) opaque(q, at string) error {
 
 // attributes notes that mode or owner are others than they were.
 func (c *capture) attributes(q string, b *entry, st *unix.Stat_t) error {
-	if !c.attrs || b == nil {
+	if b == nil {
 		return nil
 	}
 	e := tree.SetAttr{Path: q}
+	if !c.attrs {
+		st = &unix.Stat_t{Mode: st.Mode&unix.S_IFMT | c.shown(b.Mode), Uid: b.UID, Gid: b.GID, Mtim: st.Mtim}
+	}
 	if mode := st.Mode & 0o7777; mode != c.shown(b.Mode) {
 		e.Mode = &mode
 	}
-	if !c.squash {
+	if !c.squash && c.attrs {
 		uid, gid := c.owner(st)
 		if uid != b.UID {
 			e.UID = &uid
@@ -255,7 +258,10 @@ func (c *capture) attributes(q string, b *entry, st *unix.Stat_t) error {
 			e.GID = &gid
 		}
 	}
-	if e.Mode == nil && e.UID == nil && e.GID == nil {
+	if t := c.attr(st, nil).ModTime; st.Mode&unix.S_IFMT == unix.S_IFREG && !time.Unix(st.Mtim.Unix()).Equal(b.ModTime) && !t.Equal(b.ModTime) {
+		e.ModTime = &t
+	}
+	if e.Mode == nil && e.UID == nil && e.GID == nil && e.ModTime == nil {
 		return nil
 	}
 	c.change(Altered, q, st.Mode&unix.S_IFMT == unix.S_IFDIR)
@@ -339,7 +345,7 @@ func (c *capture) file(q, at string, b *entry, st *unix.Stat_t) error {
 		if err != nil {
 			return c.unreadable(q, err)
 		}
-		if same && time.Unix(st.Mtim.Unix()).Equal(b.ModTime) {
+		if same {
 			return c.attributes(q, b, st)
 		}
 	}

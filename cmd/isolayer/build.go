@@ -229,6 +229,11 @@ func (a *app) build(ctx context.Context, path string, o buildOptions, options is
 	if o.inPlace {
 		return a.inPlace(ctx, path, img, o, start)
 	}
+	return a.put(ctx, img, o, start)
+}
+
+// put writes the image and reports.
+func (a *app) put(ctx context.Context, img *isolayer.Image, o buildOptions, start time.Time) error {
 	res, err := a.write(ctx, img, o)
 	if err != nil {
 		return err

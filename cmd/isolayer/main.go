@@ -4,12 +4,15 @@ package main
 import (
 	"context"
 	"os"
+
+	"github.com/isolayer/isolayer/workspace"
 )
 
 // version is set when a release is built.
 var version = "development"
 
 func main() {
+	workspace.Main()
 	args, exit := personality(os.Args)
 	os.Exit(exit(run(context.Background(), args, os.Stdin, os.Stdout, os.Stderr)))
 }

@@ -8,9 +8,12 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/isolayer/isolayer/workspace"
 )
 
 func TestMain(m *testing.M) {
+	workspace.Main()
 	testscript.Main(m, map[string]func(){"isolayer": main, "implantisomd5": main, "checkisomd5": main})
 }
 

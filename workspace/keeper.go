@@ -19,8 +19,10 @@ import (
 	"github.com/isolayer/isolayer/iso9660"
 )
 
-// The keeper is a child process with a mount namespace of its own. It mounts, serves the
-// FUSE view, and starts programs. It is the first process of a PID namespace: when it
+// The keeper is a child process with a mount namespace of its own. It mounts and starts
+// programs. A FUSE view is served by a process that the keeper starts and that starts
+// none itself: between fork and exec a child holds the FUSE device open, and if it waits
+// there for its own view (chdir), nothing, not even a kill, can end it. The keeper is the first process of a PID namespace: when it
 // ends, all that was started in it ends, and with the last of them the namespace and its
 // mounts. It ends when this process does: by the death signal, and since its socket closes.
 
@@ -28,6 +30,7 @@ import (
 const (
 	keeperName  = "isolayer-workspace"
 	applierName = "isolayer-apply"
+	viewerName  = "isolayer-view"
 	daemonName  = "isolayer-mount"
 )
 
@@ -39,6 +42,8 @@ func Main() {
 		os.Exit(keep())
 	case applierName:
 		os.Exit(applyMain())
+	case viewerName:
+		os.Exit(serveMain())
 	case daemonName:
 		os.Exit(daemonMain())
 	}
@@ -176,7 +181,7 @@ func (s *spec) mount() (kind string, err error) {
 		}
 	}
 	if s.View != nil {
-		if kind, _, err = s.View.mount(); err != nil {
+		if kind, err = s.View.mount(); err != nil {
 			return kind, err
 		}
 	}
@@ -244,7 +249,7 @@ func (b Binding) mount() error {
 }
 
 // mount mounts a view of the first kind that works.
-func (v *viewSpec) mount() (kind string, m *fsview.Mount, err error) {
+func (v *viewSpec) mount() (kind string, err error) {
 	var errs []error
 	for _, kind := range v.Kinds {
 		switch kind {
@@ -253,14 +258,14 @@ func (v *viewSpec) mount() (kind string, m *fsview.Mount, err error) {
 		case "iso9660":
 			err = v.mountKernel()
 		default:
-			m, err = v.mountFUSE()
+			err = v.mountFUSE()
 		}
 		if err == nil {
-			return kind, m, nil
+			return kind, nil
 		}
 		errs = append(errs, fmt.Errorf("%s: %w", kind, err))
 	}
-	return "", nil, fmt.Errorf("show %s: %w", v.Image, errors.Join(errs...))
+	return "", fmt.Errorf("show %s: %w", v.Image, errors.Join(errs...))
 }
 
 func (v *viewSpec) open() (*extent.File, *iso9660.Image, error) {
@@ -272,18 +277,13 @@ func (v *viewSpec) open() (*extent.File, *iso9660.Image, error) {
 	return src, img, err
 }
 
-func (v *viewSpec) mountFUSE() (*fsview.Mount, error) {
-	src, img, err := v.open()
+// mountFUSE starts a process that serves the view.
+func (v *viewSpec) mountFUSE() error {
+	b, err := json.Marshal(v)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	view, err := fsview.New(img, fsview.Options{Root: v.Root, Advise: func(off, n int64) {
-		_ = src.With(func(f *os.File) error { return unix.Fadvise(int(f.Fd()), off, n, unix.FADV_WILLNEED) })
-	}})
-	if err != nil {
-		return nil, err
-	}
-	return view.Mount(v.Dir, fsview.MountOptions{Name: v.Image, Helper: v.Helper})
+	return serveFUSE(b)
 }
 
 // kept are the capabilities that programs in a workspace have: what changing files

@@ -66,3 +66,6 @@ func (w *Workspace) Keep() (string, error) { return "", ErrPlatform }
 
 // NoView tells whether no view could be mounted.
 func NoView(error) bool { return true }
+
+// Path is where a file of that name may be kept.
+func (w *Workspace) Path(name string) string { return name }

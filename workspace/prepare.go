@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -100,12 +101,36 @@ func (w *Workspace) overlay(ctx context.Context, o Overlay) error {
 	if err := mkdirs(w.room.path("view"), w.Dir, w.Upper, work); err != nil {
 		return err
 	}
+	if err := w.rootLike(o.Upper == ""); err != nil {
+		return err
+	}
 	return w.start(ctx, func(user bool) spec {
 		return spec{
 			View:     w.viewSpec(user, w.room.path("view")),
 			Overlays: []overlaySpec{{Lower: w.room.path("view"), Upper: w.Upper, Work: work, Target: w.Dir, UserXattr: user}},
 		}
 	})
+}
+
+// rootLike gives a new upper directory the attributes of the image's root, which the
+// merged one then shows.
+func (w *Workspace) rootLike(fresh bool) error {
+	v := &viewSpec{Image: w.image, Session: w.opts.Session}
+	_, img, err := v.open()
+	if err != nil || !fresh {
+		return err
+	}
+	t, err := tree.FromImage(img)
+	if err != nil {
+		return err
+	}
+	a := t.Root.Attr
+	if os.Geteuid() == 0 {
+		if err := os.Chown(w.Upper, int(a.UID), int(a.GID)); err != nil {
+			return err
+		}
+	}
+	return errors.Join(os.Chmod(w.Upper, iso9660.FileMode(copiedMode(a.Mode))&^fs.ModeType), os.Chtimes(w.Upper, a.ModTime, a.ModTime))
 }
 
 func (w *Workspace) bind(ctx context.Context, b Bind) error {
@@ -189,7 +214,7 @@ func workOf(upper string) string {
 // namespace where no /proc can be made for one.
 func (w *Workspace) start(ctx context.Context, make func(user bool) spec) error {
 	user := os.Geteuid() != 0
-	for _, o := range w.overlays(make(user)) {
+	for _, o := range make(user).Overlays {
 		if err := probeUpper(o.Upper, user); err != nil {
 			return fmt.Errorf("%s: %w: %w", o.Upper, ErrUpper, err)
 		}
@@ -208,8 +233,6 @@ func (w *Workspace) start(ctx context.Context, make func(user bool) spec) error 
 	}
 	return ctx.Err()
 }
-
-func (w *Workspace) overlays(s spec) []overlaySpec { return s.Overlays }
 
 func startKeeper(s spec, user bool, o Options) (k *keeper, view string, err error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
@@ -418,7 +441,8 @@ func (c *capture) onImage(image string, session int) (Result, error) {
 	return c.run()
 }
 
-var _ = iso9660.BlockSize
+// Path is where a file of that name may be kept until Close.
+func (w *Workspace) Path(name string) string { return w.room.path(name) }
 
 // Close ends everything and removes the workspace.
 func (w *Workspace) Close() error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/sha512"
@@ -27,6 +28,7 @@ import (
 
 // buildOptions are the flags of build.
 type buildOptions struct {
+	strategyOptions
 	steps      []isolayer.Step
 	output     string
 	mediaCheck string
@@ -85,6 +87,7 @@ SOURCE_DATE_EPOCH if that is set.`,
 	f.SortFlags = false
 	addEditFlags(f, &o.steps)
 	o.addFlags(f)
+	addStrategyFlags(f, &o.strategyOptions)
 	return cmd
 }
 
@@ -142,6 +145,10 @@ func (o *buildOptions) options(given func(flag string) bool) (isolayer.Options, 
 		return out, usagef("they tell what --in-place keeps", "--keep-undo and --no-undo go with --in-place only")
 	case o.keepUndo && o.noUndo:
 		return out, usagef("choose one", "both --keep-undo and --no-undo")
+	}
+	o.strategy, o.mastering = cmp.Or(o.strategy, native), cmp.Or(o.mastering, native)
+	if err := o.check(*o); err != nil {
+		return out, err
 	}
 	out.InPlace = o.inPlace
 	out.MediaCheck, out.AtEnd = isolayer.MediaCheck(o.mediaCheck), o.place == "end"
@@ -219,7 +226,16 @@ func (a *app) build(ctx context.Context, path string, o buildOptions, options is
 		return err
 	}
 	defer func() { err = errors.Join(err, base.Close()) }()
-	img, err := base.Build(o.steps, options)
+	files := extent.NewFiles()
+	defer func() { err = errors.Join(err, files.Close()) }()
+	steps, err := withUpper(base, o, options, files)
+	if err != nil {
+		return err
+	}
+	if o.strategy != native {
+		return a.buildIn(ctx, base, steps, o, options)
+	}
+	img, err := base.Build(steps, options)
 	if err != nil {
 		return err
 	}

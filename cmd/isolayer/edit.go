@@ -59,6 +59,7 @@ edit ends with the exit code of COMMAND, or with 125 if something else failed.`,
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.StringVarP(&o.build.output, "output", "o", "", "the new image, `FILE`")
+	o.build.strategyOptions = strategyOptions{strategy: native, mastering: native}
 	o.strategy, o.build.mediaCheck, o.build.uuid, o.build.place = "auto", "auto", "keep", "reuse"
 	choiceVar(f, &o.strategy, "strategy", "auto|overlay|copy", "how the directory is made; auto: an overlay where that is possible")
 	addWorkspaceFlags(f, &o.temp)

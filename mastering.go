@@ -1,0 +1,170 @@
+package isolayer
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/isolayer/isolayer/boot"
+	"github.com/isolayer/isolayer/iso9660"
+)
+
+// Mastering is another program's way to make an image like the base from a directory.
+type Mastering struct {
+	Commands [][]string // to be run in order; the first one makes the image
+	// Patched are files of the directory that the program writes boot info tables into:
+	// it must be given copies.
+	Patched []string
+}
+
+// ErrMastering reports a base whose like the program cannot make.
+var ErrMastering = errors.New("cannot be made by this program")
+
+// Mastering returns the commands by which people make an image like the base of the
+// directory dir, with program genisoimage or xorriso. What they cannot make is an error.
+func (b *Base) Mastering(program, dir, out string) (*Mastering, error) {
+	switch program {
+	case "genisoimage":
+		return b.genisoimage(dir, out)
+	case "xorriso":
+		return b.xorriso(dir, out)
+	}
+	return nil, fmt.Errorf("%s: %w", program, errors.ErrUnsupported)
+}
+
+// names are the options for the trees and the texts of the descriptors, which both
+// programs share.
+func (b *Base) names() ([]string, error) {
+	var args []string
+	rr, err := b.img.RockRidge(iso9660.Primary)
+	if err != nil {
+		return nil, err
+	}
+	if rr {
+		args = append(args, "-R")
+	}
+	if b.img.Descriptor(iso9660.Joliet) != nil {
+		args = append(args, "-J", "-joliet-long")
+	}
+	d := b.img.Primary()
+	for _, x := range []struct{ flag, text string }{
+		{"-V", d.VolumeID()},
+		{"-sysid", d.SystemID()},
+		{"-volset", d.VolumeSetID()},
+		{"-publisher", d.Publisher()},
+		{"-p", d.Preparer()},
+		{"-A", d.Application()},
+	} {
+		if x.text != "" {
+			args = append(args, x.flag, x.text)
+		}
+	}
+	return args, nil
+}
+
+func (b *Base) xorriso(dir, out string) (*Mastering, error) {
+	names, err := b.names()
+	if err != nil {
+		return nil, err
+	}
+	args := append([]string{"xorriso", "-as", "mkisofs", "-quiet", "-iso-level", "3"}, names...)
+	for _, o := range b.boot.Options(b.path) {
+		words, err := words(o)
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, words...)
+	}
+	return &Mastering{Commands: [][]string{append(args, "-o", out, dir)}}, nil
+}
+
+func (b *Base) genisoimage(dir, out string) (*Mastering, error) {
+	names, err := b.names()
+	if err != nil {
+		return nil, err
+	}
+	m := &Mastering{}
+	args := append([]string{"genisoimage", "-quiet", "-U", "-iso-level", "3"}, names...)
+	hybrid := false
+	if s := b.boot.System; s.Used {
+		if hybrid = s.MBR != nil && s.MBR.Code == boot.CodeIsohybrid; !hybrid {
+			return nil, fmt.Errorf("%s: genisoimage: the boot code for disks %w", b.path, ErrMastering)
+		}
+	}
+	uefi := false
+	if c := b.boot.Catalog; c != nil {
+		if c.Name != "" {
+			args = append(args, "-c", strings.TrimPrefix(c.Name, "/"))
+		}
+		for i, e := range c.Entries {
+			if e.Image.Name == "" {
+				return nil, fmt.Errorf("%s: genisoimage: boot image %d is no file: it %w", b.path, i+1, ErrMastering)
+			}
+			if i > 0 {
+				args = append(args, "-eltorito-alt-boot")
+			}
+			flag := "-b"
+			if e.Platform == boot.UEFI {
+				flag, uefi = "-e", true
+			}
+			args = append(args, flag, strings.TrimPrefix(e.Image.Name, "/"))
+			switch e.Media {
+			case boot.NoEmulation:
+				args = append(args, "-no-emul-boot")
+			case boot.HardDisk:
+				args = append(args, "-hard-disk-boot")
+			}
+			if flag == "-b" {
+				args = append(args, "-boot-load-size", fmt.Sprint(e.Sectors))
+			}
+			if e.Image.BootInfo != nil {
+				args = append(args, "-boot-info-table")
+				m.Patched = append(m.Patched, path.Clean(e.Image.Name))
+			}
+		}
+	}
+	m.Commands = append(m.Commands, append(args, "-o", out, dir))
+	if hybrid {
+		cmd := []string{"isohybrid"}
+		if uefi {
+			cmd = append(cmd, "--uefi")
+		}
+		m.Commands = append(m.Commands, append(cmd, out))
+	}
+	return m, nil
+}
+
+// words splits an option as boot.Options writes it: at blanks, single quotes around what
+// holds some.
+func words(s string) ([]string, error) {
+	var out []string
+	var word strings.Builder
+	inside, quoted := false, false
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '\'':
+			quoted, inside = !quoted, true
+		case c == '\\' && !quoted && i+1 < len(s):
+			i++
+			word.WriteByte(s[i])
+			inside = true
+		case c == ' ' && !quoted:
+			if inside {
+				out = append(out, word.String())
+			}
+			word.Reset()
+			inside = false
+		default:
+			word.WriteByte(c)
+			inside = true
+		}
+	}
+	if quoted {
+		return nil, fmt.Errorf("internal error: unbalanced quotes in %q", s)
+	}
+	if inside {
+		out = append(out, word.String())
+	}
+	return out, nil
+}

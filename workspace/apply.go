@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path"
 	"path/filepath"
@@ -142,36 +143,53 @@ func (a applier) keepTime(p string) func() {
 	return func() { _ = a.root.Chtimes(p, info.ModTime(), info.ModTime()) } // gone: nothing to keep
 }
 
-func (a applier) put(p string, s step) (err error) {
+func (a applier) put(p string, s step) error {
 	if d := path.Dir(p); d != "." {
 		if err := a.root.MkdirAll(d, 0o755); err != nil {
 			return err
 		}
 	}
 	kind := s.Attr.Mode & iso9660.ModeType
-	if info, err := a.root.Lstat(p); err == nil {
-		if info.IsDir() && kind == iso9660.ModeDir {
-			return nil // it keeps its attributes
+	info, err := a.root.Lstat(p)
+	if err == nil && info.IsDir() {
+		if kind != iso9660.ModeDir {
+			return tree.ErrIsDir
 		}
-		if err := a.root.Remove(p); err != nil {
+		return nil // it keeps its attributes
+	}
+	if kind == iso9660.ModeDir {
+		if err == nil {
+			return tree.ErrNotDir
+		}
+		if err := a.root.Mkdir(p, 0o700); err != nil {
 			return err
 		}
+		return a.dress(p, s)
 	}
-	switch kind {
-	case iso9660.ModeDir:
-		err = a.root.Mkdir(p, 0o755)
-	case iso9660.ModeSymlink:
-		err = a.root.Symlink(s.Attr.Link, p)
-	default:
-		err = a.copy(p, s.Source)
+	temp := path.Join(path.Dir(p), fmt.Sprintf(".isolayer-%08x", rand.Uint32()))
+	if kind == iso9660.ModeSymlink {
+		err = a.root.Symlink(s.Attr.Link, temp)
+	} else {
+		err = a.copy(temp, s.Source)
+	}
+	if err == nil {
+		err = a.dress(temp, s)
+	}
+	if err == nil {
+		err = a.root.Rename(temp, p)
 	}
 	if err != nil {
-		return err
+		_ = a.root.Remove(temp)
 	}
+	return err
+}
+
+// dress gives a new file its attributes.
+func (a applier) dress(p string, s step) error {
 	if err := a.own(p, int(s.Attr.UID), int(s.Attr.GID)); err != nil {
 		return err
 	}
-	if kind == iso9660.ModeSymlink {
+	if s.Attr.Mode&iso9660.ModeType == iso9660.ModeSymlink {
 		return a.linkTime(p, s.Attr.ModTime)
 	}
 	if err := a.root.Chmod(p, iso9660.FileMode(s.Attr.Mode)&^fs.ModeType); err != nil {
@@ -210,7 +228,9 @@ func (a applier) copy(p, source string) (err error) {
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(out, in)
+	if _, err = io.Copy(out, in); err == nil {
+		err = out.Sync()
+	}
 	return errors.Join(err, out.Close())
 }
 

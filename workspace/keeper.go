@@ -42,10 +42,8 @@ func Main() {
 		os.Exit(keep())
 	case applierName:
 		os.Exit(applyMain())
-	case viewerName:
+	case viewerName, daemonName:
 		os.Exit(serveMain())
-	case daemonName:
-		os.Exit(daemonMain())
 	}
 }
 
@@ -66,6 +64,8 @@ type viewSpec struct {
 	Kinds   []string // in the order in which they are tried: erofs, iso9660, fuse
 	Meta    string   // where an EROFS image may be written
 	Helper  bool     // fusermount3 may help
+	// Detached views outlive this process.
+	Detached bool
 }
 
 // overlaySpec is one overlay.
@@ -282,6 +282,9 @@ func (v *viewSpec) mountFUSE() error {
 	b, err := json.Marshal(v)
 	if err != nil {
 		return err
+	}
+	if v.Detached {
+		return serveDetached(b)
 	}
 	return serveFUSE(b)
 }

@@ -4,11 +4,13 @@ package workspace
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"time"
 
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/layer"
 	"github.com/isolayer/isolayer/tree"
 )
 
@@ -69,3 +71,63 @@ func NoView(error) bool { return true }
 
 // Path is where a file of that name may be kept.
 func (w *Workspace) Path(name string) string { return name }
+
+// Standing is a mount that outlives the command that makes it.
+type Standing struct {
+	Image, Dir, Upper, Target, Temp, View, Room string
+	Session                                     int
+}
+
+// Shielded is what would have changed in one directory.
+type Shielded struct {
+	Dir string
+	Result
+}
+
+// Ability is one thing that this machine can do.
+type Ability struct {
+	Name string `json:"name"`
+	OK   bool   `json:"ok"`
+	Text string `json:"text"`
+}
+
+// ErrNotOurs reports a directory on which nothing of isolayer is mounted.
+var ErrNotOurs = errors.New("nothing that isolayer mounted is there")
+
+// Shield fails here.
+func Shield(context.Context, []string, Options) (*Workspace, error) { return nil, ErrPlatform }
+
+// Shielded fails here.
+func (w *Workspace) Shielded(CaptureOptions) ([]Shielded, error) { return nil, ErrPlatform }
+
+// Began is of no meaning here.
+func (w *Workspace) Began() time.Time { return time.Time{} }
+
+// Commit fails here.
+func Commit([]Shielded, time.Time) error { return ErrPlatform }
+
+// Layer fails here.
+func Layer([]Shielded, string, *extent.Files) (*layer.Layer, error) { return nil, ErrPlatform }
+
+// Stand fails here.
+func Stand(Standing) (string, error) { return "", ErrPlatform }
+
+// Unmount fails here.
+func Unmount(string) error { return ErrPlatform }
+
+// Standings finds none here.
+func Standings() (here, gone []Standing, err error) { return nil, nil, nil }
+
+// Abilities tells that there are none here.
+func Abilities(string) []Ability {
+	return []Ability{{"workspaces", false, ErrPlatform.Error()}}
+}
+
+// Stale finds nothing here.
+func Stale(string) ([]string, error) { return nil, nil }
+
+// Sweep removes nothing here.
+func Sweep(string) ([]string, error) { return nil, nil }
+
+// Temp is the directory for workspaces.
+func Temp() string { return os.TempDir() }

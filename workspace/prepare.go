@@ -41,13 +41,14 @@ type Workspace struct {
 	Dir      string // the merged directory, as programs see it
 	Upper    string // holds what changed; "" if that is not known by it
 
-	room   *room
-	image  string
-	opts   Options
-	keeper *keeper
-	squash bool          // the view shows everything as root's
-	since  unix.Timespec // of a copy: when it was complete
-	shield string        // the directory that is shielded
+	room    *room
+	image   string
+	opts    Options
+	keeper  *keeper
+	squash  bool          // the view shows everything as root's
+	since   unix.Timespec // of a copy: when it was complete
+	shields []string      // the directories that are shielded
+	began   time.Time
 }
 
 // keeper is the child that holds mounts, as its parent sees it.
@@ -331,8 +332,11 @@ func (k *keeper) ask(ctx context.Context, r request) (int, error) {
 // number if a signal ended it. Binds are laid over files for that time.
 func (w *Workspace) Run(ctx context.Context, c Command, binds ...Binding) (int, error) {
 	dir := w.Dir
-	if w.shield != "" {
-		dir = "" // where we are
+	if len(w.shields) > 0 { // where we are, by its name: what it leads to is another directory now
+		var err error
+		if dir, err = os.Getwd(); err != nil {
+			return -1, err
+		}
 	}
 	if w.keeper != nil {
 		return w.keeper.ask(ctx, request{Args: c.Args, Env: c.Env, Dir: dir, Binds: binds})
@@ -404,11 +408,6 @@ func (w *Workspace) Capture(o CaptureOptions) (Result, error) {
 		c.dir, c.full, c.since = w.Dir, true, w.since
 		c.squash = os.Geteuid() != 0
 		c.expect = copiedMode
-	}
-	if w.shield != "" {
-		c.below = dirBelow(w.shield)
-		c.made = time.Now()
-		return c.run()
 	}
 	return c.onImage(w.image, w.opts.Session)
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/isolayer/isolayer/mediacheck"
 	"github.com/isolayer/isolayer/sink"
 	"github.com/isolayer/isolayer/tree"
+	"github.com/isolayer/isolayer/workspace"
 )
 
 // hinted is an error that knows what the user can do.
@@ -35,6 +36,15 @@ var hints = []struct {
 	cause error
 	hint  string
 }{
+	{workspace.ErrUpper, "name a directory on another file system, such as ext4, xfs or btrfs: --workspace-dir DIR, or another UPPER"},
+	{workspace.ErrNotThere, "bind only lays over what is there: use --strategy overlay, or none"},
+	{workspace.ErrNoNamespace, "run it as root, or allow user namespaces (sysctl kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns); --strategy copy needs neither"},
+	{workspace.ErrLower, "copy it to another file system, or name directories without it; --strategy copy needs no overlay"},
+	{workspace.ErrNotOurs, "isolayer doctor lists the mounts that stand"},
+	{workspace.ErrMeanwhile, "nothing was committed: look at the file, then run the command again"},
+	{workspace.ErrSpecial, "remove it: images get regular files, directories and symbolic links"},
+	{isolayer.ErrNoEdit, "replace boot equipment without --strategy"},
+	{isolayer.ErrMastering, "use --mastering xorriso, or native"},
 	{sink.ErrSameFile, "name another file with -o; the base is never written to"},
 	{extent.ErrChanged, "let whoever writes to it finish, then run the command again"},
 	{layout.ErrUnsupported, "isolayer info shows what the image has; its content can be read with ls, cat and extract"},
@@ -66,6 +76,7 @@ var hints = []struct {
 	{iso9660.ErrLoop, "the directory tree is damaged; fetch the image again"},
 	{iso9660.ErrFormat, "the image is damaged; compare its checksum with the source"},
 	{iso9660.ErrRange, "the image is damaged or cut short; compare its checksum with the source"},
+	{syscall.EBUSY, "somebody is using it: leave the directory, end what runs there (fuser -vm DIR shows it), then run the command again"},
 	{syscall.EISDIR, "name a file"},
 	{syscall.EROFS, "choose a place that can be written to"},
 	{fs.ErrPermission, "check the permissions of the file and its directory"},
@@ -79,6 +90,8 @@ func hintFor(err error) string {
 	var u usageError
 	var space *sink.SpaceError
 	switch {
+	case workspace.NoView(err):
+		return "load the module (modprobe fuse) and let this user open /dev/fuse; --strategy copy needs neither"
 	case errors.As(err, &h):
 		return h.hint
 	case errors.As(err, &u):

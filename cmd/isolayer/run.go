@@ -144,7 +144,7 @@ needed, and what nobody asked to change stays byte for byte.`,
 		return usagef(cmd.CommandPath()+" --help lists the options", "%w", err)
 	})
 	root.AddGroup(&cobra.Group{ID: "make", Title: "Make images:"}, &cobra.Group{ID: "look", Title: "Look into images:"})
-	root.AddCommand(a.buildCommand(), a.editCommand(), a.layerCommand(), a.infoCommand(), a.lsCommand(), a.catCommand(), a.extractCommand(), a.verifyCommand(), a.diffCommand(), a.md5Command(), a.bootCommand(), a.versionCommand())
+	root.AddCommand(a.buildCommand(), a.editCommand(), a.shieldCommand(), a.mountCommand(), a.umountCommand(), a.doctorCommand(), a.layerCommand(), a.infoCommand(), a.lsCommand(), a.catCommand(), a.extractCommand(), a.verifyCommand(), a.diffCommand(), a.md5Command(), a.bootCommand(), a.versionCommand())
 	for _, c := range root.Commands() {
 		c.DisableFlagsInUseLine = true
 	}

@@ -1,5 +1,0 @@
-//go:build linux
-
-package workspace
-
-func daemonMain() int { return 1 }

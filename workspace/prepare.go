@@ -214,7 +214,23 @@ func workOf(upper string) string {
 // start starts a keeper: as root without, else with a user namespace; without a PID
 // namespace where no /proc can be made for one.
 func (w *Workspace) start(ctx context.Context, make func(user bool) spec) error {
-	user := os.Geteuid() != 0
+	modes := []bool{true}
+	if os.Geteuid() == 0 {
+		modes = []bool{false, true} // root of a container may have to do as users do
+	}
+	var err error
+	for _, user := range modes {
+		if err = w.startAs(user, make); err == nil || !errors.Is(err, errClone) {
+			break
+		}
+	}
+	return errors.Join(err, ctx.Err())
+}
+
+// errClone says that not even the child could be started.
+var errClone = errors.New("start a child with namespaces of its own")
+
+func (w *Workspace) startAs(user bool, make func(user bool) spec) (err error) {
 	for _, o := range make(user).Overlays {
 		if err := probeUpper(o.Upper, user); err != nil {
 			return fmt.Errorf("%s: %w: %w", o.Upper, ErrUpper, err)
@@ -223,16 +239,11 @@ func (w *Workspace) start(ctx context.Context, make func(user bool) spec) error 
 	for _, pid := range []bool{true, false} {
 		s := make(user)
 		s.Proc = pid
-		k, view, err := startKeeper(s, user, w.opts)
-		if err == nil {
-			w.keeper, w.View = k, view
-			return nil
-		}
-		if !strings.HasPrefix(err.Error(), errNoProc.Error()) {
+		if w.keeper, w.View, err = startKeeper(s, user, w.opts); err == nil || !strings.HasPrefix(err.Error(), errNoProc.Error()) {
 			return err
 		}
 	}
-	return ctx.Err()
+	return err
 }
 
 func startKeeper(s spec, user bool, o Options) (k *keeper, view string, err error) {
@@ -269,7 +280,7 @@ func startKeeper(s spec, user bool, o Options) (k *keeper, view string, err erro
 	}()
 	if err := <-started; err != nil {
 		_ = sock.Close()
-		return nil, "", fmt.Errorf("start a child with namespaces of its own: %w: %w", ErrNoNamespace, bare(err))
+		return nil, "", fmt.Errorf("%w: %w: %w", errClone, ErrNoNamespace, bare(err))
 	}
 	k.kill = cmd.Process.Kill
 	var r reply

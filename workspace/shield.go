@@ -57,7 +57,7 @@ func (w *Workspace) shield(ctx context.Context) error {
 	var overlays []overlaySpec
 	for i, t := range w.shields {
 		if within(real, t) {
-			return fmt.Errorf("the changes would be kept in %s, inside what is shielded: %w", w.room.dir, ErrUpper)
+			return fmt.Errorf("%s: %w", w.room.dir, ErrInside)
 		}
 		o := overlaySpec{Lower: t, Upper: w.upperOf(i), Work: w.room.path(fmt.Sprintf("work-%d", i)), Target: t}
 		if err := mkdirs(o.Upper, o.Work); err != nil {

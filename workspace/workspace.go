@@ -49,6 +49,7 @@ func (Bind) String() string    { return "bind" }
 var (
 	ErrNoNamespace = errors.New("private mounts are not possible here")
 	ErrUpper       = errors.New("the directory for changes is on an unsuitable file system")
+	ErrInside      = errors.New("changes cannot be kept inside what is shielded")
 	ErrLower       = errors.New("overlayfs cannot be laid over it")
 	ErrNotThere    = errors.New("is not in the image")
 	ErrSpecial     = errors.New("is a device, FIFO or socket")

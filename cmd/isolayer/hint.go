@@ -37,6 +37,7 @@ var hints = []struct {
 	hint  string
 }{
 	{workspace.ErrUpper, "name a directory on another file system, such as ext4, xfs or btrfs: --workspace-dir DIR, or another UPPER"},
+	{workspace.ErrInside, "name a directory elsewhere: --workspace-dir DIR"},
 	{workspace.ErrNotThere, "bind only lays over what is there: use --strategy overlay, or none"},
 	{workspace.ErrNoNamespace, "run it as root, or allow user namespaces (sysctl kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns); --strategy copy needs neither"},
 	{workspace.ErrLower, "copy it to another file system, or name directories without it; --strategy copy needs no overlay"},

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -163,6 +164,12 @@ func (a *app) foreign(ctx context.Context, base *isolayer.Base, w *workspace.Wor
 	m, err := base.Mastering(o.mastering, w.Dir, made)
 	if err != nil {
 		return err
+	}
+	if _, copied := w.Strategy.(workspace.Copy); copied && os.Geteuid() != 0 {
+		fmt.Fprintln(a.err, "isolayer: a copy made without root has no owners: all will be root's, and readable by all (-r)")
+		if i := slices.Index(m.Commands[0], "-R"); i >= 0 {
+			m.Commands[0][i] = "-r"
+		}
 	}
 	for _, c := range m.Commands {
 		if _, err := exec.LookPath(c[0]); err != nil {

@@ -32,6 +32,8 @@ var debian = map[string]string{
 	"isoinfo":            "genisoimage",
 	"lz4":                "lz4",
 	"blkid":              "util-linux",
+	"unshare":            "util-linux",
+	"setpriv":            "util-linux",
 	"fsck.fat":           "dosfstools",
 	"mcopy":              "mtools",
 	"mdir":               "mtools",

@@ -8,6 +8,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/isolayer/isolayer/erofs"
 )
 
 // mountKernel mounts the image by the kernel's own iso9660, through a loop device that
@@ -64,4 +66,67 @@ func attach(file string) (*os.File, error) {
 
 // mountEROFS mounts an EROFS image that has the metadata only; its content is the image
 // itself.
-func (v *viewSpec) mountEROFS() error { return errors.ErrUnsupported }
+func (v *viewSpec) mountEROFS() error {
+	_, img, err := v.open()
+	if err != nil {
+		return err
+	}
+	info, err := os.Stat(v.Image)
+	if err != nil {
+		return err
+	}
+	b, err := erofs.Metadata(img, info.Size())
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(v.Meta, b, 0o600); err != nil {
+		return err
+	}
+	// Before Linux 6.12 it takes devices only.
+	if err = v.pair(os.Open, func(f *os.File) string { return fmt.Sprintf("/proc/self/fd/%d", f.Fd()) }); errors.Is(err, unix.ENOTBLK) {
+		err = v.pair(attach, (*os.File).Name)
+	}
+	return err
+}
+
+// pair opens both files and mounts them by the names that name gives: short ones, as
+// options of a mount are limited in length.
+func (v *viewSpec) pair(open func(string) (*os.File, error), name func(*os.File) string) error {
+	meta, err := open(v.Meta)
+	if err != nil {
+		return err
+	}
+	defer meta.Close()
+	image, err := open(v.Image)
+	if err != nil {
+		return err
+	}
+	defer image.Close()
+	return mountPair(name(meta), name(image), v.Dir)
+}
+
+// mountPair mounts an EROFS image with one extra device.
+func mountPair(source, device, dir string) error {
+	fs, err := unix.Fsopen("erofs", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return fmt.Errorf("open erofs: %w", err)
+	}
+	defer unix.Close(fs)
+	for _, o := range [][2]string{{"source", source}, {"device", device}} {
+		if err := unix.FsconfigSetString(fs, o[0], o[1]); err != nil {
+			return fmt.Errorf("set %s: %w", o[0], err)
+		}
+	}
+	if err := unix.FsconfigSetFlag(fs, "ro"); err != nil {
+		return err
+	}
+	if err := unix.FsconfigCreate(fs); err != nil {
+		return fmt.Errorf("mount erofs: %w", err)
+	}
+	m, err := unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV)
+	if err != nil {
+		return fmt.Errorf("mount erofs: %w", err)
+	}
+	defer unix.Close(m)
+	return unix.MoveMount(m, "", unix.AT_FDCWD, dir, unix.MOVE_MOUNT_F_EMPTY_PATH)
+}

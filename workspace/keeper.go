@@ -180,32 +180,48 @@ func (s *spec) mount() (kind string, err error) {
 			return "", fmt.Errorf("%w: %w", errNoProc, err)
 		}
 	}
-	if s.View != nil {
-		if kind, err = s.View.mount(); err != nil {
-			return kind, err
-		}
+	if s.View == nil {
+		return "", s.lay()
 	}
+	// Not every view can lie below an overlay: some are themselves stacked too deep.
+	var errs []error
+	for _, kind := range s.View.Kinds {
+		v := *s.View
+		v.Kinds = []string{kind}
+		if kind, err = v.mount(); err == nil {
+			if err = s.lay(); err == nil {
+				return kind, nil
+			}
+			err = errors.Join(err, unix.Unmount(v.Dir, unix.MNT_DETACH))
+		}
+		errs = append(errs, err)
+	}
+	return "", errors.Join(errs...)
+}
+
+// lay makes overlays and binds.
+func (s *spec) lay() error {
 	// What lies below is opened first: an overlay may hide another's lower directory.
 	lowers := make([]*os.File, len(s.Overlays))
 	for i, o := range s.Overlays {
 		fd, err := unix.Open(o.Lower, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 		if err != nil {
-			return kind, fmt.Errorf("open %s: %w", o.Lower, err)
+			return fmt.Errorf("open %s: %w", o.Lower, err)
 		}
 		lowers[i] = os.NewFile(uintptr(fd), o.Lower)
 		defer lowers[i].Close()
 	}
 	for i, o := range s.Overlays {
 		if err := o.mount(fmt.Sprintf("/proc/self/fd/%d", lowers[i].Fd())); err != nil {
-			return kind, err
+			return err
 		}
 	}
 	for _, b := range s.Binds {
 		if err := b.mount(); err != nil {
-			return kind, err
+			return err
 		}
 	}
-	return kind, nil
+	return nil
 }
 
 // errNoProc says that there must be no PID namespace, for want of a /proc for it.

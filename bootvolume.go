@@ -115,7 +115,7 @@ func (s *stage) editFAT(v *fatVolume, do func(*fat.Editor) error) error {
 	if v.object != nil {
 		return s.putObject(v.object, src)
 	}
-	return s.tree.Do(tree.Put{Path: v.node.Path(), Attr: v.node.Attr, Source: src})
+	return s.do(tree.Put{Path: v.node.Path(), Attr: v.node.Attr, Source: src})
 }
 
 // replaceFAT gives files of an image new content; without any the image stays.
@@ -183,7 +183,7 @@ func (s *stage) putObject(o *boot.Object, src extent.Source) error {
 	if err != nil {
 		return err
 	}
-	return s.tree.Do(tree.Put{Path: n.Path(), Attr: n.Attr, Source: src})
+	return s.do(tree.Put{Path: n.Path(), Attr: n.Attr, Source: src})
 }
 
 // reader reads the edited tree as boot loaders do.

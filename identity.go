@@ -94,14 +94,14 @@ func (r *renewal) treeFiles() error {
 		}
 		if r.replaces(content) {
 			src := fat.Bytes(bytes.ReplaceAll(content, r.old, r.now))
-			if err := r.s.tree.Do(tree.Put{Path: n.Path(), Attr: n.Attr, Source: src}); err != nil {
+			if err := r.s.do(tree.Put{Path: n.Path(), Attr: n.Attr, Source: src}); err != nil {
 				return err
 			}
 			r.named = append(r.named, n.Path())
 		}
 		if strings.Contains(n.Name, string(r.old)) {
 			to := path.Join(path.Dir(n.Path()), strings.ReplaceAll(n.Name, string(r.old), string(r.now)))
-			if err := r.s.tree.Do(tree.Rename{Old: n.Path(), New: to}); err != nil {
+			if err := r.s.do(tree.Rename{Old: n.Path(), New: to}); err != nil {
 				return err
 			}
 			r.named = append(r.named, to)

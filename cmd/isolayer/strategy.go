@@ -109,7 +109,7 @@ func (a *app) buildIn(ctx context.Context, base *isolayer.Base, steps []isolayer
 	if err != nil {
 		return err
 	}
-	return a.put(ctx, img, o)
+	return a.put(ctx, img, o, start)
 }
 
 // opaque empties the directories that others are bound over: nothing of them shows.

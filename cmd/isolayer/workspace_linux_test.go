@@ -45,7 +45,7 @@ func asRoot(t *testing.T, bin string) *user {
 // asNobody becomes nobody. Some machines let only root open /dev/fuse: nobody gets a
 // node of his own in a mount namespace, as most systems have it, unless noFUSE.
 const asNobodyScript = `set -e
-if [ "$FUSE" = yes ]; then mkdir "$DIR/dev"; mount -t tmpfs t "$DIR/dev"; mknod -m 666 "$DIR/dev/fuse" c 10 229; mount --bind "$DIR/dev/fuse" /dev/fuse; umount -l "$DIR/dev"; rmdir "$DIR/dev"; fi
+if [ "$FUSE" = yes ]; then mkdir -p "$DIR/dev"; mount -t tmpfs t "$DIR/dev"; mknod -m 666 "$DIR/dev/fuse" c 10 229; mount --bind "$DIR/dev/fuse" /dev/fuse; umount -l "$DIR/dev"; rmdir "$DIR/dev"; fi
 cd "$DIR"; export HOME="$DIR" TMPDIR="$DIR"
 exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"`
 
@@ -210,7 +210,7 @@ func matrix(t *testing.T, u *user, base string, boots bool) (cases int) {
 
 const work = `umask 022
 echo text > kickstart.cfg; rm GPL; chmod 600 EULA; mkdir new; echo x > new/y; ln -s kickstart.cfg link
-rm -rf images/pxeboot; mkdir images/pxeboot; echo q > images/pxeboot/z; rm -rf LiveOS
+rm -rf images/pxeboot; mkdir images/pxeboot; echo q > images/pxeboot/z; rm -rf LiveOS; mkdir b; mv isolinux/isolinux.bin b/loader.bin; mv EFI Efi
 sed -i s/name/Name/ .treeinfo; echo more >> RPM-GPG-KEY-CentOS-7; touch -d @1500000000 .discinfo
 `
 

@@ -80,12 +80,41 @@ func (b *books) checkKargs(files tree.Files) error {
 		}
 		area := strings.TrimRight(string(content[f.Offset:f.Offset+info.Size]), pad)
 		args := strings.TrimSpace(strings.TrimRight(area, end))
-		if strings.ContainsAny(args, "\n{}#") || i > 0 && args != first {
+		if strings.ContainsAny(args, "\n{}#") || i > 0 && args != first || behind(content, f.Offset+info.Size) != b.behindArea(f.Path, info.Size) {
 			return bad
 		}
 		first = args
 	}
 	return nil
+}
+
+// behind is the rest of the line at an offset.
+func behind(text []byte, at int64) string {
+	line, _, _ := strings.Cut(string(text[at:]), "\n")
+	return line
+}
+
+// behindArea is what follows an area of the base on its line: the area's end is known by
+// it.
+func (b *books) behindArea(name string, size int64) string {
+	files := tree.Files{Tree: b.base, Base: b.s.base.Open}
+	var info struct {
+		Files []struct {
+			Path   string `json:"path"`
+			Offset int64  `json:"offset"`
+		} `json:"files"`
+	}
+	text, err := files.Read("coreos/kargs.json", 64<<10)
+	if err != nil || json.Unmarshal(text, &info) != nil {
+		return ""
+	}
+	for _, f := range info.Files {
+		content, err := files.Read(name, 1<<20)
+		if f.Path == name && err == nil && f.Offset >= 0 && f.Offset+size <= int64(len(content)) {
+			return behind(content, f.Offset+size)
+		}
+	}
+	return ""
 }
 
 // checkSystemArea looks at the headers at the end of the system area (images up to

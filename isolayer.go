@@ -189,6 +189,9 @@ type Options struct {
 	// NewUUID gives the image another UUID (the modification date of its
 	// descriptors) and changes every boot file that names the old one.
 	NewUUID bool
+	// RefreshRepo lets the distribution's own programs (createrepo_c, apt-ftparchive)
+	// write the metadata of repositories that packages were added to or removed from.
+	RefreshRepo bool
 	// Resign is a key of GnuPG that signs anew what the edit made invalid.
 	Resign string
 	// Fields are texts of the volume descriptors to set.
@@ -231,6 +234,9 @@ func (b *Base) Build(steps []Step, o Options) (*Image, error) {
 		if err := step.apply(s); err != nil {
 			return nil, fmt.Errorf("%s: %w", step, err)
 		}
+	}
+	if err := s.refreshRepositories(); err != nil {
+		return nil, fmt.Errorf("%s: %w", b.path, err)
 	}
 	if err := s.trust(); err != nil {
 		return nil, fmt.Errorf("%s: %w", b.path, err)

@@ -65,6 +65,7 @@ var hints = []struct {
 	{isolayer.ErrNotFAT, "isolayer info tells what the boot images are"},
 	{distro.ErrKind, "isolayer info tells what the image is"},
 	{isolayer.ErrReserved, "leave the file as it is, or remove what names it with --rm too"},
+	{isolayer.ErrProgram, "install it, or leave --refresh-repo out and write the metadata yourself"},
 	{isolayer.ErrSign, "gpg --list-secret-keys shows the keys there are"},
 	{exec.ErrNotFound, "install it"},
 	{isolayer.ErrNoInitrd, "isolayer verify tells which boot files it finds"},

@@ -49,7 +49,7 @@ type Plan struct {
 // Errors that callers tell apart.
 var (
 	// ErrKind reports an answer file that the installer of the image does not read.
-	ErrKind = errors.New("is not what this image reads")
+	ErrKind = errors.New("reads no")
 	// ErrAnswer reports an answer file that is none.
 	ErrAnswer = errors.New("is no such answer file")
 )
@@ -58,7 +58,7 @@ var (
 func (r *Release) Answer(m Medium, kind Kind, answer File) (Plan, error) {
 	rule := r.Family.Answers[kind]
 	if rule == nil {
-		return Plan{}, fmt.Errorf("a %s file %w, %s; %s", kind, ErrKind, r, r.reads())
+		return Plan{}, fmt.Errorf("%s %w %s file; %s", r, ErrKind, kind, r.reads())
 	}
 	if len(answer.Content) == 0 {
 		return Plan{}, fmt.Errorf("%s %w: it is empty", answer.Path, ErrAnswer)
@@ -95,7 +95,7 @@ func only(r *Release, kind Kind, why string, kinds ...string) error {
 	if slices.Contains(kinds, r.Kind) {
 		return nil
 	}
-	return fmt.Errorf("a %s file %w, %s; %s", kind, ErrKind, r, why)
+	return fmt.Errorf("%s %w %s file; %s", r, ErrKind, kind, why)
 }
 
 // commands are the first words of the lines of a text that are no comments.

@@ -94,7 +94,7 @@ if check "with a file more" "$tool" build "$iso" --add "$work/isolayer-try" -o "
       # What the image shows in its time, the new one must show in three times that: how
       # far a machine gets in a time is no measure.
       text=$("$tool" boot "$iso" --firmware $firmware --media $media --timeout ${seconds}s 2>/dev/null | sed 's/\x1b\[[0-9;=?]*[A-Za-z]//g' |
-        grep -v BdsDxe | grep -oE '[A-Za-z][A-Za-z ]{8,40}[a-z]' | tail -n 3 | head -n 1)
+        grep -av BdsDxe | grep -aoE "[A-Za-z][A-Za-z ]{8,40}[a-z]" | awk 'length > n { n = length; t = $0 } END { print t }')
       if [ -z "$text" ]; then line "boots: $firmware, $media" 'not told' "the image shows no text in $seconds s"
       elif "$tool" boot "$made" --firmware $firmware --media $media --timeout $((3 * seconds))s --expect "$text" > "$work/c1" 2>/dev/null; then line "boots as the image does: $firmware, $media" ok "$text"
       else failed=$((failed + 1)); line "boots as the image does: $firmware, $media" FAILED "it did not show: $text"; fi

@@ -203,11 +203,6 @@ func (c *kitchen) plain(ctx context.Context, s *state, i *recipe.Instruction, wo
 	return steps, inputs, err
 }
 
-// special are the instructions of installers.
-func (c *kitchen) special(context.Context, *state, *recipe.Instruction, []string) ([]Step, []string, error) {
-	return nil, nil, fmt.Errorf("%w: this build of isolayer does not have it", errors.ErrUnsupported)
-}
-
 // field sets a text of the descriptors.
 type field struct {
 	field iso9660.Field

@@ -235,6 +235,7 @@ func (b *Base) Build(steps []Step, o Options) (*Image, error) {
 			return nil, fmt.Errorf("%s: %w", step, err)
 		}
 	}
+	s.installs()
 	if err := s.refreshRepositories(); err != nil {
 		return nil, fmt.Errorf("%s: %w", b.path, err)
 	}

@@ -66,6 +66,41 @@ func (r *Release) Answer(m Medium, kind Kind, answer File) (Plan, error) {
 	return rule(m, r, answer)
 }
 
+// places are where rules put answer files.
+var places = map[Kind][]string{
+	Kickstart: {"/ks.cfg"}, Preseed: {"/preseed.cfg"}, Autoinstall: {"/nocloud/user-data"}, AutoYaST: {"/autoinst.xml"},
+	Agama: {"/autoinst.json", "/autoinst.jsonnet", "/autoinst.sh", "/autoinst.xml"}, Answer: {"/answer.toml"},
+}
+
+// Places lists all of those, sorted.
+func Places() (out []string) {
+	for _, list := range places {
+		out = append(out, list...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// Unattended tells why the image installs without asking before it overwrites disks, by
+// an answer file at its place; fresh says which files are to be looked at.
+func (r *Release) Unattended(m Medium, fresh func(path string) bool) (why []string) {
+	for _, k := range Kinds {
+		for _, p := range places[k] {
+			if r.Family.Answers[k] == nil || !fresh(p) {
+				continue
+			}
+			text, err := m.Read(p, 16<<20)
+			if err != nil || len(text) == 0 {
+				continue
+			}
+			if plan, err := r.Family.Answers[k](m, r, File{p, text}); err == nil && plan.Unattended != "" && !slices.Contains(why, plan.Unattended) {
+				why = append(why, plan.Unattended)
+			}
+		}
+	}
+	return why
+}
+
 // reads tells which answer files the image takes.
 func (r *Release) reads() string {
 	var out []string

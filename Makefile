@@ -10,13 +10,16 @@ TOOLS    := $(CURDIR)/bin/tools
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.0
 GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
 
-.PHONY: build demo deps lint unit fuzz judge test soak bench boot-matrix fmt clean
+.PHONY: build demo try deps lint unit fuzz judge test soak bench boot-matrix fmt clean
 
 build: ## bin/isolayer, one static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/isolayer ./cmd/isolayer
 
 demo: build ## rebuild a real image with a kickstart file, before and after
 	./tools/demo.sh $(ISO)
+
+try: build ## all judges on an image of yours: make try ISO=path/to.iso; writes try-report.md
+	@./tools/try.sh "$(ISO)"
 
 # The Debian packages that tests judge with. Without root the missing ones are
 # named; their tests are then skipped, or fail where CI is set.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -15,7 +14,6 @@ import (
 
 	"github.com/moby/patternmatcher"
 
-	"github.com/isolayer/isolayer/distro"
 	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/recipe"
@@ -203,60 +201,6 @@ func (c *kitchen) plain(ctx context.Context, i *recipe.Instruction, words []stri
 		return c.special(ctx, i, words)
 	}
 	return steps, inputs, err
-}
-
-// special are the instructions of installers: answer files, and files for the initrd.
-func (c *kitchen) special(ctx context.Context, i *recipe.Instruction, words []string) (steps []Step, inputs []string, err error) {
-	if i.Name == "INITRD" {
-		if len(words) < 1 || len(words) > 2 {
-			return nil, nil, fmt.Errorf("%w: want INITRD SOURCE [DESTINATION]", recipe.ErrSyntax)
-		}
-		p, err := c.source(words[0])
-		if err != nil {
-			return nil, nil, err
-		}
-		if err := filepath.WalkDir(p, func(q string, d fs.DirEntry, err error) error {
-			if err != nil || !d.Type().IsRegular() {
-				return err
-			}
-			sum, err := c.fileSum(ctx, q)
-			inputs = append(inputs, q[len(p):], string(sum))
-			return err
-		}); err != nil {
-			return nil, nil, err
-		}
-		return []Step{InitrdAdd{Adds: []Add{{Source: p, Dest: strings.Join(words[1:], "")}}}}, inputs, nil
-	}
-	if err := number(i, words, 1, "FILE"); err != nil {
-		return nil, nil, err
-	}
-	p, err := c.source(words[0])
-	if err != nil {
-		return nil, nil, err
-	}
-	if _, ok := i.Flag("template"); ok {
-		if p, err = c.rendered(ctx, p); err != nil {
-			return nil, nil, err
-		}
-	}
-	sum, err := c.fileSum(ctx, p)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", words[0], bare(err))
-	}
-	return []Step{AnswerFile{Kind: distro.Kind(strings.ToLower(i.Name)), Source: p}}, []string{filepath.Base(words[0]), string(sum)}, nil
-}
-
-// rendered is a template with its values, in the store.
-func (c *kitchen) rendered(ctx context.Context, p string) (string, error) {
-	text, err := renderFile(p, c.Context, c.values)
-	if err != nil {
-		return "", err
-	}
-	d, err := c.Store.Put(ctx, func(w io.Writer) error {
-		_, err := io.WriteString(w, text)
-		return err
-	})
-	return c.Store.Path(d.Digest), err
 }
 
 // field sets a text of the descriptors.

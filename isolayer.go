@@ -226,6 +226,11 @@ type Options struct {
 	// NewUUID gives the image another UUID (the modification date of its
 	// descriptors) and changes every boot file that names the old one.
 	NewUUID bool
+	// RefreshRepo lets the distribution's own programs (createrepo_c, apt-ftparchive)
+	// write the metadata of repositories that packages were added to or removed from.
+	RefreshRepo bool
+	// Resign is a key of GnuPG that signs anew what the edit made invalid.
+	Resign string
 	// Fields are texts of the volume descriptors to set.
 	Fields map[iso9660.Field]string
 }
@@ -267,6 +272,13 @@ func (b *Base) Build(steps []Step, o Options) (*Image, error) {
 			return nil, fmt.Errorf("%s: %w", step, err)
 		}
 	}
+	s.installs()
+	if err := s.refreshRepositories(); err != nil {
+		return nil, fmt.Errorf("%s: %w", b.path, err)
+	}
+	if err := s.trust(); err != nil {
+		return nil, fmt.Errorf("%s: %w", b.path, err)
+	}
 	if errs := b.img.Missing(); len(errs) > 0 {
 		return nil, &ImageError{"", b.path, errs[0]}
 	}
@@ -287,9 +299,11 @@ func (b *Base) Build(steps []Step, o Options) (*Image, error) {
 			return nil, &ImageError{"", b.path, err}
 		}
 	}
-	res, err := layout.Plan(l, t, layout.Options{
-		KeepFreed: o.KeepFreed, AtEnd: o.AtEnd, InPlace: o.InPlace, Compact: o.Compact,
-		Objects: s.objects, Drop: o.NoBoot, Repair: o.Repair, SystemArea: area, Modified: modified, Fields: s.fields,
+	res, err := s.settle(func() (*layout.Result, error) {
+		return layout.Plan(l, t, layout.Options{
+			KeepFreed: o.KeepFreed, AtEnd: o.AtEnd, InPlace: o.InPlace, Compact: o.Compact,
+			Objects: s.objects, Drop: o.NoBoot, Repair: o.Repair, SystemArea: area, Modified: modified, Fields: s.fields,
+		})
 	})
 	if err != nil {
 		return nil, &ImageError{"", b.path, err}

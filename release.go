@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/isolayer/isolayer/distro"
@@ -36,12 +37,32 @@ func (s *stage) medium() distro.Medium {
 	return m
 }
 
+// installs notes why the image overwrites disks without asking, if an answer file that
+// came by other steps says so.
+func (s *stage) installs() {
+	fresh := func(p string) bool {
+		n := exact(s.tree, slashless(p))
+		return n != nil && n.Replaced()
+	}
+	if !slices.ContainsFunc(distro.Places(), fresh) {
+		return
+	}
+	m := s.medium()
+	for _, why := range distro.Recognise(m).Unattended(m, fresh) {
+		if !slices.Contains(s.unattended, why) {
+			s.unattended = append(s.unattended, why)
+		}
+	}
+}
+
 // AnswerFile puts an answer file where the installer of the image looks for it and lets
 // every boot entry name it. An image whose installer does not read such a file is an
 // error.
 type AnswerFile struct {
 	Kind   distro.Kind
 	Source string // local file
+	// Content is that of the file if not nil; Source is then only its name.
+	Content []byte
 }
 
 func (a AnswerFile) String() string { return string(a.Kind) + " " + a.Source }
@@ -50,14 +71,7 @@ func (a AnswerFile) String() string { return string(a.Kind) + " " + a.Source }
 const maxAnswer = 16 << 20
 
 func (a AnswerFile) apply(s *stage) error {
-	info, err := os.Stat(a.Source)
-	switch {
-	case err != nil:
-		return err
-	case !info.Mode().IsRegular() || info.Size() > maxAnswer:
-		return fmt.Errorf("%s %w", a.Source, distro.ErrAnswer)
-	}
-	content, err := os.ReadFile(a.Source)
+	content, attr, err := a.read(s)
 	if err != nil {
 		return err
 	}
@@ -66,8 +80,6 @@ func (a AnswerFile) apply(s *stage) error {
 	if err != nil {
 		return err
 	}
-	attr := s.attr(info)
-	attr.Mode = iso9660.ModeRegular | 0o644
 	for _, f := range plan.Files {
 		if s.tree.Find(f.Path) != nil {
 			s.notes = append(s.notes, fmt.Sprintf("%s was there already and was replaced", f.Path))
@@ -87,6 +99,25 @@ func (a AnswerFile) apply(s *stage) error {
 		return nil
 	}
 	return Kargs{Args: plan.Args}.apply(s)
+}
+
+// read returns the content of the answer file and the attributes it gets.
+func (a AnswerFile) read(s *stage) ([]byte, tree.Attr, error) {
+	attr := tree.Attr{Mode: newFileMode, ModTime: s.tree.Epoch}
+	if a.Content != nil {
+		return a.Content, attr, nil
+	}
+	info, err := os.Stat(a.Source)
+	switch {
+	case err != nil:
+		return nil, attr, err
+	case !info.Mode().IsRegular() || info.Size() > maxAnswer:
+		return nil, attr, fmt.Errorf("%s %w", a.Source, distro.ErrAnswer)
+	}
+	content, err := os.ReadFile(a.Source)
+	attr = s.attr(info)
+	attr.Mode = newFileMode
+	return content, attr, err
 }
 
 // answerArchives puts the files of a plan into the initrds, or into CoreOS's area.

@@ -49,7 +49,7 @@ type Plan struct {
 // Errors that callers tell apart.
 var (
 	// ErrKind reports an answer file that the installer of the image does not read.
-	ErrKind = errors.New("is not what this image reads")
+	ErrKind = errors.New("reads no")
 	// ErrAnswer reports an answer file that is none.
 	ErrAnswer = errors.New("is no such answer file")
 )
@@ -58,12 +58,47 @@ var (
 func (r *Release) Answer(m Medium, kind Kind, answer File) (Plan, error) {
 	rule := r.Family.Answers[kind]
 	if rule == nil {
-		return Plan{}, fmt.Errorf("a %s file %w, %s; %s", kind, ErrKind, r, r.reads())
+		return Plan{}, fmt.Errorf("%s %w %s file; %s", r, ErrKind, kind, r.reads())
 	}
 	if len(answer.Content) == 0 {
 		return Plan{}, fmt.Errorf("%s %w: it is empty", answer.Path, ErrAnswer)
 	}
 	return rule(m, r, answer)
+}
+
+// places are where rules put answer files.
+var places = map[Kind][]string{
+	Kickstart: {"/ks.cfg"}, Preseed: {"/preseed.cfg"}, Autoinstall: {"/nocloud/user-data"}, AutoYaST: {"/autoinst.xml"},
+	Agama: {"/autoinst.json", "/autoinst.jsonnet", "/autoinst.sh", "/autoinst.xml"}, Answer: {"/answer.toml"},
+}
+
+// Places lists all of those, sorted.
+func Places() (out []string) {
+	for _, list := range places {
+		out = append(out, list...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// Unattended tells why the image installs without asking before it overwrites disks, by
+// an answer file at its place; fresh says which files are to be looked at.
+func (r *Release) Unattended(m Medium, fresh func(path string) bool) (why []string) {
+	for _, k := range Kinds {
+		for _, p := range places[k] {
+			if r.Family.Answers[k] == nil || !fresh(p) {
+				continue
+			}
+			text, err := m.Read(p, 16<<20)
+			if err != nil || len(text) == 0 {
+				continue
+			}
+			if plan, err := r.Family.Answers[k](m, r, File{p, text}); err == nil && plan.Unattended != "" && !slices.Contains(why, plan.Unattended) {
+				why = append(why, plan.Unattended)
+			}
+		}
+	}
+	return why
 }
 
 // reads tells which answer files the image takes.
@@ -95,7 +130,7 @@ func only(r *Release, kind Kind, why string, kinds ...string) error {
 	if slices.Contains(kinds, r.Kind) {
 		return nil
 	}
-	return fmt.Errorf("a %s file %w, %s; %s", kind, ErrKind, r, why)
+	return fmt.Errorf("%s %w %s file; %s", r, ErrKind, kind, why)
 }
 
 // commands are the first words of the lines of a text that are no comments.

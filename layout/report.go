@@ -38,7 +38,17 @@ type Report struct {
 	// known to.
 	Unattended []string `json:"unattended,omitempty"`
 
+	// Signatures are those of the base that do not hold any more.
+	Signatures []Signature `json:"signatures,omitempty"`
+
 	BootFiles []BootFile `json:"boot_files,omitempty"` // configurations that changed
+}
+
+// Signature is a signature that does not fit any more what it signs.
+type Signature struct {
+	Path    string `json:"path"`
+	Signs   string `json:"signs"`
+	Meaning string `json:"meaning"` // what becomes of that when the image is used
 }
 
 // TreeReport tells where a hierarchy's directories went.

@@ -31,27 +31,29 @@ import (
 type buildOptions struct {
 	strategyOptions
 	isofileOptions
-	steps      []isolayer.Step
-	output     string
-	mediaCheck string
-	preserve   string
-	place      string
-	layout     string
-	progress   string
-	noBoot     string
-	repair     bool
-	uuid       string
-	checksum   string
-	fields     [4]string // by iso9660.Field
-	session    int
-	wipe       bool
-	dryRun     bool
-	showMap    bool
-	asJSON     bool
-	inPlace    bool
-	undo       bool
-	keepUndo   bool
-	noUndo     bool
+	steps       []isolayer.Step
+	output      string
+	mediaCheck  string
+	preserve    string
+	place       string
+	layout      string
+	progress    string
+	noBoot      string
+	repair      bool
+	resign      string
+	refreshRepo bool
+	uuid        string
+	checksum    string
+	fields      [4]string // by iso9660.Field
+	session     int
+	wipe        bool
+	dryRun      bool
+	showMap     bool
+	asJSON      bool
+	inPlace     bool
+	undo        bool
+	keepUndo    bool
+	noUndo      bool
 }
 
 func (a *app) buildCommand() *cobra.Command {
@@ -112,6 +114,8 @@ func (o *buildOptions) addFlags(f *pflag.FlagSet) {
 	choiceVar(f, &o.mediaCheck, "media-check", "auto|implant|strip", "what becomes of a media checksum; auto: the result has a valid one if BASE had one")
 	f.BoolVar(&o.wipe, "wipe", true, "overwrite the bytes of removed files with zeros")
 	choiceVar(f, &o.noBoot, "no-boot", "bios|uefi|all", "give up booting that way, so that boot images may be removed")
+	f.BoolVar(&o.refreshRepo, "refresh-repo", false, "where packages were added or removed, let createrepo_c or apt-ftparchive write the repository's metadata")
+	f.StringVar(&o.resign, "resign", "", "sign anew what signatures in BASE do not fit any more, by `KEY` of GnuPG")
 	f.BoolVar(&o.repair, "repair", false, "make boot tables and checksums right that BASE has wrong")
 	choiceVar(f, &o.checksum, "checksum", "sha256|sha512", "also write the image's checksum, to OUT.sha256 or OUT.sha512")
 	for i, x := range fieldFlags {
@@ -171,6 +175,7 @@ func (o *buildOptions) options(given func(flag string) bool) (isolayer.Options, 
 			out.NoBoot = append(out.NoBoot, boot.Platform(p))
 		}
 	}
+	out.Resign, out.RefreshRepo = o.resign, o.refreshRepo
 	out.Repair, out.NewUUID, out.Compact = o.repair, o.uuid == "new", o.layout == "compact"
 	out.KeepFreed = !o.wipe
 	for what := range strings.SplitSeq(o.preserve, ",") {
@@ -356,6 +361,9 @@ func (a *app) warn(r layout.Report) {
 	}
 	for _, w := range r.Warnings {
 		fmt.Fprintf(a.err, "isolayer: warning: %s\n", plain(w))
+	}
+	for _, s := range r.Signatures {
+		fmt.Fprintf(a.err, "isolayer: warning: %s does not fit %s any more: %s\n", name(s.Path), name(s.Signs), plain(s.Meaning))
 	}
 	a.installs(r)
 }

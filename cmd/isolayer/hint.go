@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"syscall"
 
 	"github.com/dustin/go-humanize"
@@ -72,6 +73,10 @@ var hints = []struct {
 	{mediacheck.ErrShort, "such small images have no media check"},
 	{isolayer.ErrNotFAT, "isolayer info tells what the boot images are"},
 	{distro.ErrKind, "isolayer info tells what the image is"},
+	{isolayer.ErrReserved, "leave the file as it is, or remove what names it with --rm too"},
+	{isolayer.ErrProgram, "install it, or leave --refresh-repo out and write the metadata yourself"},
+	{isolayer.ErrSign, "gpg --list-secret-keys shows the keys there are"},
+	{exec.ErrNotFound, "install it"},
 	{isolayer.ErrNoInitrd, "isolayer verify tells which boot files it finds"},
 	{isolayer.ErrAreaFull, "let the config fetch the rest (ignition.config.merge)"},
 	{cpio.ErrCompression, "name a second initrd in the boot entries instead"},

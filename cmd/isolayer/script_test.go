@@ -63,7 +63,7 @@ func fixture(t *testing.T) []byte {
 
 // TestScripts runs the command line as users do.
 func TestScripts(t *testing.T) {
-	image := fixture(t)
+	image, setup := fixture(t), installer(t)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
@@ -73,6 +73,7 @@ func TestScripts(t *testing.T) {
 			}
 			return errors.Join(
 				os.WriteFile(filepath.Join(e.WorkDir, "base.iso"), image, 0o644),
+				os.WriteFile(filepath.Join(e.WorkDir, "installer.iso"), setup, 0o644),
 				os.WriteFile(filepath.Join(e.WorkDir, "filler.bin"), filler, 0o644))
 		},
 	})

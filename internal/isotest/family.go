@@ -28,7 +28,7 @@ import (
 //	efi: DIR              an EFI image with GRUB, which reads DIR/grub.cfg
 //
 // Files whose content is @kernel or @initrd are those of [Image], which print their
-// command line; @zeros N is so many zeros; "@md5 PATH" in a text is the sum of that file.
+// command line; @file PATH is that of a Debian package; @zeros N is so many zeros; "@md5 PATH" in a text is the sum of that file.
 func Family(tb testing.TB, fixture string) (image string, head map[string]string, files []string) {
 	tb.Helper()
 	text, err := os.ReadFile(fixture)
@@ -66,6 +66,12 @@ func (m *familyMaker) fill(text string) []byte {
 	case "@kernel", "@initrd":
 		dir := build(m.tb, "work/payload", (*store).payload)
 		b, err := os.ReadFile(filepath.Join(dir, map[string]string{"@kernel": "vmlinuz", "@initrd": "initrd.img"}[word]))
+		if err != nil {
+			m.tb.Fatal(err)
+		}
+		return b
+	case "@file":
+		b, err := os.ReadFile(file(m.tb, rest))
 		if err != nil {
 			m.tb.Fatal(err)
 		}

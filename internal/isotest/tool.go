@@ -17,12 +17,17 @@ import (
 // debian tells the Debian package of each program and file that tests use.
 var debian = map[string]string{
 	"bsdtar":             "libarchive-tools",
+	"gpg":                "gpg",
+	"createrepo_c":       "createrepo-c",
+	"dnf":                "dnf",
+	"apt-ftparchive":     "apt-utils",
+	"dpkg-scanpackages":  "dpkg-dev",
+	"rpmbuild":           "rpm",
 	"7z":                 "p7zip-full",
 	"apt-get":            "apt",
 	"busybox":            "busybox-static",
 	"cpio":               "cpio",
 	"depmod":             "kmod",
-	"createrepo_c":       "createrepo-c",
 	"gcc":                "gcc",
 	"genisoimage":        "genisoimage",
 	"grub-mkimage":       "grub-common",
@@ -58,6 +63,8 @@ var debian = map[string]string{
 	"xorriso":            "xorriso",
 	"xz":                 "xz-utils",
 	"zstd":               "zstd",
+
+	"/usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64/linux": "debian-installer-12-netboot-amd64",
 
 	"/usr/lib/ISOLINUX/isolinux.bin":                    "isolinux",
 	"/usr/lib/syslinux/modules/bios/ldlinux.c32":        "syslinux-common",

@@ -1,0 +1,74 @@
+package isolayer
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"github.com/isolayer/isolayer/distro"
+	"github.com/isolayer/isolayer/recipe"
+)
+
+// special are the instructions of installers: an answer file, or files for the initrd.
+func (c *kitchen) special(ctx context.Context, i *recipe.Instruction, words []string) ([]Step, []string, error) {
+	if i.Name == "INITRD" {
+		return c.initrd(ctx, i, words)
+	}
+	kind := distro.Kind(strings.ToLower(i.Name))
+	if err := number(i, words, 1, "FILE"); err != nil {
+		return nil, nil, err
+	}
+	p, err := c.source(words[0])
+	if err != nil {
+		return nil, nil, err
+	}
+	if _, ok := i.Flag("template"); ok {
+		text, err := renderFile(p, c.Context, c.values)
+		return []Step{AnswerFile{Kind: kind, Source: p, Content: []byte(text)}}, []string{fmt.Sprintf("%x", sha256.Sum256([]byte(text)))}, err
+	}
+	d, err := c.fileSum(ctx, p)
+	return []Step{AnswerFile{Kind: kind, Source: p}}, []string{string(d)}, err
+}
+
+// initrd reads INITRD SRC [DST].
+func (c *kitchen) initrd(ctx context.Context, i *recipe.Instruction, words []string) ([]Step, []string, error) {
+	if len(words) == 0 || len(words) > 2 {
+		return nil, nil, fmt.Errorf("%w: want INITRD SRC [DST]", recipe.ErrSyntax)
+	}
+	if _, ok := i.Flag("template"); ok {
+		return nil, nil, fmt.Errorf("%w: INITRD takes files as they are", errors.ErrUnsupported)
+	}
+	p, err := c.source(words[0])
+	if err != nil {
+		return nil, nil, err
+	}
+	a := Add{Source: p}
+	if len(words) == 2 {
+		a.Dest = words[1]
+	}
+	var inputs []string
+	err = filepath.WalkDir(p, func(at string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return bare(err)
+		}
+		rel, err := filepath.Rel(p, at)
+		if err != nil {
+			return err
+		}
+		sum := d.Type().String()
+		if d.Type().IsRegular() {
+			digest, err := c.fileSum(ctx, at)
+			if err != nil {
+				return err
+			}
+			sum = string(digest)
+		}
+		inputs = append(inputs, filepath.ToSlash(rel)+" "+sum)
+		return nil
+	})
+	return []Step{InitrdAdd{Adds: []Add{a}}}, inputs, err
+}

@@ -1,0 +1,205 @@
+package isolayer
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/ulikunitz/xz"
+
+	"github.com/isolayer/isolayer/iso9660"
+)
+
+// refreshDeb lets apt-ftparchive describe the new packages, adds that to the indexes of
+// their components, takes out those of removed packages, and lets it write the Release
+// files, whose fields stay.
+func (s *stage) refreshDeb(dir string, x *shop) error {
+	dists := x.root.Child("dists")
+	if err := s.copyTree(dists, filepath.Join(dir, "dists")); err != nil {
+		return err
+	}
+	var stanzas []byte
+	if len(x.added) > 0 {
+		var err error
+		if stanzas, err = own(dir, "apt-ftparchive", "apt-utils", "packages", "."); err != nil {
+			return err
+		}
+	}
+	var suites []string
+	err := filepath.WalkDir(filepath.Join(dir, "dists"), func(p string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil || d.IsDir():
+			return err
+		case d.Name() == "Release" && filepath.Base(filepath.Dir(filepath.Dir(p))) == "dists":
+			suites = append(suites, filepath.Dir(p))
+		case strings.HasPrefix(d.Name(), "Packages"):
+			return reindex(dir, p, splitStanzas(stanzas), x.removed)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if len(suites) == 0 {
+		return fmt.Errorf("no dists/*/Release: %w", iso9660.ErrUnsupported)
+	}
+	for _, suite := range suites {
+		if err := release(suite); err != nil {
+			return err
+		}
+	}
+	return filepath.WalkDir(filepath.Join(dir, "dists"), func(p string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() {
+			return err
+		}
+		rel, err := filepath.Rel(dir, p)
+		if err != nil {
+			return err
+		}
+		n := exact(s.tree, slashless(path.Join(x.root.Path(), filepath.ToSlash(rel))))
+		if n == nil {
+			return fmt.Errorf("internal error: %s is not in the tree", rel)
+		}
+		return s.putBack(n, p)
+	})
+}
+
+// stanzaField is a value of a stanza.
+func stanzaField(stanza []byte, name string) string {
+	for l := range strings.Lines(string(stanza)) {
+		if k, v, ok := strings.Cut(l, ":"); ok && strings.EqualFold(k, name) {
+			return strings.TrimSpace(v)
+		}
+	}
+	return ""
+}
+
+func splitStanzas(text []byte) (out [][]byte) {
+	for _, s := range bytes.Split(text, []byte("\n\n")) {
+		if s = bytes.Trim(s, "\n"); len(s) > 0 {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// packer opens and writes an index by its ending.
+type packer struct {
+	open  func(io.Reader) (io.Reader, error)
+	write func(io.Writer) (io.WriteCloser, error)
+}
+
+var packers = map[string]packer{
+	"": {func(r io.Reader) (io.Reader, error) { return r, nil }, func(w io.Writer) (io.WriteCloser, error) { return nopCloser{w}, nil }},
+	".gz": {func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) }, func(w io.Writer) (io.WriteCloser, error) {
+		return gzip.NewWriterLevel(w, gzip.BestCompression)
+	}},
+	".xz": {func(r io.Reader) (io.Reader, error) { return xz.NewReader(r) }, func(w io.Writer) (io.WriteCloser, error) { return xz.NewWriter(w) }},
+}
+
+type nopCloser struct{ io.Writer }
+
+func (nopCloser) Close() error { return nil }
+
+// reindex changes one index, dists/SUITE/COMPONENT/binary-ARCH/Packages or that packed.
+func reindex(dir, file string, added [][]byte, removed []string) error {
+	p, ok := packers[strings.TrimPrefix(filepath.Base(file), "Packages")]
+	if !ok {
+		return os.Remove(file) // of a kind that cannot be written; apt takes another
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	r, err := p.open(bytes.NewReader(b))
+	if err != nil {
+		return fmt.Errorf("%s: %w", filepath.Base(file), err)
+	}
+	text, err := io.ReadAll(io.LimitReader(r, maxIndex))
+	if err != nil {
+		return fmt.Errorf("%s: %w", filepath.Base(file), err)
+	}
+	rel, err := filepath.Rel(filepath.Join(dir, "dists"), file)
+	if err != nil {
+		return err
+	}
+	parts := strings.Split(filepath.ToSlash(rel), "/") // SUITE COMPONENT… binary-ARCH Packages
+	if len(parts) < 4 {
+		return nil
+	}
+	component, arch := strings.Join(parts[1:len(parts)-2], "/"), strings.TrimPrefix(parts[len(parts)-2], "binary-")
+	gone := map[string]bool{}
+	for _, r := range removed {
+		gone[r] = true
+	}
+	var fresh [][]byte
+	for _, s := range added {
+		name := strings.TrimPrefix(stanzaField(s, "Filename"), "./")
+		gone[name] = true // an older description of it
+		if a := stanzaField(s, "Architecture"); (a == arch || a == "all") && component == componentOf(name) {
+			fresh = append(fresh, bytes.Replace(s, []byte("Filename: ./"), []byte("Filename: "), 1))
+		}
+	}
+	keep := slices.DeleteFunc(splitStanzas(text), func(s []byte) bool { return gone[strings.TrimPrefix(stanzaField(s, "Filename"), "./")] })
+	var out bytes.Buffer
+	w, err := p.write(&out)
+	if err != nil {
+		return err
+	}
+	for _, s := range append(keep, fresh...) {
+		if _, err := w.Write(append(s[:len(s):len(s)], "\n\n"...)); err != nil {
+			return err
+		}
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	return os.WriteFile(file, out.Bytes(), 0o644)
+}
+
+// componentOf is the component of a package by its path: pool/COMPONENT/…, else main.
+func componentOf(name string) string {
+	if parts := strings.Split(name, "/"); len(parts) > 2 && parts[0] == "pool" {
+		return parts[1]
+	}
+	return "main"
+}
+
+// release lets apt-ftparchive write the sums of a suite, and keeps the fields, the date
+// too, that its Release file had.
+func release(suite string) error {
+	file := filepath.Join(suite, "Release")
+	old, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	if err := os.Remove(file); err != nil { // it would list itself
+		return err
+	}
+	text, err := own(suite, "apt-ftparchive", "apt-utils", "release", ".")
+	if err != nil {
+		return err
+	}
+	var out strings.Builder
+	for l := range strings.Lines(string(old)) {
+		if strings.HasPrefix(l, "MD5Sum:") || strings.HasPrefix(l, "SHA") {
+			break
+		}
+		out.WriteString(strings.TrimRight(l, "\n") + "\n")
+	}
+	sums := false
+	for l := range strings.Lines(string(text)) {
+		sums = sums || strings.HasPrefix(l, "MD5Sum:") || strings.HasPrefix(l, "SHA")
+		if sums {
+			out.WriteString(l)
+		}
+	}
+	return os.WriteFile(file, []byte(out.String()), 0o644)
+}

@@ -1,0 +1,42 @@
+package isolayer_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/distro"
+	"github.com/isolayer/isolayer/internal/isotest"
+	"github.com/isolayer/isolayer/qemu"
+)
+
+// preseedFile lets the installer say on its console what it has read. The text is put
+// together by the shell: the console cannot show it unless the command ran.
+const preseedFile = `d-i debian-installer/locale string en_US.UTF-8
+d-i preseed/early_command string (echo "PRESEED-""EARLY"; grep preseed: /var/log/syslog; debconf-get debian-installer/locale; echo "PRESEED-""END") > /dev/console
+d-i partman/confirm boolean true
+`
+
+// TestDebianInstaller: Debian's installer starts from the changed image and reads the
+// preseed file, by its own words on the console, with BIOS and UEFI. That takes minutes:
+// without ISOLAYER_SOAK only UEFI is tried.
+func TestDebianInstaller(t *testing.T) {
+	if testing.Short() {
+		t.Skip("boots virtual machines")
+	}
+	base, _, _ := isotest.Family(t, "testdata/debian-installer.txtar")
+	made := filepath.Join(t.TempDir(), "made.iso")
+	img := rebuild(t, base, made, isolayer.AnswerFile{Kind: distro.Preseed, Source: localFile(t, "my.cfg", preseedFile)})
+	if len(img.Report.Unattended) == 0 {
+		t.Error("no word that the image installs unattended")
+	}
+	texts := []string{"PRESEED-EARLY", "successfully loaded preseed file from file:///preseed.cfg", "en_US.UTF-8", "PRESEED-END"}
+	firmware := []qemu.Firmware{qemu.UEFI}
+	if os.Getenv("ISOLAYER_SOAK") != "" {
+		firmware = append(firmware, qemu.BIOS)
+	}
+	for _, f := range firmware {
+		isotest.Boot(t, made, f, qemu.CD, texts...)
+	}
+}

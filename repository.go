@@ -1,0 +1,259 @@
+package isolayer
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/isolayer/isolayer/fat"
+	"github.com/isolayer/isolayer/iso9660"
+	"github.com/isolayer/isolayer/tree"
+)
+
+// ErrProgram reports a program of a distribution that is missing or failed.
+var ErrProgram = errors.New("the distribution's own program is needed")
+
+// maxIndex bounds what is read of the metadata of a repository, in bytes a file.
+const maxIndex = 1 << 30
+
+// shop is a repository of packages in the tree, with what steps changed in it. Paths
+// count from its root and have no slash in front.
+type shop struct {
+	root    *tree.Node
+	all     []string     // packages there now
+	added   []*tree.Node // … of them new ones
+	removed []string
+}
+
+// refreshRepositories lets the distribution's own programs write the metadata of every
+// repository that packages were added to or removed from. They work in a directory with
+// the old metadata and the new packages; the others are not needed.
+func (s *stage) refreshRepositories() error {
+	if !s.options.RefreshRepo {
+		return nil
+	}
+	base, err := s.base.Tree()
+	if err != nil {
+		return err
+	}
+	var roots []*tree.Node
+	if err := s.tree.Walk(func(n *tree.Node) error {
+		if n.IsDir() && (n.Child("repodata") != nil && n.Child("repodata").Child("repomd.xml") != nil || n.Child("dists") != nil && n.Child("dists").IsDir()) {
+			roots = append(roots, n)
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	for _, root := range roots {
+		ending, refresh := ".rpm", s.refreshRPM
+		if root.Child("dists") != nil {
+			ending, refresh = ".deb", s.refreshDeb
+		}
+		x, err := s.shop(base, root, roots, ending)
+		if err != nil {
+			return err
+		}
+		if len(x.added) == 0 && len(x.removed) == 0 {
+			continue
+		}
+		if err := s.inDirectory(x, refresh); err != nil {
+			return fmt.Errorf("refresh repository %s: %w", root.Path(), err)
+		}
+		s.notes = append(s.notes, fmt.Sprintf("repository %s: %d packages added, %d removed, metadata written anew", root.Path(), len(x.added), len(x.removed)))
+	}
+	return nil
+}
+
+// shop lists the packages of a repository; those of one below it are not its own.
+func (s *stage) shop(base *tree.Tree, root *tree.Node, roots []*tree.Node, ending string) (*shop, error) {
+	x := &shop{root: root}
+	own := func(n *tree.Node) bool {
+		for d := n.Parent; d != nil; d = d.Parent {
+			if d.Path() == root.Path() {
+				return true
+			}
+			if slices.ContainsFunc(roots, func(r *tree.Node) bool { return r.Path() == d.Path() }) {
+				return false
+			}
+		}
+		return false
+	}
+	walk := func(t *tree.Tree, f func(n *tree.Node, rel string)) error {
+		return t.Walk(func(n *tree.Node) error {
+			if n.IsRegular() && strings.HasSuffix(n.Name, ending) && own(n) {
+				f(n, x.rel(n.Path()))
+			}
+			return nil
+		})
+	}
+	err := walk(s.tree, func(n *tree.Node, rel string) {
+		x.all = append(x.all, rel)
+		if n.Replaced() || exact(base, slashless(n.Path())) == nil {
+			x.added = append(x.added, n)
+		}
+	})
+	if err == nil {
+		err = walk(base, func(n *tree.Node, rel string) {
+			if exact(s.tree, slashless(n.Path())) == nil {
+				x.removed = append(x.removed, rel)
+			}
+		})
+	}
+	return x, err
+}
+
+func (x *shop) rel(p string) string { return slashless(strings.TrimPrefix(p, x.root.Path())) }
+
+// inDirectory runs work in a directory with the new packages.
+func (s *stage) inDirectory(x *shop, work func(dir string, x *shop) error) (err error) {
+	dir, err := os.MkdirTemp("", "isolayer-repo-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	for _, n := range x.added {
+		if err := s.copyOut(n, filepath.Join(dir, filepath.FromSlash(x.rel(n.Path())))); err != nil {
+			return err
+		}
+	}
+	return work(dir, x)
+}
+
+// copyOut writes a file of the tree to a local one, with its time.
+func (s *stage) copyOut(n *tree.Node, to string) (err error) {
+	var r io.ReaderAt = n.Source
+	size := n.Size()
+	if n.Source == nil {
+		if r, size, err = s.base.Open(n); err != nil {
+			return err
+		}
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, io.NewSectionReader(r, 0, size))
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return os.Chtimes(to, n.ModTime, n.ModTime)
+}
+
+// copyTree writes all files below a directory of the tree.
+func (s *stage) copyTree(n *tree.Node, to string) error {
+	if err := os.MkdirAll(to, 0o755); err != nil {
+		return err
+	}
+	for _, c := range n.Children {
+		var err error
+		switch p := filepath.Join(to, c.Name); {
+		case !filepath.IsLocal(c.Name):
+			err = fmt.Errorf("%s: %w", c.Path(), iso9660.ErrName)
+		case c.IsDir():
+			err = s.copyTree(c, p)
+		case c.IsRegular() && c.Size() <= maxIndex:
+			err = s.copyOut(c, p)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// own runs a program of a distribution and returns what it prints.
+func own(dir, program, pkg string, args ...string) ([]byte, error) {
+	file, err := exec.LookPath(program)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s is not installed (package %s)", ErrProgram, program, pkg)
+	}
+	cmd := exec.Command(file, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "TZ=UTC")
+	var out, complaint bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &complaint
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w: %s", ErrProgram, program, err, bytes.TrimSpace(complaint.Bytes()))
+	}
+	return out.Bytes(), nil
+}
+
+// putBack replaces the files of a directory of the tree, but not those below it, by
+// those of a local one.
+func (s *stage) putBack(n *tree.Node, from string) error {
+	dir, attr := n.Path(), tree.Attr{Mode: newFileMode, ModTime: s.tree.Epoch}
+	was := map[string]bool{}
+	for _, c := range n.Children {
+		was[c.Name] = c.IsRegular()
+	}
+	list, err := os.ReadDir(from)
+	if err != nil {
+		return err
+	}
+	for _, d := range list {
+		to := path.Join(dir, d.Name())
+		delete(was, d.Name())
+		if d.IsDir() {
+			continue
+		}
+		b, err := os.ReadFile(filepath.Join(from, d.Name()))
+		if err != nil {
+			return err
+		}
+		a := attr
+		if old := exact(s.tree, slashless(to)); old != nil {
+			if text, err := s.reader().Content(old, maxIndex); err == nil && bytes.Equal(text, b) {
+				continue
+			}
+			a = old.Attr
+		}
+		if err := s.put(to, a, fat.Bytes(b)); err != nil {
+			return err
+		}
+	}
+	for name, file := range was {
+		if !file || slices.ContainsFunc(signatureEndings, func(ext string) bool { return strings.HasSuffix(name, ext) }) {
+			continue // told of as broken, or made anew
+		}
+		if err := s.tree.Do(tree.Remove{Path: path.Join(dir, name)}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// refreshRPM runs createrepo_c, which takes from the old metadata what it says of
+// packages that are not there.
+func (s *stage) refreshRPM(dir string, x *shop) error {
+	meta := x.root.Child("repodata")
+	if err := s.copyTree(meta, filepath.Join(dir, "repodata")); err != nil {
+		return err
+	}
+	list := filepath.Join(dir, "packages")
+	if err := os.WriteFile(list, []byte(strings.Join(x.all, "\n")+"\n"), 0o600); err != nil {
+		return err
+	}
+	args := []string{
+		"--quiet", "--update", "--skip-stat", "--keep-all-metadata", "--retain-old-md", "0", "--pkglist", list,
+		"--revision", strconv.FormatInt(s.fatTime().Unix(), 10), "--set-timestamp-to-revision",
+	}
+	if !slices.ContainsFunc(meta.Children, func(n *tree.Node) bool { return strings.Contains(n.Name, ".sqlite") }) {
+		args = append(args, "--no-database")
+	}
+	if _, err := own(dir, "createrepo_c", "createrepo-c or createrepo_c", append(args, dir)...); err != nil {
+		return err
+	}
+	return s.putBack(meta, filepath.Join(dir, "repodata"))
+}

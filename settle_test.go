@@ -1,0 +1,173 @@
+package isolayer_test
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/internal/isotest"
+	"github.com/isolayer/isolayer/sink"
+)
+
+// localFile writes a file to add.
+func localFile(tb testing.TB, name, content string) string {
+	tb.Helper()
+	p := filepath.Join(tb.TempDir(), name)
+	if err := os.WriteFile(p, []byte(content), 0o644); err != nil {
+		tb.Fatal(err)
+	}
+	return p
+}
+
+// TestSums: whatever is edited, lists of checksums go on to be true: files replaced,
+// removed, renamed, added; initrds; boot images that get other addresses.
+func TestSums(t *testing.T) {
+	for _, c := range []struct {
+		fixture string
+		steps   []isolayer.Step
+		checked int
+	}{
+		{"debian", []isolayer.Step{isolayer.Add{Source: localFile(t, "new", "new")}, isolayer.Remove{Pattern: "/pool"}, isolayer.Kargs{Args: []string{"a=b"}}}, 10},
+		{"debian", []isolayer.Step{isolayer.Move{Old: "/pool", New: "/packages"}, isolayer.Kargs{Args: []string{"a=b"}}}, 10},
+		{"debian", []isolayer.Step{isolayer.Kargs{Args: []string{"a=b"}}, isolayer.Kargs{Args: []string{"-a"}}}, 10},
+		{"ubuntu", []isolayer.Step{isolayer.InitrdAdd{Adds: []isolayer.Add{{Source: localFile(t, "new", "new")}}}}, 7},
+		{"rhel9", []isolayer.Step{isolayer.InitrdAdd{Adds: []isolayer.Add{{Source: localFile(t, "new", "new"), Dest: "/etc/new"}}}, isolayer.Add{Source: localFile(t, "repomd.xml", "<x/>"), Dest: "/repodata/"}}, 3},
+		{"suse", []isolayer.Step{isolayer.Remove{Pattern: "/media.1/products"}, isolayer.Kargs{Args: []string{"a=b"}}}, 5},
+		{"arch", []isolayer.Step{isolayer.Add{Source: localFile(t, "airootfs.sfs", "other"), Dest: "/arch/x86_64/"}}, 1},
+		{"debian-live", []isolayer.Step{isolayer.InitrdAdd{Adds: []isolayer.Add{{Source: localFile(t, "new", "new")}}}, isolayer.Add{Source: localFile(t, "new", "new")}}, 7},
+	} {
+		base, _, _ := isotest.Family(t, "distro/testdata/"+c.fixture+".txtar")
+		made := filepath.Join(t.TempDir(), "made.iso")
+		rebuild(t, base, made, c.steps...)
+		if n := checkSums(t, made); n != c.checked {
+			t.Errorf("%s %s: %d files checked, want %d", c.fixture, c.steps, n, c.checked)
+		}
+	}
+}
+
+// TestTables: the lists of translated names that genisoimage makes follow.
+func TestTables(t *testing.T) {
+	dir, base := t.TempDir(), filepath.Join(t.TempDir(), "base.iso")
+	for _, n := range []string{"a long name.txt", "other.txt", "d/inside.txt"} {
+		p := filepath.Join(dir, n)
+		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(p, []byte(n), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	isotest.Run(t, "genisoimage", "-quiet", "-R", "-T", "-o", base, dir)
+	made := filepath.Join(t.TempDir(), "made.iso")
+	rebuild(t, base, made, isolayer.Remove{Pattern: "/other.txt"}, isolayer.Add{Source: localFile(t, "quite a new name.txt", "x")}, isolayer.Move{Old: "/d/inside.txt", New: "/d/renamed inside.txt"})
+	for table, want := range map[string]string{"/TRANS.TBL": "a long name.txt|d|quite a new name.txt", "/d/TRANS.TBL": "renamed inside.txt"} {
+		var names []string
+		for l := range strings.Lines(string(isotest.Run(t, "isoinfo", "-R", "-i", made, "-x", table))) {
+			f := strings.Split(strings.TrimSpace(l), "\t")
+			names = append(names, f[1])
+			// The identifier is that of the file.
+			kind, id, _ := strings.Cut(strings.TrimSpace(f[0]), " ")
+			if dir := filepath.Dir(table); kind == "F" && len(isotest.Run(t, "isoinfo", "-i", made, "-x", strings.ToUpper(filepath.Join(dir, id)))) == 0 {
+				t.Errorf("%s: %q has nothing", table, l)
+			}
+		}
+		if got := strings.Join(names, "|"); got != want {
+			t.Errorf("%s: %s", table, got)
+		}
+	}
+}
+
+// TestSignatures: those that break are told, with what that means, and made anew by the
+// user's key, which the installer is given where it looks for keys.
+func TestSignatures(t *testing.T) {
+	base, _, _ := isotest.Family(t, "distro/testdata/suse.txtar")
+	made := filepath.Join(t.TempDir(), "made.iso")
+	step := isolayer.Kargs{Args: []string{"a=b"}}
+	r := rebuild(t, base, made, step).Report
+	if len(r.Signatures) != 1 || r.Signatures[0].Path != "/CHECKSUMS.asc" || !strings.Contains(r.Signatures[0].Meaning, "insecure") {
+		t.Errorf("signatures: %+v", r.Signatures)
+	}
+	isotest.Tool(t, "gpg")
+	home, err := os.MkdirTemp("", "key") // a socket's path is short
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(home)
+	t.Setenv("GNUPGHOME", home)
+	isotest.Run(t, "gpg", "--batch", "--quiet", "--passphrase", "", "--quick-generate-key", "test@example.org", "ed25519", "sign", "never")
+	defer exec.Command("gpgconf", "--kill", "all").Run() //nolint:errcheck // its agent ends with its directory too
+	b, err := isolayer.Open(base, isolayer.OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	img, err := b.Build([]isolayer.Step{step}, isolayer.Options{Resign: "test@example.org"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := img.WriteFile(t.Context(), made, sink.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if len(img.Report.Signatures) != 0 {
+		t.Errorf("signatures: %+v", img.Report.Signatures)
+	}
+	dir := t.TempDir()
+	isotest.Run(t, "bsdtar", "-xf", made, "-C", dir)
+	ring := filepath.Join(dir, "installkey.gpg")
+	own, err := isolayer.Open(made, isolayer.OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer own.Close()
+	i, _, err := own.Initrd(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := i.Find("/installkey.gpg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(ring)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(i.Copy(f, e), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	// As linuxrc does.
+	isotest.Run(t, "gpg", "--batch", "--no-default-keyring", "--keyring", ring, "--verify", filepath.Join(dir, "CHECKSUMS.asc"), filepath.Join(dir, "CHECKSUMS"))
+	if n := checkSums(t, made); n != 6 {
+		t.Errorf("%d sums", n)
+	}
+}
+
+// TestReserved: areas of CoreOS images stay where the image says, or the edit is refused.
+func TestReserved(t *testing.T) {
+	base, _, _ := isotest.Family(t, "distro/testdata/coreos.txtar")
+	b, err := isolayer.Open(base, isolayer.OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	cfg := string(isotest.Run(t, "isoinfo", "-R", "-i", base, "-x", "/boot/grub2/grub.cfg"))
+	for name, c := range map[string]struct {
+		step isolayer.Step
+		want error
+	}{
+		"other configuration":    {isolayer.Add{Source: localFile(t, "grub.cfg", "menuentry x {\nlinux /images/pxeboot/vmlinuz\n}\n"), Dest: "/boot/grub2/"}, isolayer.ErrReserved},
+		"area moved in its file": {isolayer.Add{Source: localFile(t, "grub.cfg", "# moved\n"+cfg), Dest: "/boot/grub2/"}, isolayer.ErrReserved},
+		"area cut":               {isolayer.Add{Source: localFile(t, "ignition.img", "x"), Dest: "/images/"}, isolayer.ErrReserved},
+		"area gone":              {isolayer.Remove{Pattern: "/images/ignition.img"}, isolayer.ErrReserved},
+		"a file":                 {isolayer.Add{Source: localFile(t, "file", "x")}, nil},
+		"argument in the area":   {isolayer.Kargs{Args: []string{"console=tty0"}}, nil},
+		"initrd":                 {isolayer.InitrdAdd{Adds: []isolayer.Add{{Source: localFile(t, "file", "x")}}}, nil},
+	} {
+		if _, err := b.Build([]isolayer.Step{c.step}, isolayer.Options{}); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
+}

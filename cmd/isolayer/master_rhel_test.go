@@ -179,3 +179,25 @@ func TestMasterParse(t *testing.T) {
 		}
 	}
 }
+
+// FuzzMkisofs: no command line makes the parser panic, and what it takes has sources or
+// none, never a half.
+func FuzzMkisofs(f *testing.F) {
+	for _, line := range []string{strings.Join(seed, "\x00"), "-graft-points\x00a\\=b=c", "-rJVx", "-append_partition\x002\x00ef\x00f", "-vol", "--", "-", "-=", "-sort-weight\x001"} {
+		f.Add(line)
+	}
+	openLocal = func(string) (*os.File, error) { return nil, os.ErrNotExist } // no options of files
+	f.Cleanup(func() { openLocal = os.Open })
+	f.Fuzz(func(t *testing.T, line string) {
+		args := strings.Split(line, "\x00")
+		m, err := parseMkisofs(args, strings.NewReader(""))
+		if err != nil {
+			return
+		}
+		for _, g := range m.grafted() {
+			if g.Source == "" && len(m.sources) == 0 {
+				t.Errorf("%q: %+v", args, g)
+			}
+		}
+	})
+}

@@ -304,10 +304,13 @@ func cutGraft(s string) (dest, src string, ok bool) {
 	return dest, b.String(), true
 }
 
+// openLocal opens the files that options name.
+var openLocal = os.Open
+
 // readLines gives each line of a file, or of standard input for "-", to f.
 func readLines(name string, in io.Reader, f func(string) error) (err error) {
 	if name != "-" {
-		file, err := os.Open(name)
+		file, err := openLocal(name)
 		if err != nil {
 			return err
 		}

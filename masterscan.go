@@ -148,7 +148,9 @@ func (s *scan) place(p, name string, info fs.FileInfo, dir *tree.Node) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", p, err)
 		}
-		s.note(n, p)
+		if err := s.note(n, p); err != nil {
+			return err
+		}
 		return s.list(p, info, n)
 	}
 	attr, src, why, err := s.what(p, info)
@@ -167,8 +169,7 @@ func (s *scan) place(p, name string, info fs.FileInfo, dir *tree.Node) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", p, err)
 	}
-	s.note(n, p)
-	return nil
+	return s.note(n, p)
 }
 
 // what tells attributes and content of a local file that is no directory, or why it
@@ -268,8 +269,8 @@ func typeOf(m fs.FileMode) uint32 {
 	return iso9660.ModeRegular
 }
 
-// note keeps what patterns say about a node.
-func (s *scan) note(n *tree.Node, p string) {
+// note keeps what patterns say about a node, and its attributes if they are wanted.
+func (s *scan) note(n *tree.Node, p string) error {
 	if s.matches(s.o.Hide, p, n.Name) {
 		n.In[iso9660.Primary], n.In[iso9660.Enhanced] = false, false
 	}
@@ -284,6 +285,14 @@ func (s *scan) note(n *tree.Node, p string) {
 			s.weights[n] = w.Weight
 		}
 	}
+	if !s.o.ACL && !s.o.Attributes || n.IsLink() {
+		return nil
+	}
+	list, err := attributes(p, s.o.ACL, s.o.Attributes)
+	if err == nil && len(list) > 0 {
+		s.extra[n] = iso9660.AttributeEntries(list)
+	}
+	return err
 }
 
 // matches tells whether any pattern is that of a name or of a path on disk.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/isolayer/isolayer/extent"
@@ -131,4 +132,12 @@ func (s *scan) once() error {
 		}
 	}
 	return nil
+}
+
+// sortTree sorts the children of all directories by name.
+func sortTree(n *tree.Node) {
+	slices.SortFunc(n.Children, func(a, b *tree.Node) int { return strings.Compare(a.Name, b.Name) })
+	for _, c := range n.Children {
+		sortTree(c)
+	}
 }

@@ -61,10 +61,14 @@ func NewDescriptor(h Hierarchy, block LBA, v VolumeTexts) (*Descriptor, error) {
 		name, text string
 		off, n     int
 	}{
-		{"system id", v.System, offSystemID, 32}, {"volume id", v.Volume, OffVolumeID, 32},
-		{"volume set id", v.VolumeSet, offVolumeSet, fieldSize}, {"publisher", v.Publisher, offPublisher, fieldSize},
-		{"preparer", v.Preparer, offPreparer, fieldSize}, {"application id", v.Application, offApplication, fieldSize},
-		{"copyright file", v.Copyright, offCopyright, fileField}, {"abstract file", v.Abstract, offAbstract, fileField},
+		{"system id", v.System, offSystemID, 32},
+		{"volume id", v.Volume, OffVolumeID, 32},
+		{"volume set id", v.VolumeSet, offVolumeSet, fieldSize},
+		{"publisher", v.Publisher, offPublisher, fieldSize},
+		{"preparer", v.Preparer, offPreparer, fieldSize},
+		{"application id", v.Application, offApplication, fieldSize},
+		{"copyright file", v.Copyright, offCopyright, fileField},
+		{"abstract file", v.Abstract, offAbstract, fileField},
 		{"bibliographic file", v.Bibliographic, offBibliographic, fileField},
 	} {
 		if err := d.putText(f.text, f.off, f.n); err != nil {

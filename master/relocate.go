@@ -17,8 +17,7 @@ func (x *builder) makeStorage(root *directory) *directory {
 }
 
 // move puts a directory that lies too deep into the storage. d, where it is shown, keeps
-// a record that leads to it. What is below it is built when all others are, so that it
-// lies behind every directory that shows one.
+// a record that leads to it.
 func (x *builder) move(d, sub *directory) {
 	for i := range d.items {
 		if d.items[i].node == sub.node {
@@ -30,11 +29,14 @@ func (x *builder) move(d, sub *directory) {
 	x.guests = append(x.guests, sub)
 }
 
-// house builds the relocated directories, which may show further ones.
+// house builds the relocated directories, which may show further ones. They lie in front
+// of all others but the root: libarchive wants to have read where a directory is stored
+// when it comes to the place where it is shown.
 func (x *builder) house(root *directory) error {
 	s := x.storage
 	s.parent = root
-	x.b.dirs = append(x.b.dirs, s)
+	others := x.b.dirs[1:]
+	x.b.dirs = []*directory{root, s}
 	x.b.of[s.node] = s
 	root.subs = append(root.subs, s)
 	for i := 0; i < len(x.guests); i++ {
@@ -54,6 +56,7 @@ func (x *builder) house(root *directory) error {
 		s.subs = append(s.subs, g)
 	}
 	s.links += uint32(len(x.guests))
+	x.b.dirs = append(x.b.dirs, others...)
 	return nil
 }
 

@@ -31,7 +31,7 @@ tree at any time; the source is never written to, and OUT appears whole or not a
 
 Some options of our own: --boot-from BASE takes the boot equipment of an image; --fix
 adds what boot loaders need and nobody asked for; --media-check implant, --checksum
-sha256|sha512, --dry-run, --map, --json and --progress are those of build.`,
+sha256|sha512, --dry-run, --print-map, --json and --progress are those of build.`,
 		Example: `  isolayer master -r -J -V MYDISK -o out.iso dir
   isolayer master -U -r -T -J -joliet-long -V "CentOS 7 x86_64" -b isolinux/isolinux.bin \
     -c isolinux/boot.cat -no-emul-boot -boot-load-size 4 -boot-info-table -o out.iso .

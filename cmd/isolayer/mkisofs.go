@@ -82,8 +82,8 @@ func (m *mkisofs) word(word string, rest []string) ([]string, error) {
 	body = strings.TrimPrefix(body, "-")
 	name, value, attached := strings.Cut(body, "=")
 	o, full, err := lookup(name)
-	if err != nil && !long {
-		if s := find(body[:1]); s != nil { // a short one with something attached
+	if errors.Is(err, errUnknown) && !long {
+		if s := find(body[:1]); s != nil && like(name) == "" { // a short one with something attached
 			if s.args == 0 {
 				if err := m.run(s, body[:1], nil); err != nil {
 					return nil, err
@@ -149,10 +149,30 @@ func lookup(name string) (*option, string, error) {
 	case 1:
 		return hit, full[0], nil
 	case 0:
-		return nil, "", usagef("isolayer master -help lists the options", "unknown option -%s", name)
+		hint := "isolayer master -help lists the options"
+		if near := like(name); near != "" {
+			hint = "did you mean -" + near + "?"
+		}
+		return nil, "", usagef(hint, "%w -%s", errUnknown, name)
 	}
 	slices.Sort(full)
 	return nil, "", usagef("", "-%s may mean -%s", name, strings.Join(full, " or -"))
+}
+
+var errUnknown = errors.New("unknown option")
+
+// like returns a long name that begins as a word does, "" without one: the word is it,
+// misspelled, rather than a short option with a value.
+func like(word string) string {
+	const same = 4
+	for i := range mkisofsOptions {
+		for _, n := range strings.Fields(mkisofsOptions[i].names) {
+			if len(word) >= same && len(n) > same && n[:same] == word[:same] {
+				return n
+			}
+		}
+	}
+	return ""
 }
 
 // find returns the option of exactly that name.
@@ -284,10 +304,13 @@ func cutGraft(s string) (dest, src string, ok bool) {
 	return dest, b.String(), true
 }
 
+// openLocal opens the files that options name.
+var openLocal = os.Open
+
 // readLines gives each line of a file, or of standard input for "-", to f.
 func readLines(name string, in io.Reader, f func(string) error) (err error) {
 	if name != "-" {
-		file, err := os.Open(name)
+		file, err := openLocal(name)
 		if err != nil {
 			return err
 		}

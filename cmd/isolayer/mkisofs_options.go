@@ -174,7 +174,7 @@ func code(kind boot.Code, limit int64) func(*mkisofs, []string) error {
 		if strings.HasPrefix(v[0], "--interval:") {
 			return usagef("isolayer extract BASE --boot takes boot code out into a file; or --boot-from BASE", "%q: give a file", v[0])
 		}
-		f, err := os.Open(v[0])
+		f, err := openLocal(v[0])
 		if err != nil {
 			return err
 		}
@@ -301,12 +301,15 @@ func appUse(m *mkisofs, v []string) error {
 	case strings.HasPrefix(s, "0x") && len(s) == 4 && err == nil:
 		fill(byte(n))
 	default:
-		b, err := os.ReadFile(s)
+		f, err := openLocal(s)
 		if err != nil {
 			return err
 		}
+		defer f.Close()
 		m.options.Texts.ApplicationUse = make([]byte, iso9660.AppUseSize)
-		copy(m.options.Texts.ApplicationUse, b)
+		if _, err := io.ReadFull(f, m.options.Texts.ApplicationUse); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+			return err
+		}
 	}
 	return nil
 }

@@ -141,7 +141,7 @@ var mkisofsOther = []option{
 	{names: "version", do: set(func(m *mkisofs) { m.show.version = true })},
 	{names: "json", do: set(func(m *mkisofs) { m.show.asJSON = true })},
 	{names: "dry-run", do: set(func(m *mkisofs) { m.show.dryRun = true })},
-	{names: "map", do: set(func(m *mkisofs) { m.show.showMap = true })},
+	{names: "print-map", do: set(func(m *mkisofs) { m.show.showMap = true })},
 	{names: "progress", args: 1, do: func(m *mkisofs, v []string) error { return word(m, &m.show.progress, v[0], "auto|plain|none") }},
 	{names: "checksum", args: 1, do: func(m *mkisofs, v []string) error { return word(m, &m.show.checksum, v[0], "sha256|sha512") }},
 	{names: "media-check", args: 1, do: func(m *mkisofs, v []string) error {

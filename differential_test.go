@@ -37,13 +37,13 @@ func TestReadersAgree(t *testing.T) {
 	for half := range 2 {
 		t.Run(fmt.Sprint(half), func(t *testing.T) {
 			t.Parallel()
-			agree(t, half, n)
+			readersAgree(t, half, n)
 		})
 	}
 }
 
-// agree compares the readers of every other tree up to n.
-func agree(t *testing.T, from, n int) {
+// readersAgree compares the readers of every other tree up to n.
+func readersAgree(t *testing.T, from, n int) {
 	dir := t.TempDir()
 	empty := filepath.Join(dir, "empty.iso")
 	src := filepath.Join(dir, "tree")

@@ -10,7 +10,7 @@ TOOLS    := $(CURDIR)/bin/tools
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.0
 GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
 
-.PHONY: build demo try deps lint unit fuzz judge test soak bench boot-matrix fmt clean
+.PHONY: build demo try deps lint unit fuzz judge test soak hostile bench boot-matrix fmt clean
 
 build: ## bin/isolayer, one static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/isolayer ./cmd/isolayer
@@ -68,6 +68,10 @@ soak: deps ## the same for long: fuzzing, kills, random trees
 
 boot-matrix: deps ## boots every layout in every way, see docs/boot-matrix.md
 	go test -tags bootmatrix -count 1 -timeout 3h -run Matrix -v ./tools/bootmatrix
+
+hostile: deps ## hostile images through every command, and how other programs fare: docs/robustness.md
+	ISOLAYER_SOAK=1 go test -count 1 -timeout 1h -run 'TestHostileMatrix' -v ./cmd/isolayer
+	go test -tags hostile -count 1 -timeout 3h -run TestPeers -v ./tools/hostile
 
 bench: build deps ## times beside other programs, see docs/benchmarks.md
 	go test -tags bench -count 1 -timeout 3h -run TestBench -v ./tools/bench

@@ -3,6 +3,7 @@ package sink
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -321,3 +322,64 @@ func TestOrder(t *testing.T) {
 		}
 	}
 }
+
+// unsteady is a source whose read number k fails, or gives only some of the bytes.
+type unsteady struct {
+	memory
+	k, reads int
+	err      error
+}
+
+func (s *unsteady) ReadAt(p []byte, off int64) (int, error) {
+	s.reads++
+	if s.reads-1 != s.k {
+		return s.memory.ReadAt(p, off)
+	}
+	n, err := s.memory.ReadAt(p[:len(p)/3], off)
+	if s.err == errShort {
+		return n, errors.Join(err, io.EOF) // as a file that has become shorter
+	}
+	return n, errors.Join(err, s.err)
+}
+
+// TestReadFaults makes every single read of a source fail in every way.
+func TestReadFaults(t *testing.T) {
+	data := noise(rand.New(rand.NewPCG(6, 6)), 5<<20)
+	dir := t.TempDir()
+	for _, fault := range []error{syscall.EIO, syscall.ENOSPC, syscall.EDQUOT, syscall.EINTR, errShort} {
+		for k := 0; ; k++ {
+			src := &unsteady{memory: memory(data), k: k, err: fault}
+			path := filepath.Join(dir, "out.iso")
+			if err := os.WriteFile(path, []byte("old"), 0o640); err != nil {
+				t.Fatal(err)
+			}
+			_, err := File(t.Context(), path, extent.Whole(src), Options{})
+			if src.reads <= k { // there are no more reads
+				mustHold(t, path, data)
+				break
+			}
+			if err == nil || fault != errShort && !errors.Is(err, fault) {
+				t.Errorf("read %d, %v: %v", k, fault, err)
+			}
+			mustHold(t, path, []byte("old"))
+			if list, err := os.ReadDir(dir); err != nil || len(list) != 1 {
+				t.Fatalf("read %d, %v: left behind: %v, %v", k, fault, list, err)
+			}
+		}
+	}
+}
+
+// TestRemoveFault: a temporary file that cannot be taken away is told beside the cause.
+func TestRemoveFault(t *testing.T) {
+	dir := t.TempDir()
+	sys := &stubborn{faulty{system: noTmpfile{native}, only: "writeAt", err: syscall.ENOSPC}}
+	_, err := file(t.Context(), sys, filepath.Join(dir, "out"), bytesMap(t, []byte("content")), Options{})
+	if !errors.Is(err, ErrNoSpace) || !errors.Is(err, syscall.EROFS) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// stubborn keeps its files.
+type stubborn struct{ faulty }
+
+func (s *stubborn) remove(*os.File, string) error { return syscall.EROFS }

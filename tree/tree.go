@@ -153,15 +153,20 @@ func (t *Tree) Walk(f func(*Node) error) error {
 // A path with "..", NUL or control characters is refused.
 func Clean(path string) (string, error) {
 	parts, err := split(path)
-	for i := range len(path) {
-		if err == nil && (path[i] < ' ' || path[i] == 0x7f) {
-			err = &fs.PathError{Op: "path", Path: path, Err: fmt.Errorf("%w: control character", fs.ErrInvalid)}
-		}
-	}
 	return "/" + strings.Join(parts, "/"), err
 }
 
+// split is the components of a path that an edit may make.
 func split(path string) ([]string, error) {
+	for i := range len(path) {
+		if path[i] < ' ' || path[i] == 0x7f {
+			return nil, &fs.PathError{Op: "path", Path: path, Err: fmt.Errorf("%w: control character", fs.ErrInvalid)}
+		}
+	}
+	return components(path)
+}
+
+func components(path string) ([]string, error) {
 	var parts []string
 	for part := range strings.SplitSeq(path, "/") {
 		if part == "" || part == "." {
@@ -183,7 +188,7 @@ func split(path string) ([]string, error) {
 // exactly, plain ISO 9660 in any case and without version. Links are not followed.
 // Names with control characters are found, though no edit makes any.
 func (t *Tree) Lookup(path string) (*Node, error) {
-	parts, err := split(path)
+	parts, err := components(path)
 	if err != nil {
 		return nil, err
 	}

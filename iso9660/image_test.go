@@ -34,12 +34,10 @@ type image = hostile.Image
 // The parts of images.
 var (
 	newImage = hostile.New
-	le16     = hostile.LE16
 	le32     = hostile.LE32
 	pair16   = hostile.Pair16
 	pair32   = hostile.Pair32
 	join     = hostile.Join
-	repeat   = hostile.Repeat
 	rec      = hostile.Rec
 	file     = hostile.File
 	sub      = hostile.Sub

@@ -280,6 +280,9 @@ func (s *scan) note(n *tree.Node, p string) error {
 	if s.matches(s.o.Mark, p, n.Name) {
 		s.marked[n] = true
 	}
+	if w, ok := s.weights[n.Parent]; ok { // that of a directory is for all in it
+		s.weights[n] = w
+	}
 	for _, w := range s.o.Sort {
 		if s.matches([]string{w.Pattern}, p, n.Name) {
 			s.weights[n] = w.Weight
@@ -298,6 +301,7 @@ func (s *scan) note(n *tree.Node, p string) error {
 // matches tells whether any pattern is that of a name or of a path on disk.
 func (s *scan) matches(patterns []string, p, name string) bool {
 	for _, pattern := range patterns {
+		pattern = strings.TrimPrefix(pattern, "./")
 		for _, text := range []string{name, filepath.ToSlash(p)} {
 			if ok, err := path.Match(pattern, text); ok || err != nil && pattern == text {
 				return true

@@ -180,6 +180,30 @@ func TestMasterParse(t *testing.T) {
 	}
 }
 
+// TestMasterSort: files lie in the order of their weights, which those of a directory pass
+// on to what is in it, as with genisoimage.
+func TestMasterSort(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs other programs")
+	}
+	tree, list := masterTree(t), filepath.Join(t.TempDir(), "weights")
+	must(t, os.WriteFile(list, []byte("./sub 50\n./sub/deep/er/file.dat 200\n./data.bin\t-10\n./boot/loader.bin 100\n"), 0o644))
+	ours, theirs := both(t, tree, []string{"-R", "-sort", list})
+	order := func(image string) (out []string) {
+		at := isotest.XorrisoLBA(t, image)
+		out = isotest.Paths(at)
+		slices.SortStableFunc(out, func(a, b string) int { return int(at[a][0].LBA - at[b][0].LBA) })
+		return slices.DeleteFunc(out, func(p string) bool {
+			return at[p][0].Size == 0 || strings.HasPrefix(p, "sub/") && p != "sub/deep/er/file.dat"
+		})
+	}
+	a, b := order(theirs), order(ours)
+	want := []string{"sub/deep/er/file.dat", "boot/loader.bin", "data.bin"} // which is also in sub
+	if !slices.Equal(a[:3], want) || !slices.Equal(b[:3], want) {
+		t.Errorf("theirs %q\nours   %q", a, b)
+	}
+}
+
 // FuzzMkisofs: no command line makes the parser panic, and what it takes has sources or
 // none, never a half.
 func FuzzMkisofs(f *testing.F) {

@@ -100,7 +100,9 @@ func (s *stage) write(list []*bootMenus, areas *karea) error {
 		for _, c := range m.configs {
 			if text := c.File.Bytes(); !bytes.Equal(text, m.before[c]) {
 				now[c.Path] = text
-				s.signed(m, c.Path)
+				if m.fat != nil { // of those in the tree the report tells
+					s.signed(m, c.Path)
+				}
 			}
 		}
 		if err := s.writeFiles(m, now); err != nil {

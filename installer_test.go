@@ -40,3 +40,19 @@ func TestDebianInstaller(t *testing.T) {
 		isotest.Boot(t, made, f, qemu.CD, texts...)
 	}
 }
+
+// TestDebianLive: files added to the initrd of a live system are there when it boots, and
+// it boots to its login.
+func TestDebianLive(t *testing.T) {
+	if testing.Short() {
+		t.Skip("boots virtual machines")
+	}
+	base, made := isotest.Live(t), filepath.Join(t.TempDir(), "made.iso")
+	// initramfs-tools reads what is in conf/conf.d.
+	conf := localFile(t, "zz-note", "echo \"FILE-IN-\"\"INITRD\" > /dev/console\n")
+	rebuild(t, base, made, isolayer.InitrdAdd{Adds: []isolayer.Add{{Source: conf, Dest: "/conf/conf.d/"}}}, isolayer.Add{Source: conf}, isolayer.MenuTimeout{Seconds: 1})
+	if checkSums(t, made) == 0 {
+		t.Error("no list of checksums")
+	}
+	isotest.Boot(t, made, qemu.BIOS, qemu.CD, "FILE-IN-INITRD", "login:")
+}

@@ -27,8 +27,15 @@ var magics = []struct {
 	bytes string
 	c     Compression
 }{
-	{"070701", None}, {"070702", None}, {"\x1f\x8b", Gzip}, {"\xfd7zXZ\x00", XZ}, {"\x28\xb5\x2f\xfd", Zstd},
-	{"BZh", Bzip2}, {"\x5d\x00\x00", LZMA}, {"\x02\x21\x4c\x18", LZ4}, {"\x89LZO", LZO},
+	{"070701", None},
+	{"070702", None},
+	{"\x1f\x8b", Gzip},
+	{"\xfd7zXZ\x00", XZ},
+	{"\x28\xb5\x2f\xfd", Zstd},
+	{"BZh", Bzip2},
+	{"\x5d\x00\x00", LZMA},
+	{"\x02\x21\x4c\x18", LZ4},
+	{"\x89LZO", LZO},
 }
 
 // member is a piece of an initrd: a compressed stream, or what may be a plain archive.

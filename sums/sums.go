@@ -40,15 +40,32 @@ type List struct {
 	plain bool     // as md5sum(1) writes them
 }
 
-// names are those of lists: at the root, or anywhere with an ending that says so.
-var names = regexp.MustCompile(`(?i)^(?:(?:md5|sha1|sha224|sha256|sha384|sha512)sums?(?:\.txt)?|checksums?|\.?treeinfo|content|.+\.(?:md5|sha1|sha256|sha512))$`)
-
-// Named reports whether a file is called like a list. Those called "content" are SUSE's
-// at the root only.
+// Named reports whether a file is called like a list: md5sum.txt, SHA256SUMS, CHECKSUMS,
+// .treeinfo, x.sha256. SUSE's "content" is one at the root only.
 func Named(p string) bool {
-	base := path.Base(p)
-	return names.MatchString(base) && (!strings.EqualFold(base, "content") || path.Dir(path.Clean("/"+p)) == "/")
+	base := p[strings.LastIndexByte(p, '/')+1:]
+	if len(base) < len("a.md5") {
+		return false
+	}
+	base = strings.ToLower(base)
+	switch base {
+	case "treeinfo", ".treeinfo", "checksum", "checksums":
+		return true
+	case "content":
+		return path.Dir(path.Clean("/"+p)) == "/"
+	}
+	for _, kind := range kinds {
+		if rest, ok := strings.CutPrefix(base, kind+"sum"); ok {
+			return slices.Contains([]string{"", "s", ".txt", "s.txt"}, rest)
+		}
+		if strings.HasSuffix(base, "."+kind) {
+			return true
+		}
+	}
+	return false
 }
+
+var kinds = []string{"md5", "sha1", "sha224", "sha256", "sha384", "sha512"}
 
 // hashes are the kinds of sums by the number of their hexadecimal digits.
 var hashes = map[int]crypto.Hash{32: crypto.MD5, 40: crypto.SHA1, 56: crypto.SHA224, 64: crypto.SHA256, 96: crypto.SHA384, 128: crypto.SHA512}

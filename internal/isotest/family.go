@@ -167,8 +167,10 @@ func (m *familyMaker) grub(format, dir string, modules ...string) []byte {
 	if err := os.WriteFile(early, []byte(text), 0o644); err != nil {
 		m.tb.Fatal(err)
 	}
-	m.run("grub-mkimage", append([]string{"-O", format, "-p", dir, "-c", early, "-o", out, "iso9660", "normal", "linux", "serial", "terminal",
-		"configfile", "search", "search_label", "search_fs_file", "search_fs_uuid", "echo", "test"}, modules...)...)
+	m.run("grub-mkimage", append([]string{
+		"-O", format, "-p", dir, "-c", early, "-o", out, "iso9660", "normal", "linux", "serial", "terminal",
+		"configfile", "search", "search_label", "search_fs_file", "search_fs_uuid", "echo", "test",
+	}, modules...)...)
 	b, err := os.ReadFile(out)
 	if err != nil {
 		m.tb.Fatal(err)

@@ -18,6 +18,7 @@ import (
 var debian = map[string]string{
 	"bsdtar":             "libarchive-tools",
 	"gpg":                "gpg",
+	"lb":                 "live-build",
 	"createrepo_c":       "createrepo-c",
 	"dnf":                "dnf",
 	"apt-ftparchive":     "apt-utils",

@@ -289,12 +289,13 @@ func (m *matrixRow) one(t *testing.T, v verb, c *matrixCase) ended {
 	args := v.args(c)
 	before := stamp(t, m.dir)
 	o := m.do(t, args)
+	after := stamp(t, m.dir)
 	for path, was := range before {
-		if now := stamp(t, m.dir)[path]; now != was && !strings.HasPrefix(path, c.dir) {
+		if now := after[path]; now != was && !strings.HasPrefix(path, c.dir) {
 			t.Errorf("%s changed %s: %s, then %s", v.name, path, was, now)
 		}
 	}
-	for path := range stamp(t, m.dir) {
+	for path := range after {
 		if _, ok := before[path]; !ok && !strings.HasPrefix(path, c.dir+string(filepath.Separator)) {
 			t.Errorf("%s made %s", v.name, path)
 		}
@@ -312,6 +313,9 @@ func (m *matrixRow) one(t *testing.T, v verb, c *matrixCase) ended {
 	}
 	if _, err := os.Stat(c.path("out.iso")); (err == nil) != (o.code == exitOK) && v.name == "build" {
 		t.Errorf("build: exit code %d, output: %v", o.code, err)
+	}
+	if err := os.RemoveAll(c.dir); err != nil { // the next ones look at all that is here
+		t.Error(err)
 	}
 	return o
 }

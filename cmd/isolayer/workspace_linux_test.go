@@ -45,7 +45,7 @@ func asRoot(t *testing.T, bin string) *user {
 // asNobody becomes nobody. Some machines let only root open /dev/fuse: nobody gets a
 // node of his own in a mount namespace, as most systems have it, unless noFUSE.
 const asNobodyScript = `set -e
-if [ "$FUSE" = yes ]; then mkdir "$DIR/dev"; mount -t tmpfs t "$DIR/dev"; mknod -m 666 "$DIR/dev/fuse" c 10 229; mount --bind "$DIR/dev/fuse" /dev/fuse; umount -l "$DIR/dev"; rmdir "$DIR/dev"; fi
+if [ "$FUSE" = yes ]; then mkdir -p "$DIR/dev"; mount -t tmpfs t "$DIR/dev"; mknod -m 666 "$DIR/dev/fuse" c 10 229; mount --bind "$DIR/dev/fuse" /dev/fuse; umount -l "$DIR/dev"; rmdir "$DIR/dev"; fi
 cd "$DIR"; export HOME="$DIR" TMPDIR="$DIR"
 exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"`
 

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/isolayer/isolayer/internal/isotest"
+)
+
+// TestWorkspaceKill kills edits, builds and shields at random moments: no process, mount
+// or loop device is left, no directory after the next start, and what was shielded is
+// what it was.
+func TestWorkspaceKill(t *testing.T) {
+	kills := 24
+	if os.Getenv("ISOLAYER_SOAK") != "" {
+		kills = 500
+	}
+	bin, base := shared(t, "grub-rescue-cdrom")
+	users := []*user{asRoot(t, bin), asNobody(t, bin)}
+	type mode struct {
+		name string
+		args []string
+		took time.Duration
+	}
+	busy := "for i in 1 2 3 4; do echo $i > f$i; rm -f f$i; cat boot/grub/i386-pc/normal.mod > copy; done"
+	modes := []*mode{
+		{name: "edit", args: []string{"edit", base, "-o", "out.iso", "--strategy", "overlay", "--", "sh", "-c", busy}},
+		{name: "build", args: []string{"build", base, "-o", "out.iso", "--strategy", "overlay", "--mastering", "xorriso", "--add", "file"}},
+		{name: "shield", args: []string{"shield", "dir", "--", "sh", "-c", "cd dir; for i in 1 2 3 4; do echo $i >> precious; rm -f other; done; sleep 0.1"}},
+	}
+	var sums []string
+	for _, u := range users {
+		u.write("file", "content\n")
+		if err := os.Mkdir(u.path("dir"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		u.write("dir/precious", "precious\n")
+		u.write("dir/other", "other\n")
+		if len(u.argv) > 0 {
+			_ = os.Chown(u.path("dir"), 65534, 65534)
+		}
+		sums = append(sums, fmt.Sprint(shieldedState(t, u.path("dir"))))
+		for _, m := range modes {
+			start := time.Now()
+			u.must(m.args...)
+			m.took = max(m.took, time.Since(start))
+		}
+	}
+	r := rand.New(rand.NewPCG(6, uint64(kills)))
+	early, ended := 0, 0
+	for i := range kills {
+		k := i % len(users)
+		u, m := users[k], modes[i/2%len(modes)]
+		mark := fmt.Sprintf("ISOLAYER_KILL_TEST=%d.%d", os.Getpid(), i)
+		if u.killed(mark, time.Duration(r.Float64()*float64(m.took)), m.args...) {
+			early++
+		} else {
+			ended++
+		}
+		if left := survivors(mark); left != "" {
+			t.Fatalf("%s, kill %d: still running: %s", m.name, i, left)
+		}
+		if b, err := os.ReadFile("/proc/self/mountinfo"); err != nil || bytes.Contains(b, []byte(u.dir)) {
+			t.Fatalf("%s, kill %d: still mounted: %s %v", m.name, i, b, err)
+		}
+		if loops := loopsOf(base, u.dir); loops != "" {
+			t.Fatalf("%s, kill %d: loop device left: %s", m.name, i, loops)
+		}
+		if s := fmt.Sprint(shieldedState(t, u.path("dir"))); s != sums[k] {
+			t.Fatalf("%s, kill %d: the shielded directory changed:\n%s\n%s", m.name, i, sums[k], s)
+		}
+		if i%8 < 2 || i >= kills-2 { // the next start
+			u.must("shield", "dir", "--", "true")
+			u.clean()
+			if hidden, _ := filepath.Glob(u.path(".*isolayer*")); len(hidden) > 0 {
+				t.Fatalf("%s, kill %d: left behind: %v", m.name, i, hidden)
+			}
+		}
+	}
+	t.Logf("%d kills, %d after the end", early, ended)
+	if ended*4 > kills {
+		t.Errorf("%d of %d runs ended before they were killed", ended, kills)
+	}
+}
+
+// killed runs a command, kills it after a while, and tells whether it was still running.
+func (u *user) killed(mark string, after time.Duration, args ...string) bool {
+	u.t.Helper()
+	argv := append(append([]string{}, u.argv...), append([]string{u.bin}, args...)...)
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Dir = u.dir
+	cmd.Env = append(os.Environ(), "TMPDIR="+u.dir, "DIR="+u.dir, "FUSE=yes", "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin", mark)
+	if err := cmd.Start(); err != nil {
+		u.t.Fatal(err)
+	}
+	time.Sleep(after)
+	_ = cmd.Process.Kill()
+	return cmd.Wait() != nil
+}
+
+// survivors are processes with the mark in their environment, after they had time to end.
+func survivors(mark string) string {
+	var left []string
+	for range 100 {
+		left = nil
+		list, _ := filepath.Glob("/proc/[0-9]*/environ")
+		for _, p := range list {
+			if b, err := os.ReadFile(p); err == nil && bytes.Contains(b, []byte(mark+"\x00")) {
+				pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(p)))
+				cmdline, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+				left = append(left, fmt.Sprintf("%d %q", pid, cmdline))
+			}
+		}
+		if len(left) == 0 {
+			return ""
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return strings.Join(left, ", ")
+}
+
+// loopsOf are the loop devices that show one of the files.
+func loopsOf(names ...string) string {
+	var left string
+	for range 40 {
+		left = ""
+		list, _ := filepath.Glob("/sys/block/loop*/loop/backing_file")
+		for _, p := range list {
+			b, _ := os.ReadFile(p)
+			for _, n := range names {
+				if strings.HasPrefix(string(b), n) {
+					left += p + " " + string(b)
+				}
+			}
+		}
+		if left == "" {
+			return ""
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return left
+}
+
+// shieldedState is all that can be seen of a directory: content, owners, modes, times.
+func shieldedState(t *testing.T, dir string) []string {
+	t.Helper()
+	out := strings.Split(string(isotest.Run(t, "find", dir, "-printf", "%P %y %m %U %G %s %T@ %C@ %i\n")), "\n")
+	list, _ := filepath.Glob(dir + "/*")
+	for _, p := range list {
+		out = append(out, isotest.SHA256File(t, p))
+	}
+	return out
+}

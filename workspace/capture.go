@@ -52,6 +52,7 @@ type capture struct {
 	expect  func(mode uint32) uint32
 	moves   map[string]*move // by destination
 	sources map[[2]uint64]*extent.File
+	cleared map[string]bool // directories that are removed or emptied
 	out     Result
 }
 
@@ -64,6 +65,7 @@ type move struct {
 func (c *capture) run() (Result, error) {
 	c.sources = map[[2]uint64]*extent.File{}
 	c.moves = map[string]*move{}
+	c.cleared = map[string]bool{}
 	if !c.full && c.work != nil {
 		if err := c.redirects("/", "/"); err != nil {
 			return Result{}, err
@@ -75,6 +77,9 @@ func (c *capture) run() (Result, error) {
 	if err := c.walk("/", "/"); err != nil {
 		return Result{}, err
 	}
+	if err := c.findMoves(); err != nil {
+		return Result{}, err
+	}
 	slices.SortStableFunc(c.out.Changes, func(a, b Change) int { return strings.Compare(a.Path, b.Path) })
 	return c.out, nil
 }
@@ -82,6 +87,12 @@ func (c *capture) run() (Result, error) {
 // do notes an edit, and makes it in the working tree.
 func (c *capture) do(e tree.Edit) error {
 	c.out.Edits = append(c.out.Edits, e)
+	switch e := e.(type) {
+	case tree.Remove:
+		c.cleared[e.Path] = true
+	case tree.Opaque:
+		c.cleared[e.Path] = true
+	}
 	if c.work == nil {
 		return nil
 	}

@@ -51,12 +51,14 @@ func TestWorkspaceKill(t *testing.T) {
 		for _, m := range modes {
 			start := time.Now()
 			u.must(m.args...)
-			m.took = max(m.took, time.Since(start))
+			if took := time.Since(start); m.took == 0 || took < m.took {
+				m.took = took
+			}
 		}
 	}
 	r := rand.New(rand.NewPCG(6, uint64(kills)))
 	early, ended := 0, 0
-	for i := range kills {
+	for i := 0; early < kills && i < 4*kills; i++ {
 		k := i % len(users)
 		u, m := users[k], modes[i/2%len(modes)]
 		mark := fmt.Sprintf("ISOLAYER_KILL_TEST=%d.%d", os.Getpid(), i)
@@ -77,7 +79,7 @@ func TestWorkspaceKill(t *testing.T) {
 		if s := fmt.Sprint(shieldedState(t, u.path("dir"))); s != sums[k] {
 			t.Fatalf("%s, kill %d: the shielded directory changed:\n%s\n%s", m.name, i, sums[k], s)
 		}
-		if i%8 < 2 || i >= kills-2 { // the next start
+		if i%8 < 2 || early >= kills-2 { // the next start
 			u.must("shield", "dir", "--", "true")
 			u.clean()
 			if hidden, _ := filepath.Glob(u.path(".*isolayer*")); len(hidden) > 0 {
@@ -86,8 +88,8 @@ func TestWorkspaceKill(t *testing.T) {
 		}
 	}
 	t.Logf("%d kills, %d after the end", early, ended)
-	if ended*4 > kills {
-		t.Errorf("%d of %d runs ended before they were killed", ended, kills)
+	if early < kills {
+		t.Errorf("only %d of %d runs could be killed in time", early, early+ended)
 	}
 }
 

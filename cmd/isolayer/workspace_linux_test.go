@@ -210,7 +210,7 @@ func matrix(t *testing.T, u *user, base string, boots bool) (cases int) {
 
 const work = `umask 022
 echo text > kickstart.cfg; rm GPL; chmod 600 EULA; mkdir new; echo x > new/y; ln -s kickstart.cfg link
-rm -rf images/pxeboot; mkdir images/pxeboot; echo q > images/pxeboot/z; rm -rf LiveOS
+rm -rf images/pxeboot; mkdir images/pxeboot; echo q > images/pxeboot/z; rm -rf LiveOS; mkdir b; mv isolinux/isolinux.bin b/loader.bin; mv EFI Efi
 sed -i s/name/Name/ .treeinfo; echo more >> RPM-GPG-KEY-CentOS-7; touch -d @1500000000 .discinfo
 `
 

@@ -8,7 +8,7 @@ import (
 )
 
 // listedVM is how many cases the guest runs: none may get lost.
-const listedVM = 17
+const listedVM = 18
 
 // guestMatrix runs in a guest with the kernel's own iso9660. Each case prints a line.
 const guestMatrix = `
@@ -19,10 +19,10 @@ no() { echo "CASE FAILED $*"; bad=1; }
 say() { if [ $? = 0 ]; then ok "$@"; else no "$@"; fi; }
 echo text > kickstart.cfg; echo 'Other terms.' > EULA; touch -d @1690000000 kickstart.cfg EULA
 sums() { mount -t iso9660 -o ro,loop "$1" /m || return 1
-  (cd /m; find . -type f ! -name boot.cat ! -name isolinux.bin ! -name TRANS.TBL | sort | xargs sha256sum; find . ! -name boot.cat ! -name isolinux.bin ! -type l -exec stat -c '%n %a %u %g %F' {} + | sort) > "$2"; r=$?; umount /m; return $r; }
+  (cd /m; find . -type f ! -name boot.cat ! -name isolinux.bin ! -name TRANS.TBL | sort | xargs md5sum; find . ! -name boot.cat ! -name isolinux.bin ! -type l -exec stat -c '%n %a %u %g %F' {} + | sort) > "$2"; r=$?; umount /m; return $r; }
 for s in copy overlay bind; do
-  add=kickstart.cfg; [ $s != bind ] || add=EULA:/EULA
-  $isolayer build $base --add $add -o native.iso > log 2>&1 && sums native.iso want; say native for $s
+  case $s in copy) add=kickstart.cfg;; bind) add=EULA:/EULA;; esac
+  [ $s = overlay ] || { $isolayer build $base --add $add -o native.iso > log 2>&1 && sums native.iso want; say native for $s; }
   for m in native genisoimage xorriso; do
     $isolayer build $base --add $add --strategy $s --mastering $m -o r.iso --json > log 2>&1 && sums r.iso got && cmp want got; say $s $m || cat log
     [ $s = copy ] || [ $m = native ] || { grep -q '"view": "iso9660"' log; say the kernel showed the base to $s $m; }

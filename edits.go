@@ -23,8 +23,8 @@ func (e Edits) apply(s *stage) error {
 	return nil
 }
 
-// Edits returns the edits of the tree that the steps come to. Steps that replace boot
-// equipment are no such edits and give ErrNoEdit.
+// Edits returns the edits of the tree that the steps come to. Steps that change what no
+// directory lists, or texts of descriptors, are no such edits and give ErrNoEdit.
 func (b *Base) Edits(steps []Step, o Options) ([]tree.Edit, error) {
 	t, err := b.Tree()
 	if err != nil {
@@ -40,7 +40,7 @@ func (b *Base) Edits(steps []Step, o Options) ([]tree.Edit, error) {
 		if err := step.apply(s); err != nil {
 			return nil, fmt.Errorf("%s: %w", step, err)
 		}
-		if len(s.objects) > 0 {
+		if len(s.objects)+len(s.fields) > 0 || !s.modified.IsZero() {
 			return nil, fmt.Errorf("%s: %w", step, ErrNoEdit)
 		}
 	}

@@ -35,20 +35,23 @@ type step struct {
 	Time     *time.Time `json:",omitempty"`
 }
 
-func encodeEdits(edits []tree.Edit) ([]byte, error) {
+// encodeEdits encodes edits. Content that is no file is given to spool, which returns the
+// path of one.
+func encodeEdits(edits []tree.Edit, spool func(extent.Source) (string, error)) ([]byte, error) {
 	steps := []step{}
 	for _, e := range edits {
 		switch e := e.(type) {
 		case tree.Put:
 			s := step{Op: "put", Path: e.Path, Attr: &e.Attr}
 			if e.Source != nil {
-				f, ok := e.Source.(*extent.File)
-				if !ok {
-					return nil, fmt.Errorf("%s: content that is no file", e)
-				}
 				var err error
-				if s.Source, err = filepath.Abs(f.Name()); err != nil {
-					return nil, err
+				if f, ok := e.Source.(*extent.File); ok {
+					s.Source, err = filepath.Abs(f.Name())
+				} else {
+					s.Source, err = spool(e.Source)
+				}
+				if err != nil {
+					return nil, fmt.Errorf("%s: %w", e, err)
 				}
 			}
 			steps = append(steps, s)

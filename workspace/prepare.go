@@ -384,7 +384,7 @@ func (w *Workspace) runPlain(ctx context.Context, c Command, dir string) (int, e
 
 // Apply makes edits in the merged directory.
 func (w *Workspace) Apply(ctx context.Context, edits []tree.Edit) error {
-	b, err := encodeEdits(edits)
+	b, err := encodeEdits(edits, w.spool)
 	if err != nil || len(edits) == 0 {
 		return err
 	}
@@ -393,6 +393,16 @@ func (w *Workspace) Apply(ctx context.Context, edits []tree.Edit) error {
 	}
 	_, err = w.keeper.ask(ctx, request{Dir: w.Dir, Apply: b})
 	return err
+}
+
+// spool writes content to a file of the workspace.
+func (w *Workspace) spool(src extent.Source) (string, error) {
+	f, err := os.CreateTemp(w.room.dir, "content-")
+	if err != nil {
+		return "", err
+	}
+	_, err = io.CopyBuffer(f, struct{ io.Reader }{io.NewSectionReader(src, 0, src.Size())}, make([]byte, 1<<20))
+	return f.Name(), errors.Join(err, f.Close())
 }
 
 // Stop ends all programs and takes the mounts away. What was changed can then be

@@ -180,7 +180,7 @@ func Commit(list []Shielded, since time.Time) error {
 		}
 	}
 	for _, s := range list {
-		b, err := encodeEdits(s.Edits)
+		b, err := encodeEdits(s.Edits, func(extent.Source) (string, error) { return "", fs.ErrInvalid })
 		if err != nil {
 			return err
 		}

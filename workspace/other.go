@@ -76,6 +76,7 @@ func (w *Workspace) Path(name string) string { return name }
 type Standing struct {
 	Image, Dir, Upper, Target, Temp, View, Room string
 	Session                                     int
+	Kinds                                       []string
 }
 
 // Shielded is what would have changed in one directory.

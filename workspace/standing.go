@@ -22,12 +22,13 @@ import (
 
 // Standing is a mount that outlives the command that makes it, until Unmount.
 type Standing struct {
-	Image   string `json:"image,omitempty"` // shown at Target, or
-	Dir     string `json:"dir,omitempty"`   // a directory that is shielded there
-	Session int    `json:"session,omitempty"`
-	Upper   string `json:"upper,omitempty"` // holds changes; "" for an image: none can be made
-	Target  string `json:"target"`
-	Temp    string `json:"-"`
+	Image   string   `json:"image,omitempty"` // shown at Target, or
+	Dir     string   `json:"dir,omitempty"`   // a directory that is shielded there
+	Session int      `json:"session,omitempty"`
+	Upper   string   `json:"upper,omitempty"` // holds changes; "" for an image: none can be made
+	Target  string   `json:"target"`
+	Temp    string   `json:"-"`
+	Kinds   []string `json:"-"` // of views to try: erofs, iso9660, fuse; nil is all that this user can have
 
 	View string `json:"view,omitempty"` // kind of the view
 	Room string `json:"room,omitempty"` // directory that goes with it
@@ -109,6 +110,9 @@ func (s *Standing) mount(writable bool) (err error) {
 		v := &viewSpec{Image: s.Image, Session: s.Session, Dir: s.Target, Kinds: []string{"erofs", "iso9660", "fuse"}, Meta: filepath.Join(s.Room, "erofs"), Detached: true}
 		if os.Geteuid() != 0 {
 			v.Kinds, v.Helper = []string{"fuse"}, true
+		}
+		if s.Kinds != nil {
+			v.Kinds = s.Kinds
 		}
 		if writable {
 			v.Dir = filepath.Join(s.Room, "view")

@@ -12,6 +12,7 @@ import (
 
 func (a *app) mountCommand() *cobra.Command {
 	var s workspace.Standing
+	view := "auto"
 	cmd := &cobra.Command{
 		Use:     "mount IMAGE DIR",
 		Short:   "Show an image at a directory, until umount",
@@ -35,11 +36,15 @@ isolayer build IMAGE --upper UPPER makes an image. That needs root; isolayer edi
 				return err
 			}
 			s.Image, s.Target = args[0], args[1]
+			if view != "auto" {
+				s.Kinds = []string{view}
+			}
 			return a.stand(cmd.Context(), s)
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&s.Upper, "rw", "", "let it be changed; `UPPER` holds the changes and is made if it is missing")
+	choiceVar(f, &view, "view", "auto|erofs|iso9660|fuse", "who shows the image: the kernel by EROFS or iso9660, which needs root, or isolayer by FUSE")
 	f.IntVar(&s.Session, "session", 0, "of a multi-session image, `N`; 1 is the oldest")
 	addWorkspaceFlags(f, &s.Temp)
 	return cmd

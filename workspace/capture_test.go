@@ -127,6 +127,7 @@ var overlayScripts = map[string]string{
 	"swapped":          `mv Packages x; mv repodata Packages; mv x repodata`,
 	"nested":           `mv images x; mv x/pxeboot y; mv x y/z`,
 	"twice":            `mv EFI x; mv x y; mv y/BOOT BOOT; mv BOOT/fonts y/fonts`,
+	"other case":       `mv EFI Efi; mv GPL gpl`,
 	"mode and move":    `mv LiveOS L; chmod 700 L; chmod 640 L/squashfs.img`,
 }
 

@@ -94,10 +94,14 @@ func (c *capture) free(p string) bool {
 	if c.below.lookup(p) != nil {
 		return false
 	}
+	image, _ := c.below.(imageBelow)
 	for d := path.Dir(p); ; d = path.Dir(d) {
 		b := c.below.lookup(d)
 		if b != nil && !b.is(iso9660.ModeDir) || c.cleared[d] {
 			return false
+		}
+		if _, err := image.tree.Lookup(d); b == nil && err == nil {
+			return false // something there has it for another name, as in another case
 		}
 		if d == "/" {
 			return true

@@ -12,9 +12,12 @@ import (
 	"github.com/isolayer/isolayer/workspace"
 )
 
+// programs are what this test binary can be called as.
+var programs = map[string]func(){"isolayer": main, "implantisomd5": main, "checkisomd5": main}
+
 func TestMain(m *testing.M) {
 	workspace.Main()
-	testscript.Main(m, map[string]func(){"isolayer": main, "measure": measure, "implantisomd5": main, "checkisomd5": main})
+	testscript.Main(m, programs)
 }
 
 // fixture makes the image that scripts find as base.iso: Rock Ridge, Joliet, a

@@ -144,6 +144,8 @@ func matrixExec(bin string) func(*testing.T, []string) ended {
 	}
 }
 
+func init() { programs["measure"] = measure }
+
 // measure runs a command and writes its peak memory to a file. It is a process of its
 // own because Linux counts that of the parent until the command begins, and the test is
 // large.

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/distro"
@@ -54,5 +55,11 @@ func TestDebianLive(t *testing.T) {
 	if checkSums(t, made) == 0 {
 		t.Error("no list of checksums")
 	}
-	isotest.Boot(t, made, qemu.BIOS, qemu.CD, "FILE-IN-INITRD", "login:")
+	isotest.Tool(t, "qemu-system-x86_64")
+	res, err := qemu.Run(t.Context(), made, qemu.Options{
+		Firmware: qemu.BIOS, Media: qemu.CD, Memory: 1024, NoKVM: true, Timeout: 15 * time.Minute, Expect: []string{"FILE-IN-INITRD", "login:"},
+	})
+	if err != nil || len(res.Missing) > 0 {
+		t.Errorf("%v; it did not show %q: %s", err, res.Missing, res.Console[max(0, len(res.Console)-1000):])
+	}
 }

@@ -46,7 +46,7 @@ func (b *books) checkAreas() error {
 // and what fills it up.
 func (b *books) checkKargs(files tree.Files) error {
 	text, err := files.Read("coreos/kargs.json", 64<<10)
-	if err != nil || text == nil {
+	if err != nil || text == nil || b.base.Find("coreos/kargs.json") == nil { // or it is the user's
 		return nil
 	}
 	var info struct {

@@ -78,7 +78,8 @@ type MasterBoot struct {
 	boot.Spec
 	// AppendedFiles are the contents of Spec.Appended, whose sizes they set.
 	AppendedFiles []string
-	// From is an image whose boot equipment is made again: its boot images are taken
+	// From is an image whose boot equipment is made again, and whose label is taken where
+	// none is given: its boot images are taken
 	// unless the sources have files of their paths. The other fields must be empty.
 	From string
 }
@@ -141,6 +142,9 @@ func (s *scan) plan() (*Image, error) {
 			return nil, err
 		}
 		mo.Boot = b
+		if mo.Texts.Volume == "" { // by which its boot loaders find the medium
+			mo.Texts.Volume = s.label
+		}
 	}
 	res, err := master.Plan(s.tree, mo)
 	if err != nil {

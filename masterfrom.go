@@ -33,6 +33,7 @@ func (s *scan) bootFrom(image string) (out MasterBoot, sources []extent.Source, 
 		}
 		return extent.Compose(image+" "+what, m), nil
 	}
+	s.label = b.img.Primary().VolumeID()
 	spec, entries, notes := b.boot.Again()
 	out.Spec, s.notes = spec, append(s.notes, notes...)
 	for i, a := range spec.Appended {

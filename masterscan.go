@@ -16,6 +16,7 @@ import (
 
 // scan turns local files into the tree of a new image.
 type scan struct {
+	label   string // of the image that equipment comes from
 	o       MasterOptions
 	tree    *tree.Tree
 	files   *extent.Files

@@ -125,7 +125,7 @@ func (b *books) refresh() (changed bool, err error) {
 		case !n.IsRegular() || n.Size() > sums.MaxSize || n.Replaced() && !b.mine[n.Path()]:
 		case sums.Named(n.Path()):
 			lists = append(lists, n)
-		case n.Name == "TRANS.TBL":
+		case n.Name == "TRANS.TBL" && b.renamed(n.Parent):
 			tables = append(tables, n)
 		}
 		return nil
@@ -148,6 +148,16 @@ func (b *books) refresh() (changed bool, err error) {
 		return true, nil
 	}
 	return b.resign()
+}
+
+// renamed reports a directory that has other names in it than the base's.
+func (b *books) renamed(dir *tree.Node) bool {
+	was := b.base.Root
+	if dir.Parent != nil {
+		was = exact(b.base, slashless(dir.Path()))
+	}
+	return was == nil || len(was.Children) != len(dir.Children) ||
+		slices.ContainsFunc(dir.Children, func(c *tree.Node) bool { return c.Moved() || c.Renamed() || was.Child(c.Name) == nil })
 }
 
 // rewrite gives a file of the tree the text that edit makes of it.

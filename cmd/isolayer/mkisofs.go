@@ -50,10 +50,13 @@ type option struct {
 	use   string // what to do instead, of an option that is not supported
 }
 
+// unnamed is a volume id that nobody can give.
+const unnamed = "\x00"
+
 // parseMkisofs reads a command line.
 func parseMkisofs(args []string, in io.Reader) (*mkisofs, error) {
 	m := &mkisofs{}
-	m.options.Texts.System, m.options.Texts.Volume, m.options.Texts.Application = "LINUX", "CDROM", "ISOLAYER"
+	m.options.Texts.System, m.options.Texts.Volume, m.options.Texts.Application = "LINUX", unnamed, "ISOLAYER"
 	m.show.progress = progressAuto
 	for len(args) > 0 {
 		word := args[0]
@@ -243,6 +246,11 @@ func (m *mkisofs) finish(in io.Reader) error {
 	}
 	if m.booting {
 		m.options.Boot = &m.boot
+	}
+	if m.options.Texts.Volume == unnamed {
+		if m.options.Texts.Volume = "CDROM"; m.boot.From != "" {
+			m.options.Texts.Volume = "" // that of the image
+		}
 	}
 	if m.boot.From != "" && len(m.boot.Entries) > 0 {
 		return usagef("", "both --boot-from and boot images of one's own")

@@ -50,11 +50,13 @@ unit: ## quick tests under the race detector
 	@echo "== unit tests, race detector"
 	go test -race -short ./...
 
+# Go's fuzzer now and then takes the end of its own time for a failure. A finding leaves
+# a failing input, or a panic.
 fuzz: ## every fuzz target for FUZZTIME, two at a time
 	@echo "== fuzz targets, $(FUZZTIME) each"
 	@for dir in $$(grep -l '^func Fuzz' $$(git ls-files '*_test.go') | xargs -n1 dirname | sort -u); do \
 	  for f in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$dir/*_test.go | cut -c6-); do echo "$$dir $$f"; done; done | \
-	  xargs -P 2 -L 1 bash -o pipefail -c 'out=$$(go test -run "^$$" -fuzz "^$$1\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x -parallel 1 ./$$0 2>&1) || { echo "$$out"; exit 1; }; echo "$$0 $$1: $$(echo "$$out" | grep -o "execs: [0-9]*" | tail -n 1)"'
+	  xargs -P 2 -L 1 bash -o pipefail -c 'out=$$(go test -run "^$$" -fuzz "^$$1\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x -parallel 1 ./$$0 2>&1) || grep -q "context deadline exceeded" <<<"$$out" && ! grep -q "Failing input\|panic:\|fatal error" <<<"$$out" || { echo "$$out"; exit 1; }; echo "$$0 $$1: $$(echo "$$out" | grep -o "execs: [0-9]*" | tail -n 1)"'
 
 judge: ## everything, judged by other programs on real images
 	@echo "== tests with reference tools"

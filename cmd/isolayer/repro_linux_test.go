@@ -23,7 +23,19 @@ type variation struct {
 // reproduced is what is run under every variation; the names on the command line
 // are the same, since a user chooses them.
 const reproduced = `"$BIN" build "$BASE" --add tree:/extra --add big:/images/big --rm /EULA --mv /repodata:/repo -o "$OUT/out.iso" &&
-"$BIN" layer create "$BASE" "$OUT/out.iso" -o "$OUT/change.tar.zst"`
+"$BIN" layer create "$BASE" "$OUT/out.iso" -o "$OUT/change.tar.zst" &&
+"$BIN" build -f Isofile --build-arg BASE="$BASE" --store "$OUT/store" -t it -o "$OUT/isofile.iso" >"$OUT/log" 2>&1 &&
+"$BIN" images --json --store "$OUT/store" | grep '"digest"' >"$OUT/digests"`
+
+// reproducedIsofile has a command, which makes files with times and modes of its own.
+const reproducedIsofile = `ARG BASE
+FROM ${BASE}
+COPY tree /extra/
+RUN umask 077; mkdir made; date >made/../made/x; echo always >made/x; chmod 0640 made/x; touch -d 2001-02-03 made/x; rm EULA
+RENAME /repodata /repo
+KARG console=ttyS0
+VOLID REPRODUCED
+`
 
 var variations = []variation{
 	{name: "as it is"},
@@ -76,8 +88,8 @@ func makeFiles(dir string, names []string, backwards bool) error {
 	return nil
 }
 
-// TestReproducible: the same base, edits and epoch give the same image and the same
-// layer, whoever builds it, where, when and with what.
+// TestReproducible: the same base, edits and epoch, or the same Isofile, give the same
+// image and the same layers, whoever builds it, where, when and with what.
 func TestReproducible(t *testing.T) {
 	if testing.Short() {
 		t.Skip("makes real images")
@@ -88,7 +100,7 @@ func TestReproducible(t *testing.T) {
 		names = append(names, fmt.Sprintf("tree/%c/ïtem %d.sh", 'a'+i%7, i), fmt.Sprintf("tree/File%d", i))
 	}
 	names = append(names, "big")
-	var want [2]string
+	var want [4]string
 	for _, v := range variations {
 		if v.root && os.Getuid() != 0 {
 			t.Logf("%s: needs root", v.name)
@@ -106,6 +118,9 @@ func TestReproducible(t *testing.T) {
 			fill = func(dir string, names []string) error { return makeFiles(dir, names, false) }
 		}
 		if err := fill(src, names); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(src, "Isofile"), []byte(reproducedIsofile), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.Mkdir(out, 0o777); err != nil {
@@ -127,15 +142,14 @@ func TestReproducible(t *testing.T) {
 		if msg, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v\n%s", v.name, err, msg)
 		}
-		got := [2]string{isotest.SHA256File(t, filepath.Join(out, "out.iso")), isotest.SHA256File(t, filepath.Join(out, "change.tar.zst"))}
-		if want == [2]string{} {
+		var got [4]string
+		for k, name := range []string{"out.iso", "change.tar.zst", "isofile.iso", "digests"} {
+			if got[k] = isotest.SHA256File(t, filepath.Join(out, name)); want[k] != "" && got[k] != want[k] {
+				t.Errorf("%s: %s differs", v.name, name)
+			}
+		}
+		if want[0] == "" {
 			want = got
-		}
-		if got[0] != want[0] {
-			t.Errorf("%s: the image differs", v.name)
-		}
-		if got[1] != want[1] {
-			t.Errorf("%s: the layer differs", v.name)
 		}
 		if err := os.RemoveAll(work); err != nil {
 			t.Fatal(err)

@@ -175,13 +175,7 @@ func reflink(t *testing.T, fs, tool, base string) {
 		fmt.Printf("\n### %s: not measured, needs root for a loop mount\n", fs)
 		return
 	}
-	dir := t.TempDir()
-	disk, mnt := filepath.Join(dir, "disk"), filepath.Join(dir, "mnt")
-	script := fmt.Sprintf(`truncate -s 6G %[1]s; mkfs.%[3]s -q %[1]s; mkdir %[2]s; mount -o loop %[1]s %[2]s`, disk, mnt, fs)
-	if out, err := exec.Command("bash", "-ec", script).CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", fs, err, out)
-	}
-	defer exec.Command("umount", mnt).Run()
+	mnt := loop(t, fs)
 	local := filepath.Join(mnt, "base.iso")
 	isotest.Run(t, "cp", base, local)
 	isotest.Run(t, "sync", "-f", mnt)
@@ -193,6 +187,19 @@ func reflink(t *testing.T, fs, tool, base string) {
 	run(t, jobs[0], tool, local, out, filepath.Join(mnt, "ks.cfg"), mnt)
 	isotest.Run(t, "sync", "-f", mnt)
 	fmt.Printf("\nNewly allocated by one build: %.2f MiB.\n", float64(used(t, mnt)-before)/(1<<20))
+}
+
+// loop makes a file system in a file and mounts it.
+func loop(t *testing.T, fs string) string {
+	t.Helper()
+	dir := t.TempDir()
+	disk, mnt := filepath.Join(dir, "disk"), filepath.Join(dir, "mnt")
+	script := fmt.Sprintf(`truncate -s 6G %[1]s; mkfs.%[3]s -q %[1]s; mkdir %[2]s; mount -o loop %[1]s %[2]s`, disk, mnt, fs)
+	if out, err := exec.Command("bash", "-ec", script).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", fs, err, out)
+	}
+	t.Cleanup(func() { _ = exec.Command("umount", mnt).Run() })
+	return mnt
 }
 
 func used(t *testing.T, dir string) int64 {

@@ -9,9 +9,11 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/isolayer/isolayer/boot"
 	"github.com/isolayer/isolayer/diff"
 	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/fault"
+	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/layer"
 	"github.com/isolayer/isolayer/tree"
 )
@@ -62,27 +64,70 @@ func (b *Base) keep(c io.Closer) {
 	b.spools = append(b.spools, c)
 }
 
-// same tells whether a file of the base has the content of a source of its size.
-func (b *Base) same(n *tree.Node, src extent.Source) (bool, error) {
+// same compares a file of the base with a source of its size: nil if it has that content.
+// Where only blocks differ, what is returned takes the others from the base, so that a
+// large file of which little changed stays at its place.
+func (b *Base) same(n *tree.Node, src extent.Source) (extent.Source, error) {
 	r, size, err := b.Open(n)
 	if err != nil || size != src.Size() {
-		return false, err
+		return src, err
+	}
+	var old extent.Extent
+	if len(n.Content) == 1 && n.Content[0].Size == size && size >= minMixed && !b.addressed(n) { // stored as it is read
+		old = extent.CopyOf(0, b.src, n.Content[0].LBA.Offset(), size)
 	}
 	const step = 1 << 20
 	x, y := make([]byte, min(step, size)), make([]byte, min(step, size))
+	var mixed []extent.Extent
+	differs := false
 	for off := int64(0); off < size; off += step {
-		n := min(step, size-off)
+		k := min(step, size-off)
 		for i, from := range []io.ReaderAt{r, src} {
-			if got, err := from.ReadAt([][]byte{x, y}[i][:n], off); int64(got) < n {
-				return false, fmt.Errorf("compare %s: %w", src.Name(), errors.Join(err, io.ErrUnexpectedEOF))
+			if got, err := from.ReadAt([][]byte{x, y}[i][:k], off); int64(got) < k {
+				return nil, fmt.Errorf("compare %s: %w", src.Name(), errors.Join(err, io.ErrUnexpectedEOF))
 			}
 		}
-		if !bytes.Equal(x[:n], y[:n]) {
-			return false, nil
+		for at := int64(0); at < k; at += iso9660.BlockSize {
+			to := min(at+iso9660.BlockSize, k)
+			part := extent.CopyOf(off+at, src, off+at, to-at)
+			if bytes.Equal(x[at:to], y[at:to]) {
+				part = old.Slice(off+at, off+to)
+			} else if differs = true; old.Len == 0 {
+				return src, nil
+			}
+			if last := len(mixed) - 1; last >= 0 && mixed[last].Src == part.Src {
+				mixed[last].Len += part.Len
+			} else if mixed = append(mixed, part); len(mixed) > maxPieces {
+				return src, nil
+			}
 		}
 	}
-	return true, nil
+	if !differs {
+		return nil, nil
+	}
+	m, err := extent.New(mixed)
+	if err != nil {
+		return nil, fmt.Errorf("internal error: %w", err)
+	}
+	return extent.Compose(src.Name(), m), nil
 }
+
+// minMixed is from which size on that is worth it.
+const minMixed = 1 << 20
+
+// addressed reports a boot image that has addresses of its own in it, which follow only
+// where all of it is new.
+func (b *Base) addressed(n *tree.Node) bool {
+	if b.boot.Catalog == nil {
+		return false
+	}
+	return slices.ContainsFunc(b.boot.Catalog.Entries, func(e boot.Entry) bool {
+		return e.LBA == n.Content[0].LBA && (e.Image.BootInfo != nil || e.Image.GRUB2)
+	})
+}
+
+// maxPieces bounds into how many a file is cut to stay at its place.
+const maxPieces = 10_000
 
 // ReadLayer reads a layer from a file for f, which may use it until it returns.
 func ReadLayer(path string, f func(*layer.Layer) error) (err error) {

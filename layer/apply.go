@@ -13,8 +13,9 @@ import (
 	"github.com/isolayer/isolayer/tree"
 )
 
-// Same tells whether a file of a tree has the content of a source.
-type Same func(*tree.Node, extent.Source) (bool, error)
+// Same compares a file of a tree with a source of its size: nil if the content is the
+// same, else the source, which may be made of what the file has where that is the same.
+type Same func(*tree.Node, extent.Source) (extent.Source, error)
 
 // Apply changes the tree t. Content that the tree has keeps its place, also where
 // only its path is another. What the layer takes away but the tree does not have is
@@ -73,13 +74,14 @@ func add(t *tree.Tree, p tree.Put, same Same) error {
 			return err
 		}
 	case n.IsRegular() && is == iso9660.ModeRegular && n.Path() == p.Path && n.Source == nil && n.Size() == p.Source.Size():
-		ok, err := same(n, p.Source)
+		src, err := same(n, p.Source)
 		if err != nil {
 			return err
 		}
-		if ok {
+		if src == nil {
 			return setAttr(t, p)
 		}
+		p.Source = src
 	}
 	return t.Do(p)
 }
@@ -122,11 +124,11 @@ func (l *Layer) keep(t *tree.Tree, same Same) error {
 			return strings.Compare(fmt.Sprint(a.Name != path.Base(p.Path)), fmt.Sprint(b.Name != path.Base(p.Path)))
 		})
 		for i, n := range list[:min(len(list), maxCandidates)] {
-			ok, err := same(n, p.Source)
+			src, err := same(n, p.Source)
 			if err != nil {
 				return err
 			}
-			if ok {
+			if src == nil {
 				if err := t.Do(tree.Rename{Old: n.Path(), New: p.Path}); err != nil {
 					return err
 				}

@@ -302,7 +302,7 @@ func (b *Base) Build(steps []Step, o Options) (*Image, error) {
 	res, err := s.settle(func() (*layout.Result, error) {
 		return layout.Plan(l, t, layout.Options{
 			KeepFreed: o.KeepFreed, AtEnd: o.AtEnd, InPlace: o.InPlace, Compact: o.Compact,
-			Objects: s.objects, Drop: o.NoBoot, Repair: o.Repair, SystemArea: area, Modified: modified, Fields: s.fields,
+			Objects: s.objects, Drop: o.NoBoot, Repair: o.Repair, SystemArea: area, Modified: modified, Fields: s.fields, Named: s.tables(),
 		})
 	})
 	if err != nil {

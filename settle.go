@@ -39,8 +39,11 @@ func (s *stage) settle(plan func() (*layout.Result, error)) (*layout.Result, err
 	if err != nil {
 		return nil, err
 	}
-	if es := res.Map.Extents(); len(es) == 1 && es[0].Src == s.base.src || !s.tells() {
+	if es := res.Map.Extents(); len(es) == 1 && es[0].Src == s.base.src {
 		return res, nil
+	}
+	if tells, err := s.tells(); err != nil || !tells {
+		return res, err
 	}
 	b := &books{s: s, mine: map[string]bool{}, known: map[sumKey]string{}, signed: map[string]string{}}
 	if b.base, err = s.base.Tree(); err != nil {
@@ -68,21 +71,57 @@ func (s *stage) settle(plan func() (*layout.Result, error)) (*layout.Result, err
 	return nil, ErrCircle
 }
 
-// tells reports an image that says something of its own files. Most say nothing, and
-// need not be read again.
-func (s *stage) tells() bool {
+// tells reports that what the image says of its own files may have become untrue, or is
+// in reserved areas or signatures: the plan is then to be read. Most images say nothing of
+// what was edited.
+func (s *stage) tells() (bool, error) {
 	head := make([]byte, 96)
 	if n, _ := s.base.src.ReadAt(head, 16*iso9660.BlockSize-int64(len(head))); n == len(head) && bytes.Count(head, []byte{0}) < n {
-		return true
+		return true, nil
 	}
 	found := errors.New("found")
-	return s.tree.Walk(func(n *tree.Node) error {
-		if n.IsRegular() && (sums.Named(n.Path()) || n.Name == "TRANS.TBL" || n.Name == "InRelease" || n.Name == "kargs.json" || n.Name == "ignition.img" ||
-			slices.ContainsFunc(signatureEndings, func(ext string) bool { return strings.HasSuffix(n.Name, ext) })) {
+	err := s.tree.Walk(func(n *tree.Node) error {
+		switch {
+		case !n.IsRegular():
+		case n.Name == "InRelease", n.Name == "kargs.json", n.Name == "ignition.img",
+			slices.ContainsFunc(signatureEndings, func(ext string) bool { return strings.HasSuffix(n.Name, ext) }):
 			return found
+		case sums.Named(n.Path()):
+			if ok, err := s.untouched(n); err != nil {
+				return err
+			} else if !ok {
+				return found
+			}
 		}
 		return nil
-	}) != nil
+	})
+	if errors.Is(err, found) {
+		return true, nil
+	}
+	return false, err
+}
+
+// untouched reports a list of checksums that no edit can have made untrue: all that it
+// names is there as it was found, has no addresses in it, and it is no list of all files.
+func (s *stage) untouched(n *tree.Node) (bool, error) {
+	if n.Replaced() || n.Size() > sums.MaxSize || path.Dir(n.Path()) == "/" && n.Name != ".treeinfo" {
+		return false, nil
+	}
+	text, err := s.reader().Content(n, sums.MaxSize)
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", n.Path(), err)
+	}
+	l, err := sums.Parse(n.Path(), text)
+	if err != nil {
+		return false, nil // books tells
+	}
+	for _, x := range l.Lines {
+		is := exact(s.tree, x.Path)
+		if is == nil || !is.IsRegular() || is.Replaced() || is.Renamed() || is.Moved() || len(is.Content) > 0 && s.base.addressed(is) {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // books are what an image says of itself, with the image as it was planned last.
@@ -119,26 +158,20 @@ func (b *books) open(m *extent.Map) (err error) {
 
 // refresh brings lists in line, and reports whether any changed.
 func (b *books) refresh() (changed bool, err error) {
-	var lists, tables []*tree.Node
+	var lists []*tree.Node
 	err = b.s.tree.Walk(func(n *tree.Node) error {
 		switch {
 		case !n.IsRegular() || n.Size() > sums.MaxSize || n.Replaced() && !b.mine[n.Path()]:
 		case sums.Named(n.Path()):
 			lists = append(lists, n)
-		case n.Name == "TRANS.TBL" && b.renamed(n.Parent):
-			tables = append(tables, n)
 		}
 		return nil
 	})
 	if err != nil {
 		return false, err
 	}
-	for i, n := range append(lists, tables...) {
-		edit := b.list
-		if i >= len(lists) {
-			edit = b.table
-		}
-		did, err := b.rewrite(n, edit)
+	for _, n := range lists {
+		did, err := b.rewrite(n)
 		if err != nil {
 			return false, fmt.Errorf("%s: %w", n.Path(), err)
 		}
@@ -150,32 +183,18 @@ func (b *books) refresh() (changed bool, err error) {
 	return b.resign()
 }
 
-// renamed reports a directory that has other names in it than the base's.
-func (b *books) renamed(dir *tree.Node) bool {
-	was := b.base.Root
-	if dir.Parent != nil {
-		was = exact(b.base, slashless(dir.Path()))
-	}
-	return was == nil || len(was.Children) != len(dir.Children) ||
-		slices.ContainsFunc(dir.Children, func(c *tree.Node) bool { return c.Moved() || c.Renamed() || was.Child(c.Name) == nil })
-}
-
-// rewrite gives a file of the tree the text that edit makes of it.
-func (b *books) rewrite(n *tree.Node, edit func(n *tree.Node, text []byte) ([]byte, int, error)) (bool, error) {
+// rewrite gives a list the text that is true.
+func (b *books) rewrite(n *tree.Node) (bool, error) {
 	text, err := b.s.reader().Content(n, sums.MaxSize)
 	if err != nil {
 		return false, err
 	}
-	now, count, err := edit(n, text)
+	now, count, err := b.list(n, text)
 	if err != nil || count == 0 {
 		return false, err
 	}
 	b.mine[n.Path()] = true
-	what := "checksums"
-	if n.Name == "TRANS.TBL" {
-		what = "names"
-	}
-	b.s.changed(n.Path(), what, count)
+	b.s.changed(n.Path(), "checksums", count)
 	return true, b.s.tree.Do(tree.Put{Path: n.Path(), Attr: n.Attr, Source: fat.Bytes(now)})
 }
 
@@ -320,62 +339,113 @@ func (b *books) content(n *tree.Node) (io.ReaderAt, int64, error) {
 	return nil, 0, fmt.Errorf("internal error: %s has no entry", n.Path())
 }
 
-// table brings a list of translated names (genisoimage -T) in line with its directory.
-func (b *books) table(n *tree.Node, text []byte) ([]byte, int, error) {
-	dir := path.Dir(n.Path())
-	was, is := exact(b.base, slashless(dir)), exact(b.tree, slashless(dir))
-	if dir == "/" {
-		was, is = b.base.Root, b.tree.Root
+// tables brings lists of translated names (genisoimage -T) in line with their directories,
+// once the identifiers are known; nil for images that have none.
+func (s *stage) tables() func(id func(*tree.Node) []byte) (bool, error) {
+	var list []*tree.Node
+	_ = s.tree.Walk(func(n *tree.Node) error {
+		if n.Name == transTable && n.IsRegular() && n.Size() <= sums.MaxSize && (!n.Replaced() || s.ours[n]) {
+			list = append(list, n)
+		}
+		return nil
+	})
+	if len(list) == 0 {
+		return nil
 	}
-	if was == nil || is == nil {
-		return text, 0, nil // its directory has another name; the names in it are the same
+	return func(id func(*tree.Node) []byte) (changed bool, err error) {
+		for _, n := range list {
+			did, err := s.table(n, id)
+			if err != nil {
+				return false, fmt.Errorf("%s: %w", n.Path(), err)
+			}
+			changed = changed || did
+		}
+		return changed, nil
 	}
-	now, count, width := map[string]*tree.Node{}, 0, 0
-	for _, c := range is.Children {
-		now[c.Name] = c
+}
+
+const transTable = "TRANS.TBL"
+
+// table brings one such list in line.
+func (s *stage) table(n *tree.Node, id func(*tree.Node) []byte) (bool, error) {
+	dir := n.Parent
+	var entries []*iso9660.Entry // what the base has there
+	for _, e := range dir.Found {
+		if e != nil {
+			entries = e.Entries()
+			break
+		}
+	}
+	shown, same := 0, true
+	for _, c := range dir.Children {
+		if !c.Hidden {
+			shown++
+			same = same && c.Found != [3]*iso9660.Entry{} && !c.Renamed() && !c.Moved()
+		}
+	}
+	if same && shown == len(entries) {
+		return false, nil
+	}
+	was := map[string]bool{}
+	for _, c := range entries {
+		was[c.LogicalName()] = true
+	}
+	now := map[string]*tree.Node{}
+	var come []*tree.Node
+	for _, c := range dir.Children {
+		if now[c.Name] = c; !was[c.Name] && !c.Hidden && c.Name != transTable {
+			come = append(come, c)
+		}
+	}
+	gone := 0
+	for name := range was {
+		if now[name] == nil {
+			gone++
+		}
+	}
+	if len(was) == 0 || len(come)+gone == 0 {
+		return false, nil // a new directory has no list; one that moved has its names
+	}
+	text, err := s.reader().Content(n, sums.MaxSize)
+	if err != nil {
+		return false, err
 	}
 	var out strings.Builder
-	have := map[string]bool{}
+	have, count, width := map[string]bool{}, 0, 0
 	for l := range strings.Lines(string(text)) {
 		f := strings.Split(strings.TrimRight(l, "\r\n"), "\t")
-		if len(f) < 2 {
-			out.WriteString(l)
-			continue
-		}
-		width = len(f[0])
-		c := now[f[1]]
-		if c == nil && was.Child(f[1]) != nil {
-			count++
-			continue
-		}
-		if have[f[1]] = true; c != nil {
-			if line := tableLine(c, width); line != "" && line != l {
+		if len(f) >= 2 {
+			width = len(f[0])
+			if have[f[1]] = true; now[f[1]] == nil && was[f[1]] {
 				count++
-				l = line
+				continue
 			}
 		}
 		out.WriteString(l)
 	}
-	for _, c := range is.Children {
-		if have[c.Name] || c.Hidden || c.Name == "TRANS.TBL" || was.Child(c.Name) != nil {
-			continue
-		}
-		if line := tableLine(c, width); line != "" {
+	for _, c := range come {
+		if line := tableLine(c, id(c), width); line != "" && !have[c.Name] {
 			count++
 			out.WriteString(line)
 		}
 	}
-	return []byte(out.String()), count, nil
+	if count == 0 {
+		return false, nil
+	}
+	if s.ours == nil {
+		s.ours = map[*tree.Node]bool{}
+	}
+	s.ours[n] = true
+	s.changed(n.Path(), "names", count)
+	return true, s.tree.Do(tree.Put{Path: n.Path(), Attr: n.Attr, Source: fat.Bytes([]byte(out.String()))})
 }
 
 // tableLine is the line of an entry: type, identifier, name, and where a link leads.
-func tableLine(n *tree.Node, width int) string {
-	e := n.Found[iso9660.Primary]
-	if e == nil {
-		return ""
-	}
+func tableLine(n *tree.Node, id []byte, width int) string {
 	kind, rest := "F", ""
 	switch {
+	case id == nil:
+		return ""
 	case n.IsDir():
 		kind = "D"
 	case n.IsLink():
@@ -383,5 +453,5 @@ func tableLine(n *tree.Node, width int) string {
 	case !n.IsRegular():
 		return ""
 	}
-	return fmt.Sprintf("%-*s\t%s%s\n", width, kind+" "+string(e.Raws[0].Record.ID()), n.Name, rest)
+	return fmt.Sprintf("%-*s\t%s%s\n", width, kind+" "+string(id), n.Name, rest)
 }

@@ -96,7 +96,8 @@ type stage struct {
 
 	bootFiles       []layout.BootFile // configurations that changed
 	notes, warnings []string
-	unattended      []string // why the result asks nothing before it overwrites disks
+	ours            map[*tree.Node]bool // lists of translated names that were brought in line
+	unattended      []string            // why the result asks nothing before it overwrites disks
 }
 
 // ErrNoMatch reports a pattern that matches nothing in the image.

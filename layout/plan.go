@@ -42,6 +42,9 @@ type Options struct {
 	Modified   time.Time // the modification date of the descriptors; zero: as it was
 	// Fields are texts of the descriptors that change.
 	Fields map[iso9660.Field]string
+	// Named, unless nil, is called when the identifiers of all entries of the primary
+	// hierarchy are known, and may give files of the tree other content for them.
+	Named  func(id func(*tree.Node) []byte) (changed bool, err error)
 	Drop   []boot.Platform // platforms that shall not boot any more
 	Repair bool            // make boot tables right that the base has wrong
 	// Compact writes everything afresh, without gaps, in the order of the base.
@@ -105,6 +108,13 @@ func Plan(base Base, t *tree.Tree, o Options) (*Result, error) {
 		return nil, err
 	}
 	changed, err := p.build()
+	if err == nil && o.Named != nil {
+		var again bool
+		if again, err = o.Named(p.identifier()); again && err == nil {
+			p.trees = nil
+			changed, err = p.build()
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -146,6 +156,24 @@ func Plan(base Base, t *tree.Tree, o Options) (*Result, error) {
 	p.count()
 	res.Report = p.report
 	return res, nil
+}
+
+// identifier finds the identifiers of entries in the primary hierarchy; nil for others.
+func (p *planner) identifier() func(*tree.Node) []byte {
+	known := map[*tree.Node][]byte{}
+	listed := map[*tree.Node]bool{}
+	return func(n *tree.Node) []byte {
+		for _, b := range p.trees {
+			if b.h != iso9660.Primary || !b.first() || listed[n.Parent] || b.of[n.Parent] == nil {
+				continue
+			}
+			listed[n.Parent] = true
+			for _, r := range b.of[n.Parent].records {
+				known[r.node] = r.id()
+			}
+		}
+		return known[n]
+	}
 }
 
 // fields tells whether the texts fit their fields.

@@ -139,28 +139,8 @@ func (c *kitchen) plain(ctx context.Context, i *recipe.Instruction, words []stri
 		for _, w := range words {
 			steps = append(steps, Mkdir{w})
 		}
-	case "CHMOD":
-		var mode uint64
-		if len(words) < 2 {
-			return nil, nil, fmt.Errorf("%w: want CHMOD MODE PATH", recipe.ErrSyntax)
-		}
-		if mode, err = strconv.ParseUint(words[0], 8, 12); err != nil {
-			return nil, nil, fmt.Errorf("%w: %q is no mode in octal", recipe.ErrSyntax, words[0])
-		}
-		for _, w := range words[1:] {
-			steps = append(steps, Chmod{uint32(mode), w})
-		}
-	case "CHOWN":
-		if len(words) < 2 {
-			return nil, nil, fmt.Errorf("%w: want CHOWN UID:GID PATH", recipe.ErrSyntax)
-		}
-		o, err := owner(words[0])
-		if err != nil {
-			return nil, nil, err
-		}
-		for _, w := range words[1:] {
-			steps = append(steps, Chown{o.UID, o.GID, w})
-		}
+	case "CHMOD", "CHOWN":
+		steps, err = setAttributes(i, words)
 	case "VOLID":
 		if err = number(i, words, 1, "LABEL"); err == nil {
 			steps = []Step{Label{words[0]}}
@@ -201,6 +181,31 @@ func (c *kitchen) plain(ctx context.Context, i *recipe.Instruction, words []stri
 		return c.special(ctx, i, words)
 	}
 	return steps, inputs, err
+}
+
+// setAttributes are the steps of CHMOD and CHOWN.
+func setAttributes(i *recipe.Instruction, words []string) (steps []Step, err error) {
+	if len(words) < 2 {
+		return nil, fmt.Errorf("%w: want CHMOD MODE PATH…, or CHOWN UID:GID PATH…", recipe.ErrSyntax)
+	}
+	if i.Name == "CHOWN" {
+		o, err := owner(words[0])
+		if err != nil {
+			return nil, err
+		}
+		for _, w := range words[1:] {
+			steps = append(steps, Chown{o.UID, o.GID, w})
+		}
+		return steps, nil
+	}
+	mode, err := strconv.ParseUint(words[0], 8, 12)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %q is no mode in octal", recipe.ErrSyntax, words[0])
+	}
+	for _, w := range words[1:] {
+		steps = append(steps, Chmod{uint32(mode), w})
+	}
+	return steps, nil
 }
 
 // field sets a text of the descriptors.

@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"iter"
 	"slices"
 
 	"github.com/isolayer/isolayer/iso9660"
@@ -31,13 +32,30 @@ func (r *record) keepsAreas() bool {
 // does not lie directly behind its directory, reads none of the later ones: such
 // a hierarchy cannot take new areas.
 func (b *hierarchy) stayAreas() ([]span, bool) {
-	slack := b.slack()
+	var slack map[int64]int
 	orderly, fresh := true, false
 	var bytes []span // as found
 	for _, d := range b.dirs {
 		var list []areaRef
 		var own []int64
+		keep := func(a iso9660.Area) areaPos {
+			off := a.Off + b.origin*iso9660.BlockSize
+			at := areaPos{off / iso9660.BlockSize, int(off % iso9660.BlockSize)}
+			own = append(own, at.block)
+			bytes = append(bytes, span{off, off + int64(len(a.Data))})
+			return at
+		}
+		if d.as {
+			for raw := range recordsOf(d.found) {
+				for _, a := range raw.Areas {
+					keep(a)
+				}
+			}
+		}
 		for _, r := range d.all() {
+			if d.as {
+				break
+			}
 			if !r.keepsAreas() {
 				list = append(list, r.refs()...)
 				continue
@@ -45,11 +63,7 @@ func (b *hierarchy) stayAreas() ([]span, bool) {
 			r.areas = make([][]areaPos, len(r.drafts))
 			for i, raw := range r.raws {
 				for _, a := range raw.Areas {
-					off := a.Off + b.origin*iso9660.BlockSize
-					at := areaPos{off / iso9660.BlockSize, int(off % iso9660.BlockSize)}
-					r.areas[i] = append(r.areas[i], at)
-					own = append(own, at.block)
-					bytes = append(bytes, span{off, off + int64(len(a.Data))})
+					r.areas[i] = append(r.areas[i], keep(a))
 				}
 			}
 		}
@@ -62,6 +76,9 @@ func (b *hierarchy) stayAreas() ([]span, bool) {
 		for i, block := range own {
 			orderly = orderly && block == d.oldLBA+d.oldBlocks+int64(i)
 		}
+		if len(list) > 0 && slack == nil {
+			slack = b.slack()
+		}
 		if len(useSlack(list, own, slack)) > 0 {
 			return nil, false
 		}
@@ -73,6 +90,24 @@ func (b *hierarchy) stayAreas() ([]span, bool) {
 		blocks = append(blocks, span{s.from / iso9660.BlockSize, iso9660.Blocks(s.to)})
 	}
 	return blocks, (orderly || !fresh) && union(bytes).blocks() == sum
+}
+
+// recordsOf yields the records of a directory of the base, "." and ".." first.
+func recordsOf(e *iso9660.Entry) iter.Seq[*iso9660.Raw] {
+	return func(yield func(*iso9660.Raw) bool) {
+		for _, raw := range []*iso9660.Raw{e.Self, e.Up} {
+			if raw != nil && !yield(raw) {
+				return
+			}
+		}
+		for _, c := range e.Children {
+			for i := range c.Raws {
+				if !yield(&c.Raws[i]) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // areaRef is one continuation area of one record.
@@ -100,15 +135,7 @@ func (a areaRef) size() int { return len(a.r.drafts[a.i].Areas[a.j]) }
 func (b *hierarchy) slack() map[int64]int {
 	out := map[int64]int{}
 	for e := range physical(b.base) {
-		raws := e.Raws
-		if e.IsDir() {
-			for _, raw := range []*iso9660.Raw{e.Self, e.Up} {
-				if raw != nil {
-					raws = append(raws[:len(raws):len(raws)], *raw)
-				}
-			}
-		}
-		for _, raw := range raws {
+		for raw := range recordsOf(e) {
 			for _, a := range raw.Areas {
 				end := b.origin*iso9660.BlockSize + a.Off + int64(len(a.Data))
 				block := (end - 1) / iso9660.BlockSize

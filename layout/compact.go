@@ -36,7 +36,7 @@ func (p *planner) compactable() error {
 // placeCompact lays everything out afresh: trees behind the descriptors, then the
 // content in the order of the base, then what is new. Blocks that nobody owns are left
 // out.
-func (p *planner) placeCompact() {
+func (p *planner) placeCompact() error {
 	var fixed, content []span
 	for _, s := range p.sets {
 		fixed = append(fixed, s.fixed())
@@ -47,7 +47,9 @@ func (p *planner) placeCompact() {
 	}
 	p.pool = pool{end: p.own.kept.end()}
 	for _, b := range p.trees {
-		p.relay(b)
+		if err := p.relay(b); err != nil {
+			return err
+		}
 		b.placement = placedCompact
 		b.placeTables(&p.pool)
 	}
@@ -60,7 +62,7 @@ func (p *planner) placeCompact() {
 			if e == nil {
 				continue
 			}
-			content = append(content, contentSpans(e)...)
+			content = set{}.content(content, e)
 			for _, raw := range e.Raws {
 				starts[int64(raw.Record.LBA())] = raw.Record.Size() > 0 || starts[int64(raw.Record.LBA())]
 			}
@@ -81,7 +83,7 @@ func (p *planner) placeCompact() {
 	}
 	behind := p.pool.end
 	p.placeObjects(behind)
-	_ = p.tree.Walk(func(n *tree.Node) error { return p.placeNew(n, behind) }) // never fails
+	return p.tree.Walk(func(n *tree.Node) error { return p.placeNew(n, behind) })
 }
 
 // movingObjects are the parts of the boot equipment that lie inside the file system and

@@ -3,11 +3,20 @@ package layout
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"github.com/isolayer/isolayer/boot"
 	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/iso9660"
 )
+
+// count is how many records d has, "." and ".." apart.
+func (d *directory) count() int {
+	if d.as {
+		return len(d.found.Children)
+	}
+	return len(d.records)
+}
 
 // moves reports a directory whose extent is not that of the base.
 func (d *directory) moves() bool {
@@ -41,6 +50,12 @@ func (p *planner) treeExtents(b *hierarchy) []extent.Extent {
 	var out []extent.Extent
 	stale := false
 	for _, d := range b.dirs {
+		if d.as {
+			patches := p.patchAddresses(b, d)
+			stale = stale || len(patches) > 0
+			out = append(out, patches...)
+			continue
+		}
 		if !p.stale(b, d) {
 			continue
 		}
@@ -124,6 +139,24 @@ func (p *planner) addressFile(b *hierarchy, r *record) {
 	for i, s := range p.sections(n) {
 		r.drafts[i].Record.SetExtent(b.rel(int64(s.LBA)), uint32(s.Size))
 	}
+}
+
+// patchAddresses are new addresses, in records of a directory that stays as it is, of
+// files whose content moves. Such have one section (see movable).
+func (p *planner) patchAddresses(b *hierarchy, d *directory) []extent.Extent {
+	var out []extent.Extent
+	for _, e := range d.found.Children {
+		raw := e.Raws[0]
+		if len(p.moved) == 0 || raw.Record.Size() == 0 || e.IsDir() {
+			continue
+		}
+		if to, ok := p.moved[b.origin+int64(raw.Record.LBA())]; ok {
+			r := slices.Clone(raw.Record)
+			r.SetExtent(b.rel(to), r.Size())
+			out = append(out, extent.BytesOf(b.origin*iso9660.BlockSize+raw.Off, r))
+		}
+	}
+	return out
 }
 
 // areaExtents are the continuation areas of d: its new blocks whole, those that

@@ -34,7 +34,12 @@ type areaPos struct {
 	offset int
 }
 
-func (r *record) id() []byte { return r.drafts[0].Record.ID() }
+func (r *record) id() []byte {
+	if r.drafts == nil { // of a directory that stays as it is
+		return r.raws[0].Record.ID()
+	}
+	return r.drafts[0].Record.ID()
+}
 
 // directory is one directory of one hierarchy, to be written.
 type directory struct {
@@ -51,6 +56,9 @@ type directory struct {
 	ceLBA, ceBlocks   int64 // new continuation blocks
 	changed           bool  // its records are not those of the base
 	links             int64 // more subdirectories than before
+	// as is a directory whose records stay byte for byte, addresses apart: they have no
+	// drafts, and records has those of subdirectories only.
+	as bool
 }
 
 // hierarchy is one of the image's directory hierarchies, to be written.
@@ -66,7 +74,8 @@ type hierarchy struct {
 
 	placement string
 	tables    tables
-	nodes     map[*iso9660.Entry]*tree.Node
+	root      *tree.Node
+	nodes     map[*iso9660.Entry]*tree.Node // of all entries; made by node
 	serials   *serials
 }
 
@@ -94,7 +103,7 @@ func buildHierarchy(s set, first *iso9660.Entry, h iso9660.Hierarchy, t *tree.Tr
 	if err != nil || root == nil || first == nil {
 		return nil, err
 	}
-	b := &hierarchy{set: s, h: h, base: root, of: map[*tree.Node]*directory{}, nodes: map[*iso9660.Entry]*tree.Node{}, naming: iso9660.NamingOf(h, root)}
+	b := &hierarchy{set: s, h: h, base: root, root: t.Root, of: map[*tree.Node]*directory{}}
 	b.serials = &serials{given: map[any]uint32{}, names: names}
 	if !s.first() {
 		b.twin = s.twins(h, first, root)
@@ -112,7 +121,6 @@ func buildHierarchy(s set, first *iso9660.Entry, h iso9660.Hierarchy, t *tree.Tr
 		rock := iso9660.RockOf(root)
 		b.rock = &rock
 	}
-	b.index(t.Root)
 	stack := []*directory{b.dir(t.Root)}
 	stack[0].home = stack[0]
 	for len(stack) > 0 {
@@ -131,29 +139,24 @@ func buildHierarchy(s set, first *iso9660.Entry, h iso9660.Hierarchy, t *tree.Tr
 		}
 	}
 	for _, d := range b.dirs {
-		b.countLinks(d)
-	}
-	for _, d := range b.dirs {
-		d.blocks = d.size()
-		for _, r := range d.all() {
-			d.changed = d.changed || r.dirty
+		if err := b.countLinks(d); err != nil {
+			return nil, err
 		}
 	}
-	return b, nil
+	return b, b.measureDirs()
 }
 
-// index finds the node of every entry that is still in the tree.
-func (b *hierarchy) index(root *tree.Node) {
-	stack := []*tree.Node{root}
-	for len(stack) > 0 {
-		n := stack[len(stack)-1]
-		stack = stack[:len(stack)-1]
-		if e := b.entry(n); e != nil && n.In[b.h] {
-			b.nodes[e] = n
-			b.serials.next = max(b.serials.next, e.Serial)
+// node finds the node of an entry that is still in the tree.
+func (b *hierarchy) node(e *iso9660.Entry) *tree.Node {
+	if b.nodes == nil {
+		b.nodes = map[*iso9660.Entry]*tree.Node{}
+		for n := range nodes(b.root) {
+			if e := b.entry(n); e != nil && n.In[b.h] {
+				b.nodes[e] = n
+			}
 		}
-		stack = append(stack, n.Children...)
 	}
+	return b.nodes[e]
 }
 
 func (b *hierarchy) dir(n *tree.Node) *directory {
@@ -172,55 +175,160 @@ func (b *hierarchy) dir(n *tree.Node) *directory {
 // fill makes the records of d: those of the base in their order, newcomers where
 // the standard puts them (ECMA-119 9.3).
 func (b *hierarchy) fill(d *directory) error {
+	if b.asIs(d) {
+		d.as = true
+		for _, n := range d.node.Children {
+			if e := b.entry(n); n.IsDir() && e != nil && n.In[b.h] {
+				d.records = append(d.records, &record{node: n, raws: e.Raws})
+			}
+		}
+		return nil
+	}
+	return b.draftAll(d)
+}
+
+// asIs reports a directory none of whose records changes, addresses apart, so that
+// nothing needs to be written for it if it stays where it is.
+func (b *hierarchy) asIs(d *directory) bool {
+	e := d.found
+	if e == nil || d.home == d || e.Holder != nil || d.node.Moved() || altered(d.node) || altered(d.home.node) {
+		return false
+	}
+	stay := 0
+	for _, n := range d.node.Children {
+		x := b.entry(n)
+		switch {
+		case x == nil || !n.In[b.h]:
+			if b.wants(n) {
+				return false
+			}
+			continue
+		case x.Parent != e, x.Holder != nil, x.Target != nil, n.Hidden && n.IsDir():
+			return false
+		case n.Moved(), n.Renamed(), altered(n), !b.wants(n):
+			return false
+		}
+		stay++
+	}
+	return stay == len(e.Children)
+}
+
+// altered reports a node whose attributes or content are not those of the base.
+func altered(n *tree.Node) bool { return n.Replaced() || n.Altered() || n.Redated() }
+
+// draftAll makes drafts of all records of d.
+func (b *hierarchy) draftAll(d *directory) error {
+	d.as, d.records = false, nil
 	b.ends(d)
-	names := b.naming.Namer()
 	kept := map[*tree.Node]bool{}
+	var given []*record // those that need another identifier
 	if d.found != nil {
+		here := make(map[*iso9660.Entry]*tree.Node, len(d.node.Children))
+		for _, n := range d.node.Children {
+			if e := b.entry(n); e != nil && n.In[b.h] {
+				here[e] = n
+			}
+		}
+		d.records = make([]*record, 0, len(d.found.Children)+1)
 		for _, e := range d.found.Children {
-			r := b.stay(d, e)
+			r := b.stay(d, e, here)
 			if r == nil {
 				d.changed = true
 				continue
 			}
 			kept[r.node] = kept[r.node] || d.node == r.node.Parent
-			if r.drafts != nil {
-				names.Take(r.id())
+			if r.drafts == nil {
+				given = append(given, r)
+			} else {
+				d.records = append(d.records, r)
 			}
-			d.records = append(d.records, r)
 		}
 	}
-	var fresh []*record
-	// Names that are given anew come after all that stay, so that those keep theirs.
-	for _, r := range d.records {
-		if r.drafts == nil {
-			if err := b.rename(d, r, names); err != nil {
-				return err
-			}
-			fresh = append(fresh, r)
-		}
-	}
-	d.records = slices.DeleteFunc(d.records, func(r *record) bool { return slices.Contains(fresh, r) })
 	for _, n := range d.node.Children {
-		if kept[n] || !b.wants(n) {
-			continue
+		if !kept[n] && b.wants(n) {
+			given = append(given, &record{node: n, dirty: true})
 		}
-		r := &record{node: n, dirty: true}
+	}
+	if len(given) == 0 {
+		return nil
+	}
+	// Names that are given anew come after all that stay, so that those keep theirs.
+	names := b.namer()
+	for _, r := range d.records {
+		names.Take(r.id())
+	}
+	for _, r := range given {
 		if err := b.rename(d, r, names); err != nil {
 			return err
 		}
-		fresh = append(fresh, r)
 	}
-	if len(fresh) > 0 {
-		d.changed = true
-		d.records = b.mergeOrder(d.records, fresh)
+	d.changed = true
+	d.records = b.mergeOrder(d.records, given)
+	return nil
+}
+
+// namer gives identifiers by the rules that those of the base show.
+func (b *hierarchy) namer() *iso9660.Namer {
+	if b.naming == nil {
+		b.naming = iso9660.NamingOf(b.h, b.base)
+	}
+	return b.naming.Namer()
+}
+
+// measureDirs finds how many blocks the directories take, and which differ from the base.
+// A directory is named, with its size, by the one it is in and by those in it: where the
+// size changes, those change too.
+func (b *hierarchy) measureDirs() error {
+	todo := slices.Clone(b.dirs)
+	for len(todo) > 0 {
+		d := todo[0]
+		todo = todo[1:]
+		if d.as {
+			d.blocks = d.oldBlocks
+			continue
+		}
+		d.blocks = d.size()
+		for _, r := range d.all() {
+			d.changed = d.changed || r.dirty
+		}
+		if d.found == nil || d.blocks == d.oldBlocks {
+			continue
+		}
+		near := []*directory{d.home}
+		for _, r := range d.records {
+			if sub := b.of[r.node]; sub != nil && sub.home == d {
+				near = append(near, sub)
+			}
+		}
+		for _, x := range near {
+			if x.as {
+				if err := b.draftAll(x); err != nil {
+					return err
+				}
+				todo = append(todo, x)
+			}
+		}
+	}
+	return nil
+}
+
+// draftRest makes drafts of all directories.
+func (b *hierarchy) draftRest() error {
+	for _, d := range b.dirs {
+		if d.as {
+			if err := b.draftAll(d); err != nil {
+				return err
+			}
+			d.blocks = d.size()
+		}
 	}
 	return nil
 }
 
 // countLinks brings link counts in line where the base counts subdirectories.
-func (b *hierarchy) countLinks(d *directory) {
-	if b.rock == nil || !b.rock.LinkDirs {
-		return
+func (b *hierarchy) countLinks(d *directory) error {
+	if b.rock == nil || !b.rock.LinkDirs || d.as {
+		return nil
 	}
 	for _, n := range d.node.Children {
 		if n.IsDir() && !n.Hidden && b.wants(n) {
@@ -235,7 +343,14 @@ func (b *hierarchy) countLinks(d *directory) {
 		}
 	}
 	if d.links == 0 {
-		return
+		return nil
+	}
+	for _, r := range d.records {
+		if sub := b.of[r.node]; sub != nil && sub.home == d && sub.as {
+			if err := b.draftAll(sub); err != nil {
+				return err
+			}
+		}
 	}
 	touch := func(in *directory, r *record) {
 		for _, dr := range r.drafts {
@@ -257,10 +372,14 @@ func (b *hierarchy) countLinks(d *directory) {
 			touch(sub, sub.up)
 		}
 	}
+	return nil
 }
 
 // all yields "." and ".." and then the other records.
 func (d *directory) all() []*record {
+	if d.as {
+		return d.records
+	}
 	return append([]*record{d.self, d.up}, d.records...)
 }
 

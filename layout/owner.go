@@ -52,11 +52,11 @@ func (p *planner) owners() (*owners, error) {
 			}
 			dirs := int64(0)
 			for e := range physical(root) {
-				meta = append(meta, s.shift(metadata(e))...)
-				if !e.IsDir() {
-					content = append(content, s.shift(contentSpans(e))...)
-				} else {
+				if e.IsDir() {
+					meta = s.metadata(meta, e)
 					dirs++
+				} else {
+					content = s.content(content, e)
 				}
 			}
 			for _, t := range s.shift(tableSpans(s.img.Descriptor(h))) {
@@ -90,7 +90,7 @@ func (p *planner) owners() (*owners, error) {
 		}
 		for _, e := range n.Found {
 			if e != nil {
-				stay = append(stay, contentSpans(e)...)
+				stay = set{}.content(stay, e)
 			}
 		}
 	}
@@ -206,35 +206,31 @@ func physical(root *iso9660.Entry) iter.Seq[*iso9660.Entry] {
 	}
 }
 
-// metadata returns the blocks of an entry's directory extent and continuation areas.
-func metadata(e *iso9660.Entry) []span {
-	var out []span
-	raws := e.Raws
-	if e.IsDir() {
-		r := e.Raws[0].Record
-		at := int64(r.LBA())
-		out = append(out, span{at, at + int64(r.XAR()) + iso9660.Blocks(int64(r.Size()))})
-		for _, raw := range []*iso9660.Raw{e.Self, e.Up} {
-			if raw != nil {
-				raws = append(raws[:len(raws):len(raws)], *raw)
-			}
-		}
-	}
-	for _, raw := range raws {
+// metadata appends the blocks of a directory's extent and of the continuation areas of
+// its records.
+func (s set) metadata(out []span, e *iso9660.Entry) []span {
+	r := e.Raws[0].Record
+	at := s.origin + int64(r.LBA())
+	out = append(out, span{at, at + int64(r.XAR()) + iso9660.Blocks(int64(r.Size()))})
+	for raw := range recordsOf(e) {
 		for _, a := range raw.Areas {
-			out = append(out, span{a.Off / iso9660.BlockSize, iso9660.Blocks(a.Off + int64(len(a.Data)))})
+			out = append(out, s.area(a))
 		}
 	}
 	return out
 }
 
-// contentSpans returns the blocks of a file's sections, extended attribute
-// records included.
-func contentSpans(e *iso9660.Entry) []span {
-	var out []span
-	for _, raw := range e.Raws {
-		if r := raw.Record; r.Size() > 0 {
-			at := int64(r.LBA())
+// area returns the blocks of a continuation area.
+func (s set) area(a iso9660.Area) span {
+	from := s.origin*iso9660.BlockSize + a.Off
+	return span{from / iso9660.BlockSize, iso9660.Blocks(from + int64(len(a.Data)))}
+}
+
+// content appends the blocks of a file's sections, extended attribute records included.
+func (s set) content(out []span, e *iso9660.Entry) []span {
+	for i := range e.Raws {
+		if r := e.Raws[i].Record; r.Size() > 0 {
+			at := s.origin + int64(r.LBA())
 			out = append(out, span{at, at + int64(r.XAR()) + iso9660.Blocks(int64(r.Size()))})
 		}
 	}

@@ -18,7 +18,7 @@ const (
 const roomInFront = 16 << 20 / iso9660.BlockSize
 
 // placeTrees gives every directory, continuation area and path table an address.
-func (p *planner) placeTrees() {
+func (p *planner) placeTrees() error {
 	kept := p.own.kept
 	var relay []*hierarchy
 	for _, b := range p.trees {
@@ -49,7 +49,9 @@ func (p *planner) placeTrees() {
 		}
 	}
 	for _, b := range relay {
-		p.relay(b)
+		if err := p.relay(b); err != nil {
+			return err
+		}
 	}
 	for _, b := range p.trees {
 		b.placeTables(&p.pool)
@@ -60,6 +62,7 @@ func (p *planner) placeTrees() {
 		}
 		p.pool = pool{free: spans{{0, busy.end()}}.minus(busy), end: max(busy.end(), p.pool.end)}
 	}
+	return nil
 }
 
 // staying reports whether every directory can stay where it is and, if so,
@@ -116,7 +119,10 @@ func (b *hierarchy) put(d *directory, at int64) {
 // relay places all directories of b afresh, in pre-order, each followed by its
 // continuation areas: over the free runs; or with some files moved away; or at
 // the end.
-func (p *planner) relay(b *hierarchy) {
+func (p *planner) relay(b *hierarchy) error {
+	if err := b.draftRest(); err != nil {
+		return err
+	}
 	var sizes []int64
 	var total int64
 	for _, d := range b.dirs {
@@ -145,4 +151,5 @@ func (p *planner) relay(b *hierarchy) {
 	for i, d := range b.dirs {
 		b.put(d, at[i])
 	}
+	return nil
 }

@@ -142,12 +142,17 @@ func Plan(base Base, t *tree.Tree, o Options) (*Result, error) {
 	if len(p.own.shared) > 0 {
 		p.report.Warnings = append(p.report.Warnings, "the image is an HFS file system for old Macs too, which goes on to list the files of the base")
 	}
-	if o.Compact {
-		p.placeCompact()
-	} else {
-		p.placeTrees()
-		p.orderContent()
-		p.placeContent()
+	switch {
+	case o.Compact:
+		err = p.placeCompact()
+	default:
+		if err = p.placeTrees(); err == nil {
+			p.orderContent()
+			p.placeContent()
+		}
+	}
+	if err != nil {
+		return nil, err
 	}
 	res, err := p.assemble()
 	if err != nil {
@@ -168,8 +173,14 @@ func (p *planner) identifier() func(*tree.Node) []byte {
 				continue
 			}
 			listed[n.Parent] = true
-			for _, r := range b.of[n.Parent].records {
+			d := b.of[n.Parent]
+			for _, r := range d.records {
 				known[r.node] = r.id()
+			}
+			for _, c := range d.node.Children {
+				if e := b.entry(c); d.as && e != nil && c.In[b.h] {
+					known[c] = entryRecord(e).ID()
+				}
 			}
 		}
 		return known[n]
@@ -249,7 +260,7 @@ func (p *planner) assemble() (*Result, error) {
 		over = append(over, e...)
 		r := TreeReport{Hierarchy: b.String(), Placement: b.placement, Dirs: len(b.dirs)}
 		for _, d := range b.dirs {
-			r.Records += len(d.records)
+			r.Records += d.count()
 		}
 		for _, x := range e {
 			r.Bytes += x.Len
@@ -352,6 +363,13 @@ func (b *hierarchy) occupied() spans {
 	var out []span
 	for _, d := range b.dirs {
 		out = append(out, span{d.lba, d.lba + d.blocks}, span{d.ceLBA, d.ceLBA + d.ceBlocks})
+		if d.as {
+			for raw := range recordsOf(d.found) {
+				for _, a := range raw.Areas {
+					out = append(out, b.area(a))
+				}
+			}
+		}
 		for _, r := range d.all() {
 			for _, areas := range r.areas {
 				for _, a := range areas {

@@ -21,27 +21,28 @@ func (b *hierarchy) wants(n *tree.Node) bool {
 // it goes: readers would show it.
 func (b *hierarchy) stores(n *tree.Node) bool {
 	e := b.entry(n)
-	return e != nil && slices.ContainsFunc(e.Children, func(c *iso9660.Entry) bool { return b.nodes[c] != nil })
+	return e != nil && slices.ContainsFunc(e.Children, func(c *iso9660.Entry) bool { return b.node(c) != nil })
 }
 
 // stay makes the record for entry e of the base's directory, nil if it is gone.
-// A record that needs another identifier has no drafts yet.
-func (b *hierarchy) stay(d *directory, e *iso9660.Entry) *record {
+// A record that needs another identifier has no drafts yet. here are the nodes of the
+// entries that d shows.
+func (b *hierarchy) stay(d *directory, e *iso9660.Entry, here map[*iso9660.Entry]*tree.Node) *record {
 	r := &record{role: plain}
-	from := e
-	if e.Target != nil { // d shows a directory that is stored elsewhere
-		r.role, from = holder, e.Target
+	switch {
+	case e.Target != nil: // d shows a directory that is stored elsewhere
+		r.role, r.node = holder, b.node(e.Target)
+	case e.Holder != nil:
+		r.node = b.node(e)
+	default:
+		r.node = here[e]
 	}
-	r.node = b.nodes[from]
 	if r.node == nil || !b.wants(r.node) {
 		return nil
 	}
-	here := r.node.Parent == d.node
 	if e.Holder != nil { // d stores a directory that is shown elsewhere
 		b.dir(r.node).logical = b.dir(r.node.Parent)
-		here = true
-	}
-	if !here || e.Holder == nil && r.node.Moved() {
+	} else if r.node.Parent != d.node || r.node.Moved() {
 		return nil
 	}
 	if e.Holder == nil && r.node.Renamed() {
@@ -170,13 +171,25 @@ func (b *hierarchy) stat(n *tree.Node) iso9660.Stat {
 		s.Nlink = 2 // the subdirectories are counted in countLinks
 	}
 	if b.rock.Serials {
-		if b.serials.given[key] == 0 {
-			b.serials.next++
-			b.serials.given[key] = b.serials.next
-		}
-		s.Serial = b.serials.given[key]
+		s.Serial = b.serial(key)
 	}
 	return s
+}
+
+// serial returns the file serial number of a new file.
+func (b *hierarchy) serial(key any) uint32 {
+	if b.serials.next == 0 {
+		for n := range nodes(b.root) {
+			if e := b.entry(n); e != nil && n.In[b.h] {
+				b.serials.next = max(b.serials.next, e.Serial)
+			}
+		}
+	}
+	if b.serials.given[key] == 0 {
+		b.serials.next++
+		b.serials.given[key] = b.serials.next
+	}
+	return b.serials.given[key]
 }
 
 // ends makes the "." and ".." records of d.

@@ -146,7 +146,7 @@ func (p *planner) orderContent() {
 			continue
 		}
 		for _, d := range b.dirs {
-			for _, r := range d.records {
+			for _, r := range d.records { // of a directory that stays as it is, records are in order
 				p.orderRecord(b, r)
 			}
 		}

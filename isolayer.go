@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -118,7 +119,7 @@ func (b *Base) volume() boot.Volume {
 // index finds the files of all hierarchies by their first block, and where the last
 // file or directory ends.
 func (b *Base) index() error {
-	b.at = map[iso9660.LBA]*iso9660.Entry{}
+	var files []*iso9660.Entry
 	for _, h := range iso9660.Hierarchies {
 		root, err := b.img.Tree(h)
 		if err != nil {
@@ -128,13 +129,19 @@ func (b *Base) index() error {
 			continue
 		}
 		for e := range root.Walk() {
-			for i, s := range e.Sections() {
-				if i == 0 && !e.IsDir() && b.at[s.LBA] == nil {
-					b.at[s.LBA] = e
+			if !e.IsDir() && e.Size() > 0 {
+				files = append(files, e)
+			}
+			for i := range e.Raws {
+				if r := e.Raws[i].Record; r.Size() > 0 {
+					b.end = max(b.end, int64(r.LBA())+int64(r.XAR())+iso9660.Blocks(int64(r.Size())))
 				}
-				b.end = max(b.end, int64(s.LBA)+iso9660.Blocks(s.Size))
 			}
 		}
+	}
+	b.at = make(map[iso9660.LBA]*iso9660.Entry, len(files))
+	for _, e := range slices.Backward(files) { // the first of a block counts
+		b.at[e.Start()] = e
 	}
 	return nil
 }

@@ -86,7 +86,7 @@ func (s *stage) tells() (bool, error) {
 		case n.Name == "InRelease", n.Name == "kargs.json", n.Name == "ignition.img",
 			slices.ContainsFunc(signatureEndings, func(ext string) bool { return strings.HasSuffix(n.Name, ext) }):
 			return found
-		case sums.Named(n.Path()):
+		case sums.Named(n.Name) && sums.Named(n.Path()):
 			if ok, err := s.untouched(n); err != nil {
 				return err
 			} else if !ok {

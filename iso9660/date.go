@@ -3,16 +3,28 @@ package iso9660
 import (
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 )
 
-// zone is a time offset in 15-minute units; readers ignore what is beyond ±13 h.
+// maxZone is the largest time offset, in 15-minute units: ±13 h. Readers ignore others.
+const maxZone = 52
+
+// zones are the offsets from -maxZone to maxZone, made once: every record has a date.
+var zones = sync.OnceValue(func() (z [2*maxZone + 1]*time.Location) {
+	for i := range z {
+		z[i] = time.FixedZone("", (i-maxZone)*15*60)
+	}
+	z[maxZone] = time.UTC
+	return z
+})
+
 func zone(b byte) *time.Location {
 	q := int(int8(b))
-	if q < -52 || q > 52 || q == 0 {
+	if q < -maxZone || q > maxZone || q == 0 {
 		return time.UTC
 	}
-	return time.FixedZone("", q*15*60)
+	return zones()[q+maxZone]
 }
 
 // date7 decodes the date of a directory record (ECMA-119 9.1.5). A date that is

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/isolayer/isolayer/fault"
@@ -41,10 +41,7 @@ type Entry struct {
 
 	self, up *Attributes // of those records; nil without them
 
-	index struct { // of the logical children, made when a path is looked up
-		once  sync.Once
-		names map[string]*Entry
-	}
+	index atomic.Pointer[map[string]*Entry] // of the logical children, made when a path is looked up
 }
 
 // Section is one part of a file's content (ECMA-119 6.4).
@@ -74,14 +71,26 @@ func (e *Entry) Own() *Attributes {
 }
 
 // Sections returns where the content lies, none for an empty file.
-func (e *Entry) Sections() []Section {
-	var out []Section
-	for _, raw := range e.Raws {
-		if r := raw.Record; r.Size() > 0 {
+func (e *Entry) Sections() []Section { return e.AppendSections(nil) }
+
+// AppendSections appends the sections to out.
+func (e *Entry) AppendSections(out []Section) []Section {
+	for i := range e.Raws {
+		if r := e.Raws[i].Record; r.Size() > 0 {
 			out = append(out, Section{r.LBA() + LBA(r.XAR()), int64(r.Size())})
 		}
 	}
 	return out
+}
+
+// Start returns the first block of the content, 0 for an empty file.
+func (e *Entry) Start() LBA {
+	for i := range e.Raws {
+		if r := e.Raws[i].Record; r.Size() > 0 {
+			return r.LBA() + LBA(r.XAR())
+		}
+	}
+	return 0
 }
 
 // Size returns the stored length of the content in bytes.
@@ -219,12 +228,19 @@ const maxMissing = 10
 
 // checkContent notes the files whose content is not all in the image.
 func (img *Image) checkContent(root *Entry) {
-	for e := range root.Walk() {
-		if e.IsDir() || len(img.missing) == maxMissing {
+	stack := []*Entry{root}
+	for len(stack) > 0 && len(img.missing) < maxMissing {
+		e := stack[len(stack)-1]
+		stack = append(stack[:len(stack)-1], e.Children...)
+		if e.IsDir() || e.Associated() || e.Target != nil {
 			continue
 		}
-		for _, s := range e.Sections() {
-			if err := img.checkRange(s.LBA.Offset(), s.Size); err != nil {
+		for i := range e.Raws {
+			r := e.Raws[i].Record
+			if r.Size() == 0 {
+				continue
+			}
+			if err := img.checkRange((r.LBA() + LBA(r.XAR())).Offset(), int64(r.Size())); err != nil {
 				img.missing = append(img.missing, fmt.Errorf("%s: %w", e.Path(), fault.At(e.Raws[0].Off, "directory record", "extent", err)))
 				break
 			}

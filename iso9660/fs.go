@@ -109,16 +109,18 @@ func (e *Entry) find(name string) *Entry {
 	if !e.IsDir() {
 		return nil
 	}
-	e.index.once.Do(func() {
-		children := e.Entries()
-		e.index.names = make(map[string]*Entry, len(children))
-		for _, c := range children {
-			if n := shown(c.LogicalName()); e.index.names[n] == nil {
-				e.index.names[n] = c
-			}
+	if names := e.index.Load(); names != nil {
+		return (*names)[name]
+	}
+	children := e.Entries()
+	names := make(map[string]*Entry, len(children))
+	for _, c := range children {
+		if n := shown(c.LogicalName()); names[n] == nil {
+			names[n] = c
 		}
-	})
-	return e.index.names[name]
+	}
+	e.index.Store(&names) // who came at the same time made the same
+	return names[name]
 }
 
 // shown is a name as fs.FS can hold it.

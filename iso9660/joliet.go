@@ -9,11 +9,21 @@ import (
 
 // decodeUCS2 decodes big-endian UCS-2 or UTF-16; a lone surrogate becomes U+FFFD.
 func decodeUCS2(b []byte) string {
-	u := make([]uint16, len(b)/2)
-	for i := range u {
-		u[i] = binary.BigEndian.Uint16(b[2*i:])
+	text := make([]byte, 0, maxRecord) // on the stack
+	for ; len(b) >= 2; b = b[2:] {
+		r := rune(binary.BigEndian.Uint16(b))
+		if utf16.IsSurrogate(r) {
+			next := rune(utf8.RuneError)
+			if len(b) >= 4 {
+				next = rune(binary.BigEndian.Uint16(b[2:]))
+			}
+			if r = utf16.DecodeRune(r, next); r != utf8.RuneError {
+				b = b[2:]
+			}
+		}
+		text = utf8.AppendRune(text, r)
 	}
-	return string(utf16.Decode(u))
+	return string(text)
 }
 
 // encodeUCS2 encodes s big-endian. What UCS-2 cannot hold becomes '_'.
@@ -28,15 +38,20 @@ func encodeUCS2(s string) []byte {
 	return b
 }
 
+// jolietPlain are the bytes that names have in Joliet as they are.
+var jolietPlain = func() (plain [256]bool) {
+	for c := 0x20; c < utf8.RuneSelf; c++ {
+		plain[c] = !strings.ContainsRune(`*/:;?\`, rune(c))
+	}
+	return plain
+}()
+
 // JolietName is name with '_' for what Joliet does not allow (Joliet 1.0, "Allowed
 // character set") and UCS-2 cannot hold.
 func JolietName(name string) string {
 	plain := true // as names are as a rule
 	for i := range len(name) {
-		if c := name[i]; c < 0x20 || c >= utf8.RuneSelf || strings.IndexByte(`*/:;?\`, c) >= 0 {
-			plain = false
-			break
-		}
+		plain = plain && jolietPlain[name[i]]
 	}
 	if plain {
 		return name

@@ -40,8 +40,13 @@ func NamingOf(h Hierarchy, root *Entry) *Naming {
 		n.allowed[c] = true
 	}
 	files, versions, dots := 0, 0, 0
-	for e := range root.Walk() {
+	for stack := []*Entry{root}; len(stack) > 0; {
+		e := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
 		for _, c := range e.Children {
+			if len(c.Children) > 0 {
+				stack = append(stack, c)
+			}
 			id := c.Raws[0].Record.ID()
 			if h == Joliet {
 				if len(id)/2 > jolietShort {
@@ -54,11 +59,15 @@ func NamingOf(h Hierarchy, root *Entry) *Naming {
 				continue
 			}
 			name, _, versioned := bytes.Cut(id, []byte(";"))
+			points := 0
 			for _, b := range name {
 				n.allowed[b] = true
+				if b == '.' {
+					points++
+				}
 			}
 			if c.IsDir() {
-				n.dirDot = n.dirDot || bytes.ContainsRune(name, '.')
+				n.dirDot = n.dirDot || points > 0
 				n.long = n.long || len(name) > level1Stem
 				continue
 			}
@@ -69,7 +78,7 @@ func NamingOf(h Hierarchy, root *Entry) *Naming {
 			if bytes.HasSuffix(name, []byte(".")) {
 				dots++
 			}
-			n.manyDots = n.manyDots || bytes.Count(name, []byte(".")) > 1
+			n.manyDots = n.manyDots || points > 1
 			n.long = n.long || len(name) > level1Stem+1+level1Ext
 			n.file = max(n.file, len(name))
 		}

@@ -28,17 +28,15 @@ const (
 
 // Attributes are what Rock Ridge adds to a record (RRIP 1.12, 4.1).
 type Attributes struct {
-	Mode             uint32 // st_mode
-	Nlink            uint32
-	UID, GID         uint32
-	Serial           uint32 // PX of 44 bytes; else 0
-	Major, Minor     uint32 // PN
-	Modified         time.Time
-	Accessed         time.Time
-	Changed, Created time.Time
-	Link             string // SL: target of a symbolic link
-	Compressed       *Zisofs
-	Hidden           bool // RE: physically in the directory of relocated ones
+	Mode         uint32 // st_mode
+	Nlink        uint32
+	UID, GID     uint32
+	Serial       uint32    // PX of 44 bytes; else 0
+	Major, Minor uint32    // PN
+	Modified     time.Time // TF
+	Link         string    // SL: target of a symbolic link
+	Compressed   *Zisofs
+	Hidden       bool // RE: physically in the directory of relocated ones
 
 	name   []byte // NM
 	named  bool
@@ -50,14 +48,30 @@ type Attributes struct {
 	rr     bool // any Rock Ridge entry was seen
 }
 
-// shortest is how long the entries must be for their fields.
-var shortest = map[string]int{"PX": 36, "PN": 20, "CL": 12, "PL": 12, "NM": 5, "SL": 5, "TF": 5, "ZF": 16, "ER": 8}
+// shortest is how long an entry must be for its fields.
+func shortest(sig string) int {
+	switch sig {
+	case "PX":
+		return 36
+	case "PN":
+		return 20
+	case "ZF":
+		return 16
+	case "CL", "PL":
+		return 12
+	case "ER":
+		return 8
+	case "NM", "SL", "TF":
+		return 5
+	}
+	return 0
+}
 
 // entry decodes one system use entry into a. Lengths have been checked to
 // be at least 4 and within the area.
 func (p *rrParser) entry(e SystemUseEntry, off int64) error {
 	a, sig := p.a, e.Sig()
-	if need := shortest[sig]; len(e) < need {
+	if need := shortest(sig); len(e) < need {
 		return fault.At(off, "Rock Ridge "+sig, "length", errorf(ErrFormat, "%d, at least %d", len(e), need))
 	}
 	switch sig {
@@ -136,7 +150,11 @@ func (p *rrParser) nm(e SystemUseEntry, off int64) error {
 	if e[4]&0x06 != 0 || p.nmDone { // current or parent directory: no name
 		return nil
 	}
-	a.name = append(a.name, e[5:]...)
+	if a.name == nil {
+		a.name = e[5:len(e):len(e)] // a piece more makes a copy
+	} else {
+		a.name = append(a.name, e[5:]...)
+	}
 	a.named = true
 	p.nmDone = e[4]&1 == 0
 	if len(a.name) > maxName {
@@ -194,19 +212,19 @@ func (p *rrParser) tf(e SystemUseEntry, off int64) error {
 	if flags&0x80 != 0 {
 		size = 17
 	}
-	for bit, dst := range []*time.Time{&p.a.Created, &p.a.Modified, &p.a.Accessed, &p.a.Changed, nil, nil, nil} {
+	for bit := range 7 {
 		if flags&(1<<bit) == 0 {
 			continue
 		}
 		if len(b) < size {
 			return fault.At(off, "Rock Ridge TF", "length", errorf(ErrFormat, "%d for flags %#x", len(e), flags))
 		}
-		if dst != nil {
-			if size == 7 {
-				*dst = date7(b)
-			} else {
-				*dst = Date17(b[:17]).Time()
-			}
+		switch {
+		case bit != 1: // only the modification time is of interest
+		case size == 7:
+			p.a.Modified = date7(b)
+		default:
+			p.a.Modified = Date17(b[:17]).Time()
 		}
 		b = b[size:]
 	}

@@ -21,6 +21,8 @@ type walker struct {
 	dirs    map[LBA]*Entry // every directory by its extent
 	order   []*Entry       // the same, as they were read
 
+	cells []cell // to come
+
 	rr    rrParser // of the record that is being read
 	entry func(SystemUseEntry, int64) error
 
@@ -173,15 +175,22 @@ func (t *walker) record(e *Entry, r Record, off int64, n int) error {
 	return t.child(e, r, off)
 }
 
+// cell is an entry with its record: most have one.
+type cell struct {
+	Entry
+	raw [1]Raw
+}
+
 // child adds an entry, or one more section of the last one (ECMA-119 6.5.1).
 func (t *walker) child(dir *Entry, r Record, off int64) error {
-	// Most entries have one record: it and the entry share an allocation.
-	x := &struct {
-		Entry
-		raw [1]Raw
-	}{Entry: Entry{Parent: dir}, raw: [1]Raw{{Off: off, Record: r}}}
+	if len(t.cells) == 0 {
+		t.cells = make([]cell, 32)
+	}
+	x := &t.cells[0]
+	t.cells = t.cells[1:]
+	x.raw[0] = Raw{Off: off, Record: r}
 	e := &x.Entry
-	e.Raws = x.raw[:]
+	e.Parent, e.Raws = dir, x.raw[:]
 	a := &e.Attributes
 	if err := t.attributes(&e.Raws[0], a); err != nil {
 		return err

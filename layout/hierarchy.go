@@ -64,20 +64,23 @@ type directory struct {
 // hierarchy is one of the image's directory hierarchies, to be written.
 type hierarchy struct {
 	set
-	twin   map[*iso9660.Entry]*iso9660.Entry // in a second set: its entries, by those of the first
-	h      iso9660.Hierarchy
-	base   *iso9660.Entry // root
-	rock   *iso9660.Rock  // nil without Rock Ridge
-	naming *iso9660.Naming
-	dirs   []*directory // pre-order, the root first
-	of     map[*tree.Node]*directory
+	twin map[*iso9660.Entry]*iso9660.Entry // in a second set: its entries, by those of the first
+	h    iso9660.Hierarchy
+	base *iso9660.Entry // root
+	rock *iso9660.Rock  // nil without Rock Ridge
+	dirs []*directory   // pre-order, the root first
+	of   map[*tree.Node]*directory
 
 	placement string
 	tables    tables
 	root      *tree.Node
 	nodes     map[*iso9660.Entry]*tree.Node // of all entries; made by node
 	serials   *serials
+	namings   namings
 }
+
+// namings are the rules of the base's names, by the root of a hierarchy.
+type namings map[*iso9660.Entry]*iso9660.Naming
 
 // serials gives new files the file serial numbers that Rock Ridge 1.12 wants unique.
 type serials struct {
@@ -97,13 +100,13 @@ func (b *hierarchy) entry(n *tree.Node) *iso9660.Entry {
 // buildHierarchy makes the directories of hierarchy h of a set from the edited
 // tree; first is the root of that hierarchy in the first set.
 // Sizes are then known, addresses are not.
-func buildHierarchy(s set, first *iso9660.Entry, h iso9660.Hierarchy, t *tree.Tree, names map[any]uint32) (*hierarchy, error) {
+func (p *planner) buildHierarchy(s set, first *iso9660.Entry, h iso9660.Hierarchy, names map[any]uint32) (*hierarchy, error) {
 	img := s.img
 	root, err := img.Tree(h)
 	if err != nil || root == nil || first == nil {
 		return nil, err
 	}
-	b := &hierarchy{set: s, h: h, base: root, root: t.Root, of: map[*tree.Node]*directory{}}
+	b := &hierarchy{set: s, h: h, base: root, root: p.tree.Root, namings: p.namings, of: map[*tree.Node]*directory{}}
 	b.serials = &serials{given: map[any]uint32{}, names: names}
 	if !s.first() {
 		b.twin = s.twins(h, first, root)
@@ -121,7 +124,7 @@ func buildHierarchy(s set, first *iso9660.Entry, h iso9660.Hierarchy, t *tree.Tr
 		rock := iso9660.RockOf(root)
 		b.rock = &rock
 	}
-	stack := []*directory{b.dir(t.Root)}
+	stack := []*directory{b.dir(b.root)}
 	stack[0].home = stack[0]
 	for len(stack) > 0 {
 		d := stack[len(stack)-1]
@@ -269,10 +272,10 @@ func (b *hierarchy) draftAll(d *directory) error {
 
 // namer gives identifiers by the rules that those of the base show.
 func (b *hierarchy) namer() *iso9660.Namer {
-	if b.naming == nil {
-		b.naming = iso9660.NamingOf(b.h, b.base)
+	if b.namings[b.base] == nil {
+		b.namings[b.base] = iso9660.NamingOf(b.h, b.base)
 	}
-	return b.naming.Namer()
+	return b.namings[b.base].Namer()
 }
 
 // measureDirs finds how many blocks the directories take, and which differ from the base.

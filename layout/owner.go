@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"iter"
-	"slices"
 
 	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/fault"
@@ -39,7 +38,8 @@ func maxScan(size int64) int64 { return min(max(64<<20, size/256), 256<<20) }
 func (p *planner) owners() (*owners, error) {
 	o := &owners{}
 	base := p.base
-	var fixed, content, trees, stay, meta []span
+	var fixed, trees, meta []span
+	var content, stay spans
 	for _, s := range p.sets {
 		fixed = append(fixed, s.fixed())
 		for _, h := range iso9660.Hierarchies {
@@ -51,14 +51,16 @@ func (p *planner) owners() (*owners, error) {
 				continue
 			}
 			dirs := int64(0)
+			var files []span // mostly in the order of their addresses
 			for e := range physical(root) {
 				if e.IsDir() {
 					meta = s.metadata(meta, e)
 					dirs++
 				} else {
-					content = s.content(content, e)
+					files = s.content(files, e)
 				}
 			}
+			content = content.plus(union(files))
 			for _, t := range s.shift(tableSpans(s.img.Descriptor(h))) {
 				// Whatever a table claims: it holds no more than the directories there
 				// are, and lies in the image.
@@ -79,31 +81,30 @@ func (p *planner) owners() (*owners, error) {
 			p.stay(p.replaced[x], s.from)
 			equipment = append(equipment, s)
 		case p.replaced[x] != nil || p.dropped[x]:
-			content = append(content, s)
+			content = content.plus(spans{s})
 		case !x.Shared():
 			equipment = append(equipment, s)
 		}
 	}
-	for n := range nodes(p.tree.Root) {
-		if n.IsDir() || n.Source != nil || n.Replaced() {
-			continue
-		}
-		for _, e := range n.Found {
-			if e != nil {
-				stay = set{}.content(stay, e)
+	for h := range iso9660.Hierarchies {
+		var files []span
+		for n := range nodes(p.tree.Root) {
+			if e := n.Found[h]; e != nil && !n.IsDir() && n.Source == nil && !n.Replaced() {
+				files = set{}.content(files, e)
 			}
 		}
+		stay = stay.plus(union(files))
 	}
-	stay = append(stay, p.patched(union(slices.Concat(stay, equipment)))...)
 	o.boot, o.behind = union(equipment), union(behind)
-	o.content, o.trees = union(content), union(append(trees, meta...))
+	stay = stay.plus(union(p.patched(stay.plus(o.boot))))
+	o.content, o.trees = content, union(append(trees, meta...))
 	if err := o.alias(union(append(meta, fixed...))); err != nil {
 		return nil, err
 	}
 	if base.Boot.Shared() {
 		o.shared = o.content
 	}
-	o.kept = union(slices.Concat(fixed, equipment, stay))
+	o.kept = union(fixed).plus(o.boot).plus(stay)
 	used := o.kept.plus(o.content).plus(o.trees)
 	data, tags, err := unowned(base, used, o.behind)
 	if err != nil {

@@ -78,6 +78,8 @@ type planner struct {
 	trees []*hierarchy
 	pool  pool
 
+	namings namings
+
 	replaced map[*boot.Object]extent.Source // boot equipment with new content
 	dropped  map[*boot.Object]bool          // … and what is not to be booted any more
 
@@ -94,7 +96,7 @@ type planner struct {
 // result is base itself if the edits come to nothing.
 func Plan(base Base, t *tree.Tree, o Options) (*Result, error) {
 	p := &planner{
-		base: base, tree: t, o: o,
+		base: base, tree: t, o: o, namings: namings{},
 		moved: map[int64]int64{}, after: map[int64]int64{},
 		placed: map[extent.Source]int64{}, floor: map[extent.Source]int64{},
 		replaced: map[*boot.Object]extent.Source{}, dropped: map[*boot.Object]bool{},
@@ -212,7 +214,7 @@ func (p *planner) build() (changed bool, err error) {
 			if err != nil {
 				return false, err
 			}
-			b, err := buildHierarchy(s, first, h, p.tree, names)
+			b, err := p.buildHierarchy(s, first, h, names)
 			if err != nil {
 				return false, err
 			}
@@ -474,13 +476,14 @@ func (p *planner) warnNames() {
 
 // count fills in how many nodes changed.
 func (p *planner) count() {
-	found := map[*iso9660.Entry]bool{}
+	listed := 0 // of the primary hierarchy
 	for n := range nodes(p.tree.Root) {
 		isNew := true
 		for _, e := range n.Found {
-			if e != nil {
-				found[e], isNew = true, false
-			}
+			isNew = isNew && e == nil
+		}
+		if n.Found[iso9660.Primary] != nil && !n.Hidden {
+			listed++
 		}
 		switch {
 		case isNew:
@@ -491,19 +494,26 @@ func (p *planner) count() {
 			p.report.Changed++
 		}
 	}
-	seen := map[string]bool{}
-	for _, h := range iso9660.Hierarchies {
-		root, _ := p.base.Image.Tree(h) // was read before
-		if root == nil {
-			continue
-		}
-		for e := range root.Walk() {
-			if !found[e] && !seen[e.Path()] {
-				seen[e.Path()] = true
-				if h == iso9660.Primary || p.base.Image.Descriptor(iso9660.Primary) == nil {
-					p.report.Removed++
-				}
-			}
+	root, _ := p.base.Image.Tree(iso9660.Primary) // was read before
+	for range root.Walk() {
+		listed--
+	}
+	if listed < 0 {
+		p.report.Removed = p.removed(root)
+	}
+}
+
+// removed counts the names under root that the tree has no more.
+func (p *planner) removed(root *iso9660.Entry) int {
+	found := map[*iso9660.Entry]bool{}
+	for n := range nodes(p.tree.Root) {
+		found[n.Found[iso9660.Primary]] = true
+	}
+	gone := map[string]bool{}
+	for e := range root.Walk() {
+		if !found[e] {
+			gone[e.Path()] = true
 		}
 	}
+	return len(gone)
 }

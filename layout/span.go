@@ -18,15 +18,21 @@ func union(list []span) spans {
 	slices.SortFunc(list, func(a, b span) int { return cmp.Compare(a.from, b.from) })
 	var out spans
 	for _, s := range list {
-		switch n := len(out); {
-		case s.len() <= 0:
-		case n > 0 && s.from <= out[n-1].to:
-			out[n-1].to = max(out[n-1].to, s.to)
-		default:
-			out = append(out, s)
-		}
+		out = out.then(s)
 	}
 	return out
+}
+
+// then is the set with one run more, which begins at or behind its last.
+func (a spans) then(s span) spans {
+	switch n := len(a); {
+	case s.len() <= 0:
+	case n > 0 && s.from <= a[n-1].to:
+		a[n-1].to = max(a[n-1].to, s.to)
+	default:
+		a = append(a, s)
+	}
+	return a
 }
 
 // minus returns the blocks of a that are not in b.
@@ -48,7 +54,22 @@ func (a spans) minus(b spans) spans {
 }
 
 // plus returns the blocks of both sets.
-func (a spans) plus(b spans) spans { return union(slices.Concat(a, b)) }
+func (a spans) plus(b spans) spans {
+	out := make(spans, 0, len(a)+len(b))
+	for len(a) > 0 && len(b) > 0 {
+		if a[0].from <= b[0].from {
+			out, a = out.then(a[0]), a[1:]
+		} else {
+			out, b = out.then(b[0]), b[1:]
+		}
+	}
+	for _, rest := range []spans{a, b} {
+		for _, s := range rest {
+			out = out.then(s)
+		}
+	}
+	return out
+}
 
 // end is the first block behind the set.
 func (a spans) end() int64 {

@@ -44,7 +44,8 @@ type List struct {
 // .treeinfo, x.sha256. SUSE's "content" is one at the root only.
 func Named(p string) bool {
 	base := p[strings.LastIndexByte(p, '/')+1:]
-	if len(base) < len("a.md5") {
+	// Most names are none: two bytes tell.
+	if n := len(base); n < len("a.md5") || !strings.Contains("um ms fo nt xt d5 a1 24 56 84 12", strings.ToLower(base[n-2:])) {
 		return false
 	}
 	base = strings.ToLower(base)

@@ -45,7 +45,13 @@ func FromImage(img *iso9660.Image) (*Tree, error) {
 
 // node makes the node for one entry in each hierarchy.
 func (t *Tree) node(found [3]*iso9660.Entry) *Node {
-	n := &Node{Found: found}
+	if len(t.cells) == 0 {
+		t.cells = make([]cell, 32)
+	}
+	x := &t.cells[0]
+	t.cells = t.cells[1:]
+	n := &x.Node
+	n.Found = found
 	for h, e := range found {
 		n.In[h] = e != nil
 	}
@@ -58,19 +64,27 @@ func (t *Tree) node(found [3]*iso9660.Entry) *Node {
 	if !n.IsDir() {
 		for _, e := range found {
 			if e != nil && len(n.Content) == 0 {
-				n.Content = e.Sections()
+				n.Content = e.AppendSections(x.content[:0:1])
 			}
 		}
 	}
-	n.was = &origin{Attr: n.Attr, name: n.Name}
+	n.was = &x.was
+	x.was = origin{Attr: n.Attr, name: n.Name}
 	return n
+}
+
+// cell is a node of the base with what belongs to it: there are many.
+type cell struct {
+	Node
+	was     origin
+	content [1]iso9660.Section
 }
 
 // chief returns the entry whose name people know: that of Rock Ridge, else Joliet's.
 func (t *Tree) chief(found [3]*iso9660.Entry) *iso9660.Entry {
-	order := []iso9660.Hierarchy{iso9660.Joliet, iso9660.Primary, iso9660.Enhanced}
+	order := [3]iso9660.Hierarchy{iso9660.Joliet, iso9660.Primary, iso9660.Enhanced}
 	if t.RockRidge {
-		order = []iso9660.Hierarchy{iso9660.Primary, iso9660.Joliet, iso9660.Enhanced}
+		order = [3]iso9660.Hierarchy{iso9660.Primary, iso9660.Joliet, iso9660.Enhanced}
 	}
 	for _, h := range order {
 		if found[h] != nil {
@@ -95,12 +109,17 @@ func (t *Tree) children(n *Node) {
 	}
 	var left [3][]bool
 	for _, h := range []iso9660.Hierarchy{iso9660.Joliet, iso9660.Enhanced} {
-		m := match{list: primary, other: lists[h], open: all(len(primary)), left: all(len(lists[h])), pairs: min(len(primary), len(lists[h]))}
-		for i, of := range keys {
-			m.by(of, i == 0, func(p int, e *iso9660.Entry) { pairs[p][h] = e })
+		m := match{
+			list: primary, other: lists[h], open: all(len(primary)), left: all(len(lists[h])), pairs: min(len(primary), len(lists[h])),
+			pair: func(p int, e *iso9660.Entry) { pairs[p][h] = e },
+		}
+		m.byName()
+		for _, of := range keys {
+			m.by(of)
 		}
 		left[h] = m.left
 	}
+	n.Children = make([]*Node, 0, len(primary))
 	for i := range primary {
 		t.adopt(n, pairs[i], false)
 	}
@@ -144,9 +163,8 @@ func nameKey(e *iso9660.Entry, name string) key {
 }
 
 // keys are the ways to tell that an entry of the primary hierarchy is the same
-// as one of another, the surest first.
+// as one of another where the name as Joliet has it does not, the surest first.
 var keys = []func(*iso9660.Entry) key{
-	func(e *iso9660.Entry) key { return nameKey(e, iso9660.JolietName(e.LogicalName())) },
 	func(e *iso9660.Entry) key {
 		if s := e.Sections(); !e.IsDir() && len(s) > 0 {
 			return key{at: uint64(s[0].LBA)<<32 | uint64(s[0].Size)} // both have 32 bits
@@ -165,26 +183,60 @@ type match struct {
 	list, other []*iso9660.Entry
 	open, left  []bool
 	pairs       int
+	pair        func(p int, e *iso9660.Entry)
+}
+
+// found notes a pair, by places in the lists.
+func (m *match) found(i, j int) {
+	m.open[i], m.left[j] = false, false
+	m.pairs--
+	m.pair(i, m.other[j])
+}
+
+// byName pairs entries whose names are the same, in Joliet's characters: the first of a
+// name with the first, the second with the second.
+func (m *match) byName() {
+	if m.pairs == 0 {
+		return
+	}
+	name := func(e *iso9660.Entry) string {
+		name := iso9660.JolietName(e.LogicalName())
+		if e.IsDir() {
+			name += "/"
+		}
+		return name
+	}
+	first := make(map[string]int32, len(m.other)) // places from 1
+	next := make([]int32, len(m.other)+1)         // … of the next one of that name
+	for j := len(m.other); j > 0; j-- {
+		name := name(m.other[j-1])
+		next[j] = first[name]
+		first[name] = int32(j)
+	}
+	for i, e := range m.list {
+		name := name(e)
+		j := first[name]
+		if j == 0 || !m.left[j-1] {
+			continue
+		}
+		m.found(i, int(j-1))
+		if next[j] != 0 {
+			first[name] = next[j]
+		}
+	}
 }
 
 func all(n int) []bool { return slices.Repeat([]bool{true}, n) }
 
-// by pairs entries that have the same key. Where a key is not unique it decides nothing,
-// unless it is exact.
-func (m *match) by(of func(*iso9660.Entry) key, exact bool, pair func(p int, e *iso9660.Entry)) {
+// by pairs entries that have the same key. One that is not unique decides nothing.
+func (m *match) by(of func(*iso9660.Entry) key) {
 	if m.pairs == 0 {
 		return
 	}
 	mine, theirs := groupBy(of, m.list, m.open), groupBy(of, m.other, m.left)
 	for k, i := range mine.first {
-		j := theirs.first[k]
-		if !exact && (mine.next[i] != 0 || j != 0 && theirs.next[j] != 0) {
-			continue
-		}
-		for ; i != 0 && j != 0; i, j = mine.next[i], theirs.next[j] {
-			m.open[i-1], m.left[j-1] = false, false
-			m.pairs--
-			pair(int(i-1), m.other[j-1])
+		if j := theirs.first[k]; j != 0 && mine.next[i] == 0 && theirs.next[j] == 0 {
+			m.found(int(i-1), int(j-1))
 		}
 	}
 }
@@ -197,7 +249,7 @@ type group struct {
 }
 
 func groupBy(of func(*iso9660.Entry) key, list []*iso9660.Entry, among []bool) group {
-	g := group{first: make(map[key]int32, len(list)), next: make([]int32, len(list)+1)}
+	g := group{first: map[key]int32{}, next: make([]int32, len(list)+1)}
 	for i := len(list) - 1; i >= 0; i-- { // backwards: each goes in front of those after it
 		if !among[i] {
 			continue

@@ -74,6 +74,8 @@ type Tree struct {
 	Epoch time.Time
 	// Note, unless nil, hears of every edit before it is made.
 	Note func(Edit)
+
+	cells []cell // room for nodes of the base
 }
 
 // IsDir reports a directory.

@@ -12,6 +12,7 @@ import (
 var version = "development"
 
 func main() {
+	collectLate()
 	workspace.Main()
 	args, exit := personality(os.Args)
 	os.Exit(exit(run(context.Background(), args, os.Stdin, os.Stdout, os.Stderr)))

@@ -53,11 +53,15 @@ func (p *planner) owners() (*owners, error) {
 			dirs := int64(0)
 			var files []span // mostly in the order of their addresses
 			for e := range physical(root) {
-				if e.IsDir() {
-					meta = s.metadata(meta, e)
-					dirs++
-				} else {
-					files = s.content(files, e)
+				if !e.IsDir() {
+					continue
+				}
+				meta = s.metadata(meta, e)
+				dirs++
+				for _, c := range e.Children {
+					if !c.IsDir() {
+						files = s.content(files, c)
+					}
 				}
 			}
 			content = content.plus(union(files))
@@ -88,9 +92,11 @@ func (p *planner) owners() (*owners, error) {
 	}
 	for h := range iso9660.Hierarchies {
 		var files []span
-		for n := range nodes(p.tree.Root) {
-			if e := n.Found[h]; e != nil && !n.IsDir() && n.Source == nil && !n.Replaced() {
-				files = set{}.content(files, e)
+		for dir := range nodes(p.tree.Root) {
+			for _, n := range dir.Children {
+				if e := n.Found[h]; e != nil && !n.IsDir() && n.Source == nil && !n.Replaced() {
+					files = set{}.content(files, e)
+				}
 			}
 		}
 		stay = stay.plus(union(files))

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // MaxSize is the longest list that Parse takes, in bytes: that of a DVD has two MB.
@@ -72,12 +73,17 @@ var kinds = []string{"md5", "sha1", "sha224", "sha256", "sha384", "sha512"}
 var hashes = map[int]crypto.Hash{32: crypto.MD5, 40: crypto.SHA1, 56: crypto.SHA224, 64: crypto.SHA256, 96: crypto.SHA384, 128: crypto.SHA512}
 
 // The ways that a line gives a sum: the first group is the sum, the second the path.
+// They are compiled when first used: few commands read lists.
 var (
-	plainLine = regexp.MustCompile(`^\\?([0-9a-fA-F]{32,128}) [ *](.+?)\r?\n?$`)
-	bsdLine   = regexp.MustCompile(`^(?:MD5|SHA1|SHA224|SHA256|SHA384|SHA512) \((.+)\) = ([0-9a-fA-F]{32,128})\s*$`)
-	treeLine  = regexp.MustCompile(`^\s*([^;#=\s][^=]*?)\s*=\s*(?:md5|sha1|sha224|sha256|sha384|sha512):([0-9a-fA-F]{32,128})\s*$`)
-	suseLine  = regexp.MustCompile(`^(HASH|META|KEY)\s+(?:MD5|SHA1|SHA224|SHA256|SHA384|SHA512)\s+([0-9a-fA-F]{32,128})\s+(\S.*?)\s*$`)
+	plainLine = lazily(`^\\?([0-9a-fA-F]{32,128}) [ *](.+?)\r?\n?$`)
+	bsdLine   = lazily(`^(?:MD5|SHA1|SHA224|SHA256|SHA384|SHA512) \((.+)\) = ([0-9a-fA-F]{32,128})\s*$`)
+	treeLine  = lazily(`^\s*([^;#=\s][^=]*?)\s*=\s*(?:md5|sha1|sha224|sha256|sha384|sha512):([0-9a-fA-F]{32,128})\s*$`)
+	suseLine  = lazily(`^(HASH|META|KEY)\s+(?:MD5|SHA1|SHA224|SHA256|SHA384|SHA512)\s+([0-9a-fA-F]{32,128})\s+(\S.*?)\s*$`)
 )
+
+func lazily(expr string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
+}
 
 // Parse reads a list at a path of the image. What is no checksum is kept.
 func Parse(name string, text []byte) (*List, error) {
@@ -93,7 +99,7 @@ func Parse(name string, text []byte) (*List, error) {
 		}
 		switch {
 		case tree:
-			if at := treeLine.FindStringSubmatchIndex(text); at != nil && section == "checksums" {
+			if at := treeLine().FindStringSubmatchIndex(text); at != nil && section == "checksums" {
 				l.add(text, at[4], at[5], text[at[2]:at[3]])
 			}
 		default:
@@ -105,11 +111,11 @@ func Parse(name string, text []byte) (*List, error) {
 
 // line reads a line of those that need no section.
 func (l *List) line(text string) {
-	if at := plainLine.FindStringSubmatchIndex(text); at != nil {
+	if at := plainLine().FindStringSubmatchIndex(text); at != nil {
 		l.add(text, at[2], at[3], text[at[4]:at[5]])
-	} else if at := bsdLine.FindStringSubmatchIndex(text); at != nil {
+	} else if at := bsdLine().FindStringSubmatchIndex(text); at != nil {
 		l.add(text, at[4], at[5], text[at[2]:at[3]])
-	} else if at := suseLine.FindStringSubmatchIndex(text); at != nil {
+	} else if at := suseLine().FindStringSubmatchIndex(text); at != nil {
 		name := text[at[6]:at[7]]
 		if text[at[2]:at[3]] == "META" {
 			name = "suse/setup/descr/" + name
@@ -127,7 +133,7 @@ func (l *List) add(text string, from, to int, name string) {
 		Path: strings.TrimPrefix(path.Join(l.dir, name), "/"), Hash: h, Sum: strings.ToLower(text[from:to]),
 		line: len(l.texts) - 1, from: from, to: to,
 	})
-	l.plain = l.plain && plainLine.MatchString(text)
+	l.plain = l.plain && plainLine().MatchString(text)
 }
 
 // Hash is that of new lines: the one that the list has. 0 if it is not as md5sum(1)

@@ -18,8 +18,8 @@ import (
 func TestBenchFleet(t *testing.T) {
 	tool, base, work := setup(t)
 	fmt.Printf("\n### Isofile: an image for each of 50 hosts, media check stripped\n\n")
-	fmt.Println("| file system | 50 images, s | newly allocated MiB | one image again, all from the store, s | of which its copy alone, s |")
-	fmt.Println("|---|---|---|---|---|")
+	fmt.Println("| file system | 50 images, s | newly allocated MiB | … once the files are closed for good | one image again, all from the store, s | of which its copy alone, s |")
+	fmt.Println("|---|---|---|---|---|---|")
 	for _, fs := range []string{"btrfs", "xfs", "ext4"} {
 		dir := filepath.Join(work, "ext4")
 		if fs == "ext4" {
@@ -39,6 +39,10 @@ func TestBenchFleet(t *testing.T) {
 		before := used(t, dir)
 		took := timed(t, tool, append(args, "--values", filepath.Join(dir, "fleet", "hosts.yaml"), "-o", filepath.Join(dir, "{{name}}.iso"))...)
 		grown := used(t, dir) - before
+		// XFS reserves 128 KiB around every block that is copied on write, and gives them
+		// back when the inode leaves the cache.
+		isotest.Run(t, "sh", "-c", "echo 2 > /proc/sys/vm/drop_caches")
+		lasting := used(t, dir) - before
 		one := append(args, "--set", "name=a", "--set", "ip=b", "--set", "rack=c", "-o", filepath.Join(dir, "one.iso"))
 		timed(t, tool, one...)
 		again := timed(t, tool, one...)
@@ -47,11 +51,11 @@ func TestBenchFleet(t *testing.T) {
 		if fs == "ext4" {
 			label = "ext4, 10 images"
 		}
-		fmt.Printf("| %s | %.2f | %.1f | %.3f | %.3f |\n", label, took.Seconds(), float64(grown)/(1<<20), again.Seconds(), alone.Seconds())
+		fmt.Printf("| %s | %.2f | %.1f | %.1f | %.3f | %.3f |\n", label, took.Seconds(), float64(grown)/(1<<20), float64(lasting)/(1<<20), again.Seconds(), alone.Seconds())
 	}
 }
 
-// timed runs a program and syncs what it wrote.
+// timed runs a program.
 func timed(t *testing.T, name string, args ...string) time.Duration {
 	t.Helper()
 	start := time.Now()

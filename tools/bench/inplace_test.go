@@ -3,6 +3,7 @@
 package bench
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -115,6 +116,51 @@ func inPlace(t *testing.T, tool, base, work string) {
 	fmt.Printf("| xorriso -dev, grow | %.3f | %.3f | %d | – |\n", median(grow).Seconds(), median(growSynced).Seconds(), growWritten>>10)
 	fmt.Printf("\nisolayer is %.1f times as fast without waiting for the disk, %.1f times with it.\n",
 		median(grow).Seconds()/median(own).Seconds(), median(growSynced).Seconds()/median(synced).Seconds())
+}
+
+// TestBenchRoom shows what the first edit in place costs where a partition is appended
+// directly behind the file system, and what later ones do.
+func TestBenchRoom(t *testing.T) {
+	tool, _, work := setup(t)
+	fmt.Printf("\n### In place, with a partition behind the file system\n\n")
+	fmt.Println("| image | edit | s without waiting for the disk | written KiB | ESP at block |")
+	fmt.Println("|---|---|---|---|---|")
+	ks, out := filepath.Join(work, "ks.cfg"), filepath.Join(work, "room.iso")
+	if err := os.WriteFile(ks, bytes.Repeat([]byte("text\nreboot\n"), 20_000), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"fedora", "ubuntu2204", "arch"} {
+		isotest.Run(t, "cp", "--no-preserve=mode", isotest.Image(t, name), out)
+		for i := range 4 {
+			start := time.Now()
+			cmd := exec.Command(tool, "build", out, "--add", fmt.Sprintf("%s:/ks%d.cfg", ks, i), "--in-place", "--media-check", "strip", "--json", "--progress", "none")
+			answer, err := cmd.Output()
+			if err != nil {
+				t.Fatalf("%v: %v", cmd, err)
+			}
+			wall := time.Since(start)
+			var r struct {
+				Written int64   `json:"bytes_written"`
+				Synced  float64 `json:"seconds_syncing"`
+			}
+			if err := json.Unmarshal(answer, &r); err != nil {
+				t.Fatal(err)
+			}
+			fmt.Printf("| %s | %d | %.3f | %d | %s |\n", name, i+1, wall.Seconds()-r.Synced, r.Written>>10, esp(t, out))
+		}
+		isotest.Run(t, "rm", "-f", out, out+".isolayer-undo")
+	}
+}
+
+// esp is the first block, of 512 bytes, of the EFI system partition in the GPT.
+func esp(t *testing.T, image string) string {
+	t.Helper()
+	for l := range strings.Lines(string(isotest.Run(t, "sgdisk", "-p", image))) {
+		if f := strings.Fields(l); len(f) > 5 && f[5] == "EF00" {
+			return f[1]
+		}
+	}
+	return "–"
 }
 
 // TestBenchGrow asks other programs what is right in images that were changed in place.

@@ -292,8 +292,8 @@ func (k *Bakery) epoch(b *Base) time.Time {
 	if k.Options.Epoch != nil {
 		return *k.Options.Epoch
 	}
-	if t, err := b.Tree(); err == nil && !t.Epoch.IsZero() {
-		return t.Epoch
+	if t := tree.Epoch(b.img); !t.IsZero() {
+		return t
 	}
 	return time.Unix(0, 0).UTC()
 }

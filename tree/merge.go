@@ -3,6 +3,7 @@ package tree
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/isolayer/isolayer/iso9660"
 )
@@ -15,10 +16,7 @@ func FromImage(img *iso9660.Image) (*Tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Tree{RockRidge: rr, Epoch: img.Primary().Modified().Time()}
-	if t.Epoch.IsZero() {
-		t.Epoch = img.Primary().Root().Time()
-	}
+	t := &Tree{RockRidge: rr, Epoch: Epoch(img)}
 	var roots [3]*iso9660.Entry
 	for _, h := range []iso9660.Hierarchy{iso9660.Primary, iso9660.Joliet, iso9660.Enhanced} {
 		if roots[h], err = img.Tree(h); err != nil {
@@ -41,6 +39,15 @@ func FromImage(img *iso9660.Image) (*Tree, error) {
 		}
 	}
 	return t, nil
+}
+
+// Epoch is the time of an image: its modification date, else that of its root; it may be
+// zero.
+func Epoch(img *iso9660.Image) time.Time {
+	if t := img.Primary().Modified().Time(); !t.IsZero() {
+		return t
+	}
+	return img.Primary().Root().Time()
 }
 
 // node makes the node for one entry in each hierarchy.

@@ -21,6 +21,7 @@ type scan struct {
 	tree    *tree.Tree
 	files   *extent.Files
 	links   map[fileKey]*extent.File // one source for all names of a file
+	twice   bool                     // files may be met again that have but one name
 	output  fs.FileInfo              // the file to leave out
 	rootSet bool                     // the root has its attributes
 	newest  time.Time
@@ -180,7 +181,7 @@ func (s *scan) what(p string, info fs.FileInfo) (attr tree.Attr, src extent.Sour
 	switch mode := info.Mode(); {
 	case mode.IsRegular():
 		key, linked := keyOf(info)
-		linked = linked && !s.o.NoHardLinks
+		linked = (linked || s.twice && key != fileKey{}) && !s.o.NoHardLinks
 		if f := s.links[key]; linked && f != nil {
 			return attr, f, "", nil
 		}

@@ -140,7 +140,7 @@ func lookup(name string) (*option, string, error) {
 	for i := range mkisofsOptions {
 		o := &mkisofsOptions[i]
 		for _, n := range strings.Fields(o.names) {
-			if len(name) > 1 && len(n) > 1 && strings.HasPrefix(n, name) {
+			if len(n) > 1 && name != "" && strings.HasPrefix(n, name) {
 				if hit != o {
 					full = append(full, n)
 				}

@@ -182,22 +182,6 @@ func TestMasterFull(t *testing.T) {
 	}
 }
 
-// TestMasterUnreadable: a file that nobody may read is named.
-func TestMasterUnreadable(t *testing.T) {
-	if os.Getuid() == 0 {
-		t.Skip("root reads everything")
-	}
-	dir, out := t.TempDir(), filepath.Join(t.TempDir(), "out.iso")
-	must(t, os.WriteFile(filepath.Join(dir, "secret"), noise(100_000, 1), 0))
-	err := masterTo(t, dir, out, isolayer.MasterOptions{})
-	if !errors.Is(err, os.ErrPermission) || !strings.Contains(err.Error(), "secret") {
-		t.Errorf("%v", err)
-	}
-	if _, err := os.Stat(out); err == nil {
-		t.Error("an image is left")
-	}
-}
-
 // TestMasterAttributes: xorriso reads the access list and the attributes that we record.
 func TestMasterAttributes(t *testing.T) {
 	if testing.Short() {

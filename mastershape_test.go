@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -111,63 +110,6 @@ func manifestOf(t *testing.T, dir string) isotest.Manifest {
 		return err
 	}))
 	return m
-}
-
-// TestMasterHuge masters a file of more than 4 GiB: zeros, with marks around the places
-// where sections meet.
-func TestMasterHuge(t *testing.T) {
-	if testing.Short() {
-		t.Skip("reads 4 GiB")
-	}
-	dir := t.TempDir()
-	p := filepath.Join(dir, "huge.img")
-	const size, seam = 1<<32 + 5_000_001, 1<<32 - iso9660.BlockSize
-	f, err := os.Create(p)
-	must(t, err)
-	defer f.Close()
-	must(t, f.Truncate(size))
-	marks := map[int64]string{0: "begin", seam - 3: "around the seam", 1<<32 - 2: "4 GiB", size - 4: "end."}
-	for at, text := range marks {
-		_, err := f.WriteAt([]byte(text), at)
-		must(t, err)
-	}
-	must(t, os.WriteFile(filepath.Join(dir, "z-behind"), []byte("behind\n"), 0o644))
-	out := mastered(t, dir, isolayer.MasterOptions{RockRidge: true, Joliet: true, Padding: 150})
-	sections := isotest.XorrisoLBA(t, out)["huge.img"]
-	if len(sections) != 2 || sections[1].LBA-sections[0].LBA != seam/iso9660.BlockSize || sections[0].Size != size {
-		t.Errorf("xorriso has sections %v", sections)
-	}
-	if got := isotest.SevenZip(t, out)["huge.img"]; got != size {
-		t.Errorf("7z lists %d bytes", got)
-	}
-	b, err := isolayer.Open(out, isolayer.OpenOptions{})
-	must(t, err)
-	defer b.Close()
-	tr, err := b.Tree()
-	must(t, err)
-	n, err := tr.Lookup("/huge.img")
-	must(t, err)
-	r, length, err := b.Open(n)
-	must(t, err)
-	if length != size {
-		t.Errorf("we have %d bytes", length)
-	}
-	for at, text := range marks {
-		got := make([]byte, len(text))
-		if _, err := r.ReadAt(got, at); err != nil && err != io.EOF || string(got) != text {
-			t.Errorf("at %d: %q, %v", at, got, err)
-		}
-	}
-	tar := exec.Command(isotest.Tool(t, "bsdtar"), "-xOf", out, "huge.img")
-	whole, cmp := exec.Command("cmp", "-", p), bytes.Buffer{}
-	whole.Stdin, err = tar.StdoutPipe()
-	must(t, err)
-	whole.Stdout, whole.Stderr = &cmp, &cmp
-	must(t, tar.Start())
-	if err := errors.Join(whole.Run(), tar.Wait()); err != nil {
-		t.Errorf("bsdtar's copy: %v %s", err, &cmp)
-	}
-	verified(t, out)
 }
 
 // TestMasterFull: a full disk is told, and the device is no file to leave.

@@ -20,6 +20,7 @@ import (
 type MountOptions struct {
 	Timeout time.Duration // for all images together; 0 is ten minutes
 	Memory  int           // of the guest, MiB; 0 is 512
+	Disks   []string      // files that the guest has as /dev/vdd and so on, to read
 }
 
 // KernelView is an image as Linux mounts it.
@@ -136,10 +137,12 @@ func boot(ctx context.Context, qemu, vm, dir string, opts MountOptions) (console
 		"-kernel", kernel, "-initrd", filepath.Join(vm, "initramfs"),
 		"-append", "console=ttyS0,115200 quiet loglevel=3 tsc=reliable no_timer_check panic=-1 random.trust_cpu=on mitigations=off",
 	}
-	for _, disk := range []string{"in,readonly=on", "out", "bundle,readonly=on"} {
-		name, _, _ := strings.Cut(disk, ",")
-		args = append(args, "-drive", "id="+name+",if=none,format=raw,cache=unsafe,file="+filepath.Join(dir, disk),
-			"-device", "virtio-blk-pci,drive="+name)
+	disks := []string{filepath.Join(dir, "in") + ",readonly=on", filepath.Join(dir, "out"), filepath.Join(dir, "bundle") + ",readonly=on"}
+	for _, d := range opts.Disks {
+		disks = append(disks, strings.ReplaceAll(d, ",", ",,")+",readonly=on")
+	}
+	for i, disk := range disks {
+		args = append(args, "-drive", fmt.Sprintf("id=disk%d,if=none,format=raw,cache=unsafe,file=%s", i, disk), "-device", fmt.Sprintf("virtio-blk-pci,drive=disk%d", i))
 	}
 	console, err = exec.CommandContext(ctx, qemu, args...).CombinedOutput()
 	if err == nil && !bytes.Contains(console, []byte("VM-RC 0 ")) {

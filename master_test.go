@@ -306,11 +306,17 @@ func listed(t *testing.T, out string, want isotest.Manifest, o isolayer.MasterOp
 		}
 		return
 	}
+	if o.Relocate != "" { // so does 7z
+		return
+	}
 	shared := map[string]int{} // 7z leaves out a dot at the end
 	for p := range want {
 		shared[strings.TrimSuffix(p, ".")]++
 	}
 	for p, e := range want {
+		if len(e.Link) > 50 || slices.ContainsFunc(strings.Split(p, "/"), func(name string) bool { return len(name) > 100 }) {
+			continue // 7z reads no continuation areas, which long names and links may need
+		}
 		p = strings.TrimSuffix(p, ".")
 		if size, ok := sizes[p]; !ok || e.Type == 'f' && size != e.Size && shared[p] == 1 {
 			t.Errorf("7z lists %q with %d bytes, want %v", p, size, e)

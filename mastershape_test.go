@@ -61,21 +61,26 @@ func TestMasterShapes(t *testing.T) {
 		}
 		must(t, isotest.SevenZipTest(t, out))
 		verified(t, out)
-		if list := isotest.IsoinfoRR(t, out); len(list) < len(want) {
-			t.Errorf("isoinfo lists %d names of %d", len(list), len(want))
-		}
+		listed(t, out, want, o)
 	}
 	if len(isotest.IsoinfoJoliet(t, images[0])) < len(want)-2 {
 		t.Error("isoinfo does not list all of Joliet")
 	}
-	must(t, os.RemoveAll(filepath.Join(dir, "crowd"))) // for which Linux takes minutes
+	if os.Getenv("ISOLAYER_SOAK") == "" {
+		must(t, os.RemoveAll(filepath.Join(dir, "crowd"))) // for which Linux takes minutes
+	}
 	want, images = manifestOf(t, dir), nil
 	for _, where := range []string{"", ".rr_moved"} {
 		images = append(images, mastered(t, dir, isolayer.MasterOptions{RockRidge: true, Joliet: true, Padding: 150, Relocate: where}))
 	}
 	for image, v := range isotest.KernelMount(t, isotest.MountOptions{}, images...) {
 		short := func(m isotest.Manifest) isotest.Manifest { // Linux cuts names of 254 and 255 bytes
-			return m.Filter(func(p string, _ isotest.Entry) bool { return !strings.HasPrefix(p, "names/") })
+			return m.Filter(func(p string, _ isotest.Entry) bool {
+				return !strings.HasPrefix(p, "names/") || len(p) == len("names/")+253
+			})
+		}
+		if len(v.RR) != len(want) {
+			t.Errorf("%s: the kernel shows %d names of %d", image, len(v.RR), len(want))
 		}
 		if d := short(want).Diff(short(v.RR)); d != "" {
 			t.Errorf("%s: the kernel reads another tree:\n%s\n%q", image, d, v.Log)

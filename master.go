@@ -19,6 +19,9 @@ import (
 	"github.com/isolayer/isolayer/tree"
 )
 
+// ErrNotUTF8 reports a name that Joliet cannot have.
+var ErrNotUTF8 = errors.New("the name is not UTF-8, which Joliet needs")
+
 // Graft is a local file or directory and the place in the image it goes to. What a
 // directory holds goes into Dest; a file is Dest itself, or goes into it if Dest is empty
 // or ends in a slash.

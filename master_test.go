@@ -1,6 +1,7 @@
 package isolayer_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -388,6 +389,8 @@ func TestMasterRefused(t *testing.T) {
 		}, rock, "is a device, FIFO or socket"},
 		{"FIFO without Rock Ridge", func(dir string) { must(t, syscall.Mkfifo(filepath.Join(dir, "f"), 0o644)) }, isolayer.MasterOptions{}, "needs Rock Ridge"},
 		{"control character", func(dir string) { must(t, os.WriteFile(filepath.Join(dir, "a\nb"), nil, 0o644)) }, rock, "control character"},
+		{"not UTF-8 for Joliet", func(dir string) { must(t, os.WriteFile(filepath.Join(dir, "caf\xe9"), nil, 0o644)) }, rock, "not UTF-8"},
+		{"publisher", many, isolayer.MasterOptions{Texts: iso9660.VolumeTexts{Publisher: strings.Repeat("p", 129)}}, "publisher"},
 		{"no boot image", many, loader(rock, "loader"), "boot image"},
 		{"empty boot image", many, loader(rock, "file1"), "empty"},
 		{"boot image is a directory", func(dir string) { must(t, os.Mkdir(filepath.Join(dir, "d"), 0o755)) }, loader(rock, "d"), "not a regular file"},
@@ -441,6 +444,39 @@ func TestMasterChanging(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestMasterShrinking: a file that shrinks while it is read fails the run.
+func TestMasterShrinking(t *testing.T) {
+	dir := t.TempDir()
+	p := filepath.Join(dir, "file")
+	must(t, os.WriteFile(p, bytes.Repeat(noise(1<<20, 1), 40), 0o644))
+	img, err := isolayer.Master([]isolayer.Graft{{Source: dir}}, isolayer.MasterOptions{})
+	must(t, err)
+	defer img.Close()
+	w := &shrinker{path: p}
+	_, err = img.Stream(t.Context(), w, sink.Options{})
+	if !errors.Is(err, extent.ErrChanged) || !strings.Contains(err.Error(), p) {
+		t.Errorf("%v", err)
+	}
+	if w.got < 2<<20 || w.got > 39<<20 {
+		t.Errorf("the file shrank in front of or behind its content: %d bytes came", w.got)
+	}
+}
+
+// shrinker takes an image and truncates a file when it has got some of it.
+type shrinker struct {
+	path string
+	got  int64
+}
+
+// Write counts the bytes.
+func (w *shrinker) Write(p []byte) (int, error) {
+	w.got += int64(len(p))
+	if w.got > 2<<20 && w.got-int64(len(p)) <= 2<<20 {
+		return len(p), os.Truncate(w.path, 1<<20)
+	}
+	return len(p), nil
 }
 
 // TestMasterOutputInside: the output may lie in what it is made of.

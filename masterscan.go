@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/iso9660"
@@ -138,7 +139,10 @@ func (s *scan) place(p, name string, info fs.FileInfo, dir *tree.Node) error {
 		return nil
 	}
 	if _, err := tree.Clean(name); err != nil || name == "" {
-		return fmt.Errorf("%s: %w", p, bare(err))
+		return fmt.Errorf("%q: %w", p, bare(err))
+	}
+	if s.o.Joliet && !utf8.ValidString(name) && !s.matches(s.o.HideJoliet, p, name) {
+		return fmt.Errorf("%q: %w", p, ErrNotUTF8)
 	}
 	if s.o.FollowLinks && info.Mode()&fs.ModeSymlink != 0 {
 		if to, err := os.Stat(p); err == nil { // one that leads nowhere stays a link

@@ -213,8 +213,8 @@ func (m *mkisofs) image(p boot.Platform, name string) error {
 		e.Media = boot.NoEmulation
 	}
 	if spec, ok := strings.CutPrefix(name, "--interval:appended_partition_"); ok {
-		if n := spec[0]; n >= '1' && n <= '4' {
-			e.Appended = int(n - '0')
+		if spec != "" && spec[0] >= '1' && spec[0] <= '4' {
+			e.Appended = int(spec[0] - '0')
 			return nil
 		}
 	}

@@ -19,6 +19,9 @@ import (
 	"github.com/isolayer/isolayer/tree"
 )
 
+// ErrNotUTF8 reports a name that Joliet cannot have.
+var ErrNotUTF8 = errors.New("the name is not UTF-8, which Joliet needs")
+
 // Graft is a local file or directory and the place in the image it goes to. What a
 // directory holds goes into Dest; a file is Dest itself, or goes into it if Dest is empty
 // or ends in a slash.
@@ -77,11 +80,17 @@ type MasterBoot struct {
 	Entries       []MasterEntry
 	boot.Spec
 	// AppendedFiles are the contents of Spec.Appended, whose sizes they set.
-	AppendedFiles []string
+	AppendedFiles []FileRange
 	// From is an image whose boot equipment is made again, and whose label is taken where
 	// none is given: its boot images are taken
 	// unless the sources have files of their paths. The other fields must be empty.
 	From string
+}
+
+// FileRange is a part of a local file, in bytes; a size of 0 is all behind Off.
+type FileRange struct {
+	Path      string
+	Off, Size int64
 }
 
 // MasterEntry is one entry of the boot catalog.
@@ -105,6 +114,7 @@ func Master(sources []Graft, o MasterOptions) (img *Image, err error) {
 	if len(sources) == 0 {
 		return nil, fmt.Errorf("%w: nothing to put into the image", os.ErrInvalid)
 	}
+	s.twice = o.FollowLinks || len(sources) > 1
 	for _, g := range sources {
 		if err := s.graft(g); err != nil {
 			return nil, err
@@ -193,13 +203,13 @@ func (s *scan) equipment(b MasterBoot, texts iso9660.VolumeTexts) (*master.Boot,
 	}
 	out := &master.Boot{Spec: b.Spec, AppendedSources: sources}
 	out.Seed = fmt.Appendf(nil, "%s\x00%s", texts.Volume, iso9660.NewDate17(texts.Modified))
-	for i, path := range b.AppendedFiles {
-		src, err := s.files.Add(path)
+	for i, f := range b.AppendedFiles {
+		src, err := s.rangeOf(f)
 		if err != nil {
 			return nil, err
 		}
 		if src.Size() == 0 {
-			return nil, fmt.Errorf("%s: %w", path, master.ErrEmptyBoot)
+			return nil, fmt.Errorf("%s: %w", f.Path, master.ErrEmptyBoot)
 		}
 		out.AppendedSources = append(out.AppendedSources, src)
 		out.Appended[i].Size = src.Size()
@@ -220,6 +230,28 @@ func (s *scan) equipment(b MasterBoot, texts iso9660.VolumeTexts) (*master.Boot,
 	}
 	out.Catalog = n
 	return out, nil
+}
+
+// rangeOf is a part of a local file as content.
+func (s *scan) rangeOf(r FileRange) (extent.Source, error) {
+	f, err := s.files.Add(r.Path)
+	if err != nil {
+		return nil, err
+	}
+	if r.Off == 0 && r.Size == 0 {
+		return f, nil
+	}
+	if r.Size == 0 {
+		r.Size = max(f.Size()-r.Off, 0)
+	}
+	if r.Off < 0 || r.Size < 0 || r.Off > f.Size() || r.Size > f.Size()-r.Off {
+		return nil, fmt.Errorf("%s has %d bytes, too few for %d at %d: %w", r.Path, f.Size(), r.Size, r.Off, io.ErrUnexpectedEOF)
+	}
+	m, err := extent.New([]extent.Extent{extent.CopyOf(0, f, r.Off, r.Size)})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", r.Path, err)
+	}
+	return extent.Compose(fmt.Sprintf("%s from %d on", r.Path, r.Off), m), nil
 }
 
 // entry finds the image of one entry.

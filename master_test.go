@@ -1,6 +1,7 @@
 package isolayer_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -173,7 +174,8 @@ func randomTree(t *testing.T, r *rand.Rand, dir string) isotest.Manifest {
 				fill(n, depth+1)
 			case kind == 2:
 				e.Type, e.Perm, e.Link = 'l', 0o777, strings.Repeat(name()+"/", 1+r.IntN(30))
-				e.Link = e.Link[:min(len(e.Link), 1000)] + "end" // xorriso reads no longer ones
+				// xorriso reads no longer ones, and bsdtar none that is not UTF-8
+				e.Link = strings.ToValidUTF8(e.Link[:min(len(e.Link), 1000)], "") + "end"
 				must(t, os.Symlink(e.Link, n))
 			case kind == 3 && len(files) > 0:
 				old := files[r.IntN(len(files))]
@@ -264,12 +266,62 @@ func TestMasterTrees(t *testing.T) {
 			if err := isotest.SevenZipTest(t, out); err != nil {
 				t.Error(err)
 			}
+			listed(t, out, want, o)
 			verified(t, out)
 			again := mastered(t, dir, o)
 			if isotest.SHA256File(t, out) != isotest.SHA256File(t, again) {
 				t.Error("two runs differ")
 			}
 		})
+	}
+}
+
+// listed compares what the two programs that only list show: isoinfo, and 7z, which
+// takes the names of Joliet where there are some.
+func listed(t *testing.T, out string, want isotest.Manifest, o isolayer.MasterOptions) {
+	t.Helper()
+	seen := isotest.IsoinfoRR(t, out)
+	if o.Relocate == "" { // isoinfo shows moved directories where they are stored
+		for p, e := range want {
+			if s, ok := seen[p]; !ok || s.Type != e.Type || s.Type == 'f' && s.Size != e.Size {
+				t.Errorf("isoinfo lists %q as %+v, want %v", p, s, e)
+			}
+		}
+		if len(seen) != len(want) {
+			t.Errorf("isoinfo lists %d names, the tree has %d", len(seen), len(want))
+		}
+	}
+	sizes := isotest.SevenZip(t, out)
+	if o.Joliet { // which cuts names, and has no links and no pipes
+		count := func(m isotest.Manifest, dir bool) int {
+			return len(m.Filter(func(_ string, e isotest.Entry) bool { return (e.Type == 'd') == dir && (dir || e.Type == 'f') }))
+		}
+		dirs := 0
+		for _, size := range sizes {
+			if size < 0 {
+				dirs++
+			}
+		}
+		if files := len(sizes) - dirs; files != count(want, false) || dirs != count(want, true) {
+			t.Errorf("7z lists %d files and %d directories of Joliet, the tree has %d and %d", files, dirs, count(want, false), count(want, true))
+		}
+		return
+	}
+	if o.Relocate != "" { // so does 7z
+		return
+	}
+	shared := map[string]int{} // 7z leaves out a dot at the end
+	for p := range want {
+		shared[strings.TrimSuffix(p, ".")]++
+	}
+	for p, e := range want {
+		if len(e.Link) > 50 || slices.ContainsFunc(strings.Split(p, "/"), func(name string) bool { return len(name) > 100 }) {
+			continue // 7z reads no continuation areas, which long names and links may need
+		}
+		p = strings.TrimSuffix(p, ".")
+		if size, ok := sizes[p]; !ok || e.Type == 'f' && size != e.Size && shared[p] == 1 {
+			t.Errorf("7z lists %q with %d bytes, want %v", p, size, e)
+		}
 	}
 }
 
@@ -337,6 +389,8 @@ func TestMasterRefused(t *testing.T) {
 		}, rock, "is a device, FIFO or socket"},
 		{"FIFO without Rock Ridge", func(dir string) { must(t, syscall.Mkfifo(filepath.Join(dir, "f"), 0o644)) }, isolayer.MasterOptions{}, "needs Rock Ridge"},
 		{"control character", func(dir string) { must(t, os.WriteFile(filepath.Join(dir, "a\nb"), nil, 0o644)) }, rock, "control character"},
+		{"not UTF-8 for Joliet", func(dir string) { must(t, os.WriteFile(filepath.Join(dir, "caf\xe9"), nil, 0o644)) }, rock, "not UTF-8"},
+		{"publisher", many, isolayer.MasterOptions{Texts: iso9660.VolumeTexts{Publisher: strings.Repeat("p", 129)}}, "publisher"},
 		{"no boot image", many, loader(rock, "loader"), "boot image"},
 		{"empty boot image", many, loader(rock, "file1"), "empty"},
 		{"boot image is a directory", func(dir string) { must(t, os.Mkdir(filepath.Join(dir, "d"), 0o755)) }, loader(rock, "d"), "not a regular file"},
@@ -390,6 +444,39 @@ func TestMasterChanging(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestMasterShrinking: a file that shrinks while it is read fails the run.
+func TestMasterShrinking(t *testing.T) {
+	dir := t.TempDir()
+	p := filepath.Join(dir, "file")
+	must(t, os.WriteFile(p, bytes.Repeat(noise(1<<20, 1), 40), 0o644))
+	img, err := isolayer.Master([]isolayer.Graft{{Source: dir}}, isolayer.MasterOptions{})
+	must(t, err)
+	defer img.Close()
+	w := &shrinker{path: p}
+	_, err = img.Stream(t.Context(), w, sink.Options{})
+	if !errors.Is(err, extent.ErrChanged) || !strings.Contains(err.Error(), p) {
+		t.Errorf("%v", err)
+	}
+	if w.got < 2<<20 || w.got > 39<<20 {
+		t.Errorf("the file shrank in front of or behind its content: %d bytes came", w.got)
+	}
+}
+
+// shrinker takes an image and truncates a file when it has got some of it.
+type shrinker struct {
+	path string
+	got  int64
+}
+
+// Write counts the bytes.
+func (w *shrinker) Write(p []byte) (int, error) {
+	w.got += int64(len(p))
+	if w.got > 2<<20 && w.got-int64(len(p)) <= 2<<20 {
+		return len(p), os.Truncate(w.path, 1<<20)
+	}
+	return len(p), nil
 }
 
 // TestMasterOutputInside: the output may lie in what it is made of.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/iso9660"
@@ -21,6 +22,7 @@ type scan struct {
 	tree    *tree.Tree
 	files   *extent.Files
 	links   map[fileKey]*extent.File // one source for all names of a file
+	twice   bool                     // files may be met again that have but one name
 	output  fs.FileInfo              // the file to leave out
 	rootSet bool                     // the root has its attributes
 	newest  time.Time
@@ -137,7 +139,10 @@ func (s *scan) place(p, name string, info fs.FileInfo, dir *tree.Node) error {
 		return nil
 	}
 	if _, err := tree.Clean(name); err != nil || name == "" {
-		return fmt.Errorf("%s: %w", p, bare(err))
+		return fmt.Errorf("%q: %w", p, bare(err))
+	}
+	if s.o.Joliet && !utf8.ValidString(name) && !s.matches(s.o.HideJoliet, p, name) {
+		return fmt.Errorf("%q: %w", p, ErrNotUTF8)
 	}
 	if s.o.FollowLinks && info.Mode()&fs.ModeSymlink != 0 {
 		if to, err := os.Stat(p); err == nil { // one that leads nowhere stays a link
@@ -180,7 +185,7 @@ func (s *scan) what(p string, info fs.FileInfo) (attr tree.Attr, src extent.Sour
 	switch mode := info.Mode(); {
 	case mode.IsRegular():
 		key, linked := keyOf(info)
-		linked = linked && !s.o.NoHardLinks
+		linked = (linked || s.twice && key != fileKey{}) && !s.o.NoHardLinks
 		if f := s.links[key]; linked && f != nil {
 			return attr, f, "", nil
 		}

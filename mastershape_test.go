@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -62,21 +61,26 @@ func TestMasterShapes(t *testing.T) {
 		}
 		must(t, isotest.SevenZipTest(t, out))
 		verified(t, out)
-		if list := isotest.IsoinfoRR(t, out); len(list) < len(want) {
-			t.Errorf("isoinfo lists %d names of %d", len(list), len(want))
-		}
+		listed(t, out, want, o)
 	}
 	if len(isotest.IsoinfoJoliet(t, images[0])) < len(want)-2 {
 		t.Error("isoinfo does not list all of Joliet")
 	}
-	must(t, os.RemoveAll(filepath.Join(dir, "crowd"))) // for which Linux takes minutes
+	if os.Getenv("ISOLAYER_SOAK") == "" {
+		must(t, os.RemoveAll(filepath.Join(dir, "crowd"))) // for which Linux takes minutes
+	}
 	want, images = manifestOf(t, dir), nil
 	for _, where := range []string{"", ".rr_moved"} {
 		images = append(images, mastered(t, dir, isolayer.MasterOptions{RockRidge: true, Joliet: true, Padding: 150, Relocate: where}))
 	}
 	for image, v := range isotest.KernelMount(t, isotest.MountOptions{}, images...) {
 		short := func(m isotest.Manifest) isotest.Manifest { // Linux cuts names of 254 and 255 bytes
-			return m.Filter(func(p string, _ isotest.Entry) bool { return !strings.HasPrefix(p, "names/") })
+			return m.Filter(func(p string, _ isotest.Entry) bool {
+				return !strings.HasPrefix(p, "names/") || len(p) == len("names/")+253
+			})
+		}
+		if len(v.RR) != len(want) {
+			t.Errorf("%s: the kernel shows %d names of %d", image, len(v.RR), len(want))
 		}
 		if d := short(want).Diff(short(v.RR)); d != "" {
 			t.Errorf("%s: the kernel reads another tree:\n%s\n%q", image, d, v.Log)
@@ -113,63 +117,6 @@ func manifestOf(t *testing.T, dir string) isotest.Manifest {
 	return m
 }
 
-// TestMasterHuge masters a file of more than 4 GiB: zeros, with marks around the places
-// where sections meet.
-func TestMasterHuge(t *testing.T) {
-	if testing.Short() {
-		t.Skip("reads 4 GiB")
-	}
-	dir := t.TempDir()
-	p := filepath.Join(dir, "huge.img")
-	const size, seam = 1<<32 + 5_000_001, 1<<32 - iso9660.BlockSize
-	f, err := os.Create(p)
-	must(t, err)
-	defer f.Close()
-	must(t, f.Truncate(size))
-	marks := map[int64]string{0: "begin", seam - 3: "around the seam", 1<<32 - 2: "4 GiB", size - 4: "end."}
-	for at, text := range marks {
-		_, err := f.WriteAt([]byte(text), at)
-		must(t, err)
-	}
-	must(t, os.WriteFile(filepath.Join(dir, "z-behind"), []byte("behind\n"), 0o644))
-	out := mastered(t, dir, isolayer.MasterOptions{RockRidge: true, Joliet: true, Padding: 150})
-	sections := isotest.XorrisoLBA(t, out)["huge.img"]
-	if len(sections) != 2 || sections[1].LBA-sections[0].LBA != seam/iso9660.BlockSize || sections[0].Size != size {
-		t.Errorf("xorriso has sections %v", sections)
-	}
-	if got := isotest.SevenZip(t, out)["huge.img"]; got != size {
-		t.Errorf("7z lists %d bytes", got)
-	}
-	b, err := isolayer.Open(out, isolayer.OpenOptions{})
-	must(t, err)
-	defer b.Close()
-	tr, err := b.Tree()
-	must(t, err)
-	n, err := tr.Lookup("/huge.img")
-	must(t, err)
-	r, length, err := b.Open(n)
-	must(t, err)
-	if length != size {
-		t.Errorf("we have %d bytes", length)
-	}
-	for at, text := range marks {
-		got := make([]byte, len(text))
-		if _, err := r.ReadAt(got, at); err != nil && err != io.EOF || string(got) != text {
-			t.Errorf("at %d: %q, %v", at, got, err)
-		}
-	}
-	tar := exec.Command(isotest.Tool(t, "bsdtar"), "-xOf", out, "huge.img")
-	whole, cmp := exec.Command("cmp", "-", p), bytes.Buffer{}
-	whole.Stdin, err = tar.StdoutPipe()
-	must(t, err)
-	whole.Stdout, whole.Stderr = &cmp, &cmp
-	must(t, tar.Start())
-	if err := errors.Join(whole.Run(), tar.Wait()); err != nil {
-		t.Errorf("bsdtar's copy: %v %s", err, &cmp)
-	}
-	verified(t, out)
-}
-
 // TestMasterFull: a full disk is told, and the device is no file to leave.
 func TestMasterFull(t *testing.T) {
 	if _, err := os.Stat("/dev/full"); err != nil {
@@ -179,22 +126,6 @@ func TestMasterFull(t *testing.T) {
 	must(t, os.WriteFile(filepath.Join(dir, "f"), noise(100_000, 1), 0o644))
 	if err := masterTo(t, dir, "/dev/full", isolayer.MasterOptions{}); !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("%v", err)
-	}
-}
-
-// TestMasterUnreadable: a file that nobody may read is named.
-func TestMasterUnreadable(t *testing.T) {
-	if os.Getuid() == 0 {
-		t.Skip("root reads everything")
-	}
-	dir, out := t.TempDir(), filepath.Join(t.TempDir(), "out.iso")
-	must(t, os.WriteFile(filepath.Join(dir, "secret"), noise(100_000, 1), 0))
-	err := masterTo(t, dir, out, isolayer.MasterOptions{})
-	if !errors.Is(err, os.ErrPermission) || !strings.Contains(err.Error(), "secret") {
-		t.Errorf("%v", err)
-	}
-	if _, err := os.Stat(out); err == nil {
-		t.Error("an image is left")
 	}
 }
 

@@ -12,13 +12,13 @@ import (
 // fileKey tells hard links of one file.
 type fileKey struct{ dev, ino uint64 }
 
-// keyOf returns the key of a file that has several links.
+// keyOf returns the key of a file, and whether it has several links.
 func keyOf(info fs.FileInfo) (fileKey, bool) {
 	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || st.Nlink < 2 {
+	if !ok {
 		return fileKey{}, false
 	}
-	return fileKey{uint64(st.Dev), uint64(st.Ino)}, true
+	return fileKey{uint64(st.Dev), uint64(st.Ino)}, st.Nlink > 1
 }
 
 func ownerOf(info fs.FileInfo) (uid, gid uint32) {

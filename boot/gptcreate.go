@@ -24,7 +24,7 @@ func (s Spec) gptParts(entries []EntrySpec, a Arrangement, at []Located) []GPTPa
 	for i, en := range entries {
 		esp := announced && s.EFIPartition && en.Platform == UEFI
 		if (esp || en.Partition) && !s.appendedAt(a, at[i].LBA) {
-			p := GPTPartition{Type: guidBasic, First: at[i].LBA * perBlock, Last: at[i].LBA*perBlock + at[i].sectors() - 1, Name: "ISOHybrid1"}
+			p := GPTPartition{Type: guidBasic, First: at[i].LBA * perBlock, Last: at[i].LBA*perBlock + at[i].sectors() - 1, Attributes: readOnlySystem, Name: "ISOHybrid1"}
 			if esp {
 				p.Type, p.Name = guidESP, "EFI boot partition"
 			}
@@ -66,8 +66,8 @@ func (s Spec) gptParts(entries []EntrySpec, a Arrangement, at []Located) []GPTPa
 	return out
 }
 
-// readOnlySystem are the attributes that makers of images give the file system
-// (UEFI 5.3.3).
+// readOnlySystem are the attributes that makers of images give the file system and what
+// lies in it (UEFI 5.3.3).
 const readOnlySystem = 0x1000000000000001
 
 var guidBasic = GUID{0xa2, 0xa0, 0xd0, 0xeb, 0xe5, 0xb9, 0x33, 0x44, 0x87, 0xc0, 0x68, 0xb6, 0xb7, 0x26, 0x99, 0xc7}

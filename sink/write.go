@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"syscall"
 
@@ -78,6 +79,8 @@ func (w *writer) short(err error) error {
 	free := w.space.free
 	if now, serr := w.sys.space(w.dst); serr == nil {
 		free = now.free
+	} else if free == math.MaxInt64 {
+		free = 0 // unknown, and full
 	}
 	return &SpaceError{Needed: w.needed(), Free: free, Err: err}
 }

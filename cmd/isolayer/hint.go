@@ -50,6 +50,7 @@ var hints = []struct {
 	{workspace.ErrNotOurs, "isolayer doctor lists the mounts that stand"},
 	{workspace.ErrMeanwhile, "nothing was committed: look at the file, then run the command again"},
 	{workspace.ErrSpecial, "remove it: images get regular files, directories and symbolic links"},
+	{isolayer.ErrNotUTF8, "rename it, for example with convmv, or leave -J out"},
 	{isolayer.ErrNoEdit, "leave that edit out, or --strategy"},
 	{isolayer.ErrMastering, "use --mastering xorriso, or native"},
 	{sink.ErrSameFile, "name another file with -o; the base is never written to"},

@@ -112,6 +112,9 @@ func (a *app) master(ctx context.Context, m *mkisofs) (err error) {
 	defer debug.SetGCPercent(debug.SetGCPercent(45))
 	start := time.Now()
 	img, err := isolayer.Master(m.grafted(), m.options)
+	if errors.Is(err, isolayer.ErrSpecial) {
+		return hinted{err, "leave it out with -m NAME; devices and FIFOs are recorded with -R"}
+	}
 	if err != nil {
 		return err
 	}

@@ -146,10 +146,7 @@ func views(t *testing.T, ours, theirs string, args []string) {
 	if a, b := torito(t, theirs), torito(t, ours); a != b {
 		t.Errorf("El Torito of theirs and ours:\n%s", lineDiff(a, b))
 	}
-	var said bytes.Buffer
-	if code := run(t.Context(), []string{"verify", ours}, strings.NewReader(""), &said, &said); code != 0 {
-		t.Errorf("verify: exit %d\n%s", code, &said)
-	}
+	verifies(t, ours)
 }
 
 var isoLine = regexp.MustCompile(`^(.{10})\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+) (.{11}) \[\s*\d+ ([0-9a-f]{2})\]  (.*?) ?$`)

@@ -212,8 +212,10 @@ func personality(argv []string) (args []string, exit func(int) int) {
 		return nil, exit
 	}
 	switch strings.TrimSuffix(filepath.Base(argv[0]), ".exe") {
-	case "mkisofs", "genisoimage", "xorrisofs":
+	case "mkisofs", "genisoimage":
 		return append([]string{"master"}, argv[1:]...), exit
+	case "xorrisofs": // which records Rock Ridge unless told otherwise
+		return append([]string{"master", "-rock"}, argv[1:]...), exit
 	case "implantisomd5":
 		return append([]string{"md5", "implant"}, argv[1:]...), func(code int) int { return min(code, 1) }
 	case "checkisomd5":

@@ -140,7 +140,7 @@ func lookup(name string) (*option, string, error) {
 	for i := range mkisofsOptions {
 		o := &mkisofsOptions[i]
 		for _, n := range strings.Fields(o.names) {
-			if len(name) > 1 && len(n) > 1 && strings.HasPrefix(n, name) {
+			if len(n) > 1 && name != "" && strings.HasPrefix(n, name) {
 				if hit != o {
 					full = append(full, n)
 				}
@@ -213,8 +213,8 @@ func (m *mkisofs) image(p boot.Platform, name string) error {
 		e.Media = boot.NoEmulation
 	}
 	if spec, ok := strings.CutPrefix(name, "--interval:appended_partition_"); ok {
-		if n := spec[0]; n >= '1' && n <= '4' {
-			e.Appended = int(n - '0')
+		if spec != "" && spec[0] >= '1' && spec[0] <= '4' {
+			e.Appended = int(spec[0] - '0')
 			return nil
 		}
 	}

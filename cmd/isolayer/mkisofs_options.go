@@ -171,18 +171,11 @@ func criteria(m *mkisofs, v []string) error {
 // code makes the action of an option that names a file with boot code.
 func code(kind boot.Code, limit int64) func(*mkisofs, []string) error {
 	return func(m *mkisofs, v []string) error {
-		if strings.HasPrefix(v[0], "--interval:") {
-			return usagef("isolayer extract BASE --boot takes boot code out into a file; or --boot-from BASE", "%q: give a file", v[0])
-		}
-		f, err := openLocal(v[0])
+		i, err := parseInterval(v[0])
 		if err != nil {
 			return err
 		}
-		defer f.Close()
-		if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-			return errors.Join(err, fmt.Errorf("%s: not a regular file", v[0]))
-		}
-		b, err := io.ReadAll(io.LimitReader(f, limit))
+		b, err := i.read(limit)
 		m.booting, m.boot.Code, m.boot.Boot = true, kind, b
 		return err
 	}
@@ -204,8 +197,12 @@ func appendPartition(m *mkisofs, v []string) error {
 			return fmt.Errorf("partition %d is given twice", n)
 		}
 	}
-	if strings.HasPrefix(v[2], "--interval:") {
-		return usagef("isolayer cat BASE @part2 > FILE takes a partition out", "%q: give a file", v[2])
+	file, err := parseInterval(v[2])
+	if err != nil {
+		return err
+	}
+	if len(file.zero) > 0 {
+		return fmt.Errorf("%q: a partition is taken as it is", v[2])
 	}
 	spec := boot.AppendedSpec{Number: int(n)}
 	names := map[string]byte{"FAT12": 0x01, "FAT16": 0x06, "Linux": 0x83}
@@ -221,7 +218,7 @@ func appendPartition(m *mkisofs, v []string) error {
 		spec.GUID, spec.Type = boot.PartitionType(byte(t)), byte(t)
 	}
 	m.booting = true
-	m.boot.Appended, m.boot.AppendedFiles = append(m.boot.Appended, spec), append(m.boot.AppendedFiles, v[2])
+	m.boot.Appended, m.boot.AppendedFiles = append(m.boot.Appended, spec), append(m.boot.AppendedFiles, file.FileRange)
 	return nil
 }
 

@@ -57,6 +57,7 @@ var mkisofsTexts = []option{
 // mkisofsTree are the options for what goes into the image.
 var mkisofsTree = []option{
 	{names: "R rock", do: set(func(m *mkisofs) { m.options.RockRidge = true })},
+	{names: "norock", do: set(func(m *mkisofs) { m.options.RockRidge = false })},
 	{names: "r rational-rock", do: set(func(m *mkisofs) { m.options.RockRidge, m.options.Rational = true, true })},
 	{names: "norock", do: set(func(m *mkisofs) { m.options.RockRidge = false })},
 	{names: "uid", args: 1, do: owner(func(m *mkisofs) **uint32 { return &m.options.UID })},
@@ -116,6 +117,7 @@ var mkisofsBoot = []option{
 	{names: "grub2-mbr", args: 1, do: code(boot.CodeGRUB2, sectorCode)},
 	{names: "G generic-boot embedded-boot", args: 1, do: code(boot.CodeOther, 16*2048)},
 	{names: "isohybrid-gpt-basdat", do: set(func(m *mkisofs) { m.current().Partition = true })},
+	{names: "part_like_isohybrid", do: set(func(*mkisofs) {})}, // as it always is here
 	{names: "append_partition", args: 3, do: appendPartition},
 	{names: "appended_part_as_gpt", do: set(func(m *mkisofs) { m.boot.AppendedGPT, m.booting = true, true })},
 	{names: "partition_offset", args: 1, do: partitionOffset},
@@ -165,7 +167,7 @@ var mkisofsOther = []option{
 	{names: "no-split-symlink-components no-split-symlink-fields", use: "leave it out: only Solaris 2.5 needs it"},
 	{names: "set_all_file_dates", args: 1, use: "set SOURCE_DATE_EPOCH: no file is later then"},
 	{names: "isohybrid-gpt-hfsplus isohybrid-apm-hfsplus hfsplus", use: useHFS},
-	{names: "appended_part_as_apm part_like_isohybrid chrp-boot-part", use: useHFS},
+	{names: "appended_part_as_apm chrp-boot-part", use: useHFS},
 	{names: "hfs part apple g no-desktop mac-name probe no-mac-files icon-position hfs-unlock", use: useHFS},
 	{names: "cap netatalk double ethershare exchange sgi macbin single ushare xinet dave sfm osx-double osx-hfs", use: useHFS},
 	{names: "hfs-type hfs-creator map H magic boot-hfs-file cluster-size auto hide-hfs hide-hfs-list hfs-volid root-info hfs-bless hfs-parms hide-hfsplus apm-block-size input-hfs-charset output-hfs-charset", args: 1, use: useHFS},

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +21,7 @@ import (
 type MountOptions struct {
 	Timeout time.Duration // for all images together; 0 is ten minutes
 	Memory  int           // of the guest, MiB; 0 is 512
+	Disks   []string      // files that the guest has as /dev/vdd and so on, to read
 }
 
 // KernelView is an image as Linux mounts it.
@@ -39,24 +41,41 @@ type KernelView struct {
 // an image but cannot read all of it.
 func KernelMount(tb testing.TB, opts MountOptions, images ...string) map[string]KernelView {
 	tb.Helper()
+	script, err := corpus.ReadFile("corpus/vm-manifest.sh")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	all, logs := mounted(tb, opts, string(script), images)
+	views := make(map[string]KernelView, len(images))
+	for i, image := range images {
+		n := slot(i)
+		views[image] = KernelView{RR: all.below(n + "/rr"), Joliet: all.below(n + "/joliet"), Log: logs[n+".log"]}
+	}
+	return views
+}
+
+// mounted runs a script in a guest that has the images, and reads the trees and logs that
+// it writes.
+func mounted(tb testing.TB, opts MountOptions, script string, images []string) (Manifest, map[string][]string) {
+	tb.Helper()
 	qemu, squash, vm := Tool(tb, "qemu-system-x86_64"), Tool(tb, "mksquashfs"), guest(tb)
 	dir := tb.TempDir()
 	room, err := bundle(tb.Context(), squash, dir, images)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	if err := guestInput(dir, room); err != nil {
+	if err := guestInput(dir, room, script); err != nil {
 		tb.Fatal(err)
 	}
 	console, err := boot(tb.Context(), qemu, vm, dir, opts)
 	if err != nil {
 		tb.Fatalf("guest: %v\n%s", err, console)
 	}
-	views, err := readViews(filepath.Join(dir, "out"), images)
+	all, logs, err := readViews(filepath.Join(dir, "out"))
 	if err != nil {
 		tb.Fatalf("read what the guest wrote: %v\n%s", err, console)
 	}
-	return views
+	return all, logs
 }
 
 // bundle puts the images into one squashfs, as 000, 001 and so on, and tells
@@ -90,17 +109,13 @@ func bundle(ctx context.Context, squash, dir string, images []string) (room int6
 // guestInput writes the disks the guest reads its program from and writes its
 // findings to. Names that share content are archived each with their own, so
 // the second disk is large; it stays sparse.
-func guestInput(dir string, room int64) error {
-	script, err := corpus.ReadFile("corpus/vm-manifest.sh")
-	if err != nil {
-		return err
-	}
+func guestInput(dir string, room int64, script string) error {
 	var in bytes.Buffer
 	w := tar.NewWriter(&in)
 	if err := w.WriteHeader(&tar.Header{Name: "run", Mode: 0o755, Size: int64(len(script))}); err != nil {
 		return err
 	}
-	if _, err := w.Write(script); err != nil {
+	if _, err := w.Write([]byte(script)); err != nil {
 		return err
 	}
 	if err := w.Close(); err != nil {
@@ -136,10 +151,12 @@ func boot(ctx context.Context, qemu, vm, dir string, opts MountOptions) (console
 		"-kernel", kernel, "-initrd", filepath.Join(vm, "initramfs"),
 		"-append", "console=ttyS0,115200 quiet loglevel=3 tsc=reliable no_timer_check panic=-1 random.trust_cpu=on mitigations=off",
 	}
-	for _, disk := range []string{"in,readonly=on", "out", "bundle,readonly=on"} {
-		name, _, _ := strings.Cut(disk, ",")
-		args = append(args, "-drive", "id="+name+",if=none,format=raw,cache=unsafe,file="+filepath.Join(dir, disk),
-			"-device", "virtio-blk-pci,drive="+name)
+	disks := []string{filepath.Join(dir, "in") + ",readonly=on", filepath.Join(dir, "out"), filepath.Join(dir, "bundle") + ",readonly=on"}
+	for _, d := range opts.Disks {
+		disks = append(disks, strings.ReplaceAll(d, ",", ",,")+",readonly=on")
+	}
+	for i, disk := range disks {
+		args = append(args, "-drive", fmt.Sprintf("id=disk%d,if=none,format=raw,cache=unsafe,file=%s", i, disk), "-device", fmt.Sprintf("virtio-blk-pci,drive=disk%d", i))
 	}
 	console, err = exec.CommandContext(ctx, qemu, args...).CombinedOutput()
 	if err == nil && !bytes.Contains(console, []byte("VM-RC 0 ")) {
@@ -148,40 +165,31 @@ func boot(ctx context.Context, qemu, vm, dir string, opts MountOptions) (console
 	return console, errors.Join(err, ctx.Err())
 }
 
-// readViews reads the archives of vm-manifest.sh, one behind the other.
-func readViews(path string, images []string) (map[string]KernelView, error) {
+// readViews reads the archives of vm-manifest.sh, one behind the other: logs, then trees.
+func readViews(path string) (all Manifest, logs map[string][]string, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer f.Close()
 	r := bufio.NewReaderSize(f, 1<<20)
-	logs, err := readLogs(r)
-	if err != nil {
-		return nil, err
+	if logs, err = readLogs(r); err != nil {
+		return nil, nil, err
 	}
-	all := Manifest{}
+	all = Manifest{}
 	for {
 		part, err := readTar(r)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if len(part) == 0 {
-			return nil, io.ErrUnexpectedEOF
+			return nil, nil, io.ErrUnexpectedEOF
 		}
 		if _, end := part["END"]; end {
-			break
+			return all, logs, nil
 		}
-		for name, e := range part {
-			all[name] = e
-		}
+		maps.Copy(all, part)
 	}
-	views := make(map[string]KernelView, len(images))
-	for i, image := range images {
-		n := slot(i)
-		views[image] = KernelView{RR: all.below(n + "/rr"), Joliet: all.below(n + "/joliet"), Log: logs[n+".log"]}
-	}
-	return views, nil
 }
 
 // readLogs reads an archive of texts, each into its lines.

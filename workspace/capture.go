@@ -3,7 +3,6 @@
 package workspace
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -51,6 +50,7 @@ type capture struct {
 	squash  bool       // the view showed everything as 0:0
 	expect  func(mode uint32) uint32
 	moves   map[string]*move // by destination
+	marks   bool             // names say what is removed, in the manner of OCI layers
 	sources map[[2]uint64]*extent.File
 	cleared map[string]bool // directories that are removed or emptied
 	out     Result
@@ -115,6 +115,12 @@ func (c *capture) walk(p, origin string) error {
 	seen := map[string]bool{}
 	for _, d := range list {
 		seen[d.Name()] = true
+		if name, ok := c.mark(p, d); ok {
+			if err := c.marked(p, origin, name); err != nil {
+				return err
+			}
+			continue
+		}
 		q := path.Join(p, d.Name())
 		var st unix.Stat_t
 		if err := unix.Lstat(filepath.Join(c.dir, q), &st); err != nil {
@@ -210,7 +216,7 @@ func (c *capture) directory(q, at string, b *entry, st *unix.Stat_t) error {
 			return err
 		}
 		return c.walk(q, "")
-	case !c.full && bytes.Equal(c.xattr(q, "opaque"), []byte("y")):
+	case !c.full && c.isOpaque(q):
 		if err := c.opaque(q, at); err != nil {
 			return err
 		}
@@ -246,16 +252,4 @@ func (c *capture) opaque(q, at string) error {
 		return nil
 	}
 	return c.do(tree.Opaque{Path: q})
-}
-
-// xattr returns an attribute of overlayfs, nil without one: it is called trusted as
-// root, user with the option userxattr.
-func (c *capture) xattr(q, name string) []byte {
-	buf := make([]byte, 4096)
-	for _, space := range []string{"trusted.overlay.", "user.overlay.", "user.fuseoverlayfs."} {
-		if n, err := unix.Lgetxattr(filepath.Join(c.dir, q), space+name, buf); err == nil {
-			return buf[:n]
-		}
-	}
-	return nil
 }

@@ -46,25 +46,25 @@ func (w *Workspace) start(ctx context.Context, make func(user bool) spec) error 
 var errClone = errors.New("start a child with namespaces of its own")
 
 func (w *Workspace) startAs(user bool, make func(user bool) spec) (err error) {
-	for _, o := range make(user).Overlays {
-		if err := probeUpper(o.Upper, user); err != nil {
-			return fmt.Errorf("%s: %w: %w", o.Upper, ErrUpper, err)
-		}
-	}
 	for _, pid := range []bool{true, false} {
 		s := make(user)
 		s.Proc = pid
-		if w.keeper, w.View, err = startKeeper(s, user, w.opts); err == nil || !strings.HasPrefix(err.Error(), errNoProc.Error()) {
+		var made reply
+		if w.keeper, made, err = startKeeper(s, user, w.opts); err == nil {
+			w.View, w.Layer, w.Why = made.View, made.Layer, made.Why
+			return nil
+		}
+		if !strings.HasPrefix(err.Error(), errNoProc.Error()) {
 			return err
 		}
 	}
 	return err
 }
 
-func startKeeper(s spec, user bool, o Options) (k *keeper, view string, err error) {
+func startKeeper(s spec, user bool, o Options) (k *keeper, made reply, err error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return nil, "", err
+		return nil, made, err
 	}
 	sock, theirs := os.NewFile(uintptr(pair[0]), "socket"), os.NewFile(uintptr(pair[1]), "socket")
 	cmd := &exec.Cmd{Path: "/proc/self/exe", Args: []string{keeperName}, ExtraFiles: []*os.File{theirs}, Stdout: o.Stdout, Stderr: o.Stderr}
@@ -95,19 +95,19 @@ func startKeeper(s spec, user bool, o Options) (k *keeper, view string, err erro
 	}()
 	if err := <-started; err != nil {
 		_ = sock.Close()
-		return nil, "", fmt.Errorf("%w: %w: %w", errClone, ErrNoNamespace, bare(err))
+		return nil, made, fmt.Errorf("%w: %w: %w", errClone, ErrNoNamespace, bare(err))
 	}
 	k.kill = cmd.Process.Kill
 	var r reply
 	if err := errors.Join(k.out.Encode(s), k.in.Decode(&r)); err != nil {
 		_ = k.stop()
-		return nil, "", fmt.Errorf("the child that mounts ended early: %w", err)
+		return nil, made, fmt.Errorf("the child that mounts ended early: %w", err)
 	}
 	if err := r.err(); err != nil {
 		_ = k.stop()
-		return nil, "", err
+		return nil, made, err
 	}
-	return k, r.View, nil
+	return k, r, nil
 }
 
 // bare strips the operation from a path error.

@@ -14,15 +14,17 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/isolayer/isolayer/fault"
 	"github.com/isolayer/isolayer/fsview"
 )
 
 // The keeper is a child process with a mount namespace of its own. It mounts and starts
 // programs. A FUSE view is served by a process that the keeper starts and that starts
 // none itself: between fork and exec a child holds the FUSE device open, and if it waits
-// there for its own view (chdir), nothing, not even a kill, can end it. The keeper is the first process of a PID namespace: when it
-// ends, all that was started in it ends, and with the last of them the namespace and its
-// mounts. It ends when this process does: by the death signal, and since its socket closes.
+// there for its own view (chdir), nothing, not even a kill, can end it. The keeper is the
+// first process of a PID namespace: when it ends, all that was started in it ends, and with
+// the last of them the namespace and its mounts. It ends when this process does: by the
+// death signal, and since its socket closes.
 
 // Names by which this program knows what it was started as.
 const (
@@ -59,6 +61,8 @@ type request struct {
 // reply tells of a request, or that the mounts are there.
 type reply struct {
 	View  string // the kind of view
+	Layer string // who lays changes over it
+	Why   string // why not the kernel
 	Exit  int
 	Error string
 	Errno int    // of the cause, if it is one of the system
@@ -68,6 +72,7 @@ type reply struct {
 // causes are errors of this package that a reply can carry.
 var causes = map[string]error{
 	"namespace": ErrNoNamespace, "upper": ErrUpper, "lower": ErrLower, "there": ErrNotThere, "fuse": fsview.ErrNoFUSE,
+	"limit": fault.Limit, "bomb": fault.Bomb, "loop": fault.Loop,
 }
 
 // remote is an error that happened in the keeper.
@@ -120,12 +125,12 @@ func keep() int {
 	if err := in.Decode(&s); err != nil {
 		return 1
 	}
-	kind, err := s.mount()
+	made, err := s.mount()
 	if err != nil {
 		_ = out.Encode(failure(err))
 		return 1
 	}
-	if err := out.Encode(reply{View: kind}); err != nil {
+	if err := out.Encode(made); err != nil {
 		return 1
 	}
 	for {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -23,66 +24,101 @@ type spec struct {
 type overlaySpec struct {
 	Lower, Upper, Work, Target string
 	UserXattr                  bool
+	Kinds                      []string // in the order in which they are tried: Kernel, FuseOverlayfs
 }
 
-// mount makes all mounts, and returns the kind of view.
-func (s *spec) mount() (kind string, err error) {
+// mount makes all mounts, and tells which kinds they are.
+func (s *spec) mount() (reply, error) {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return "", fmt.Errorf("make mounts private: %w: %w", ErrNoNamespace, err)
+		return reply{}, fmt.Errorf("make mounts private: %w: %w", ErrNoNamespace, err)
 	}
 	if s.Proc {
 		if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
-			return "", fmt.Errorf("%w: %w", errNoProc, err)
+			return reply{}, fmt.Errorf("%w: %w", errNoProc, err)
 		}
 	}
 	if s.View == nil {
-		return "", s.lay()
+		return s.lay()
 	}
 	// Not every view can lie below an overlay: some are themselves stacked too deep.
 	var errs []error
 	for _, kind := range s.View.Kinds {
 		v := *s.View
 		v.Kinds = []string{kind}
-		if kind, err = v.mount(); err == nil {
-			if err = s.lay(); err == nil {
-				return kind, nil
+		_, err := v.mount()
+		if err == nil {
+			var made reply
+			if made, err = s.lay(); err == nil {
+				made.View = kind
+				return made, nil
 			}
 			err = errors.Join(err, unix.Unmount(v.Dir, unix.MNT_DETACH))
 		}
+		if errors.Is(err, ErrUpper) {
+			return reply{}, err // whatever the view is
+		}
 		errs = append(errs, err)
 	}
-	return "", errors.Join(errs...)
+	return reply{}, errors.Join(errs...)
 }
 
 // lay makes overlays and binds.
-func (s *spec) lay() error {
+func (s *spec) lay() (made reply, err error) {
 	// What lies below is opened first: an overlay may hide another's lower directory.
 	lowers := make([]*os.File, len(s.Overlays))
 	for i, o := range s.Overlays {
 		fd, err := unix.Open(o.Lower, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 		if err != nil {
-			return fmt.Errorf("open %s: %w", o.Lower, err)
+			return made, fmt.Errorf("open %s: %w", o.Lower, err)
 		}
 		lowers[i] = os.NewFile(uintptr(fd), o.Lower)
 		defer lowers[i].Close()
 	}
 	for i, o := range s.Overlays {
-		if err := o.mount(fmt.Sprintf("/proc/self/fd/%d", lowers[i].Fd())); err != nil {
-			return err
+		if made, err = o.mountAny(lowers[i]); err != nil {
+			return made, err
 		}
 	}
 	for _, b := range s.Binds {
 		if err := b.mount(); err != nil {
-			return err
+			return made, err
 		}
 	}
-	return nil
+	return made, nil
+}
+
+// mountAny mounts an overlay of the first kind that works. The error is that of the first
+// one, unless another one was there and failed too.
+func (o overlaySpec) mountAny(lower *os.File) (made reply, err error) {
+	for i, kind := range o.Kinds {
+		var kerr error
+		if kind == FuseOverlayfs {
+			kerr = o.mountFUSE()
+		} else {
+			kerr = o.mount(fmt.Sprintf("/proc/self/fd/%d", lower.Fd()))
+		}
+		if kerr == nil {
+			made.Layer = kind
+			return made, nil
+		}
+		if i == 0 || !errors.Is(kerr, exec.ErrNotFound) {
+			err = errors.Join(err, kerr)
+		}
+		if made.Why = err.Error(); errors.Is(err, ErrUpper) {
+			made.Why = probeUpper(o.Upper, o.UserXattr).Error()
+		}
+	}
+	return made, err
 }
 
 // errNoProc says that there must be no PID namespace, for want of a /proc for it.
 var errNoProc = errors.New("mount /proc")
 
 func (o overlaySpec) mount(lower string) error {
+	// Where it can have no attributes the kernel lays it all the same, and fails later.
+	if err := probeUpper(o.Upper, o.UserXattr); err != nil {
+		return fmt.Errorf("%s: %w: %w", o.Upper, ErrUpper, err)
+	}
 	opts := "lowerdir=" + lower + ",upperdir=" + escape(o.Upper) + ",workdir=" + escape(o.Work)
 	if o.UserXattr {
 		opts += ",userxattr"
@@ -97,9 +133,6 @@ func (o overlaySpec) mount(lower string) error {
 	err := unix.Mount("isolayer", o.Target, "overlay", 0, opts)
 	if err == nil {
 		return nil
-	}
-	if uerr := probeUpper(o.Upper, o.UserXattr); uerr != nil {
-		return fmt.Errorf("lay %s over %s: %w: %w", o.Upper, o.Lower, ErrUpper, uerr)
 	}
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENODEV) {
 		return fmt.Errorf("mount overlay: %w: %w", ErrNoNamespace, err)

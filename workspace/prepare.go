@@ -14,15 +14,18 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/isolayer/isolayer/fault"
 	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/tree"
 )
 
 // Options of a workspace. The zero value is the usual way.
 type Options struct {
-	Temp           string   // where the workspace's directory is made; "" is os.TempDir
-	Session        int      // of the image
+	Temp           string // where the workspace's directory is made; "" is os.TempDir
+	Session        int    // of the image
+	Limits         fault.Limits
 	Lower          []string // kinds of views to try: erofs, iso9660, fuse; nil is all that this user can have
+	Layers         []string // who may lay an overlay: Kernel, FuseOverlayfs; nil is the kernel, and without root else the program
 	Stdin          *os.File // of programs; nil is nothing
 	Stdout, Stderr io.Writer
 }
@@ -32,6 +35,8 @@ type Options struct {
 type Workspace struct {
 	Strategy Strategy
 	View     string // kind of the view: erofs, iso9660, fuse, copy
+	Layer    string // who lays an overlay over it: Kernel, FuseOverlayfs
+	Why      string // what the kernel says if it does not
 	Dir      string // the merged directory, as programs see it
 	Upper    string // holds what changed; "" if that is not known by it
 
@@ -93,7 +98,7 @@ func (w *Workspace) overlay(ctx context.Context, o Overlay) error {
 	return w.start(ctx, func(user bool) spec {
 		return spec{
 			View:     w.viewSpec(user, w.room.path("view")),
-			Overlays: []overlaySpec{{Lower: w.room.path("view"), Upper: w.Upper, Work: work, Target: w.Dir, UserXattr: user}},
+			Overlays: []overlaySpec{{Lower: w.room.path("view"), Upper: w.Upper, Work: work, Target: w.Dir, UserXattr: user, Kinds: w.layers(user)}},
 		}
 	})
 }
@@ -101,8 +106,7 @@ func (w *Workspace) overlay(ctx context.Context, o Overlay) error {
 // rootLike gives a new upper directory the attributes of the image's root, which the
 // merged one then shows.
 func (w *Workspace) rootLike(fresh bool) error {
-	v := &viewSpec{Image: w.image, Session: w.opts.Session}
-	_, img, err := v.open()
+	_, img, err := w.view().open()
 	if err != nil || !fresh {
 		return err
 	}
@@ -134,8 +138,7 @@ func (w *Workspace) bind(ctx context.Context, b Bind) error {
 
 // bindings checks that sources and places are alike, before anything is mounted.
 func (w *Workspace) bindings(b Bind) ([]Binding, error) {
-	v := &viewSpec{Image: w.image, Session: w.opts.Session}
-	_, img, err := v.open()
+	_, img, err := w.view().open()
 	if err != nil {
 		return nil, err
 	}
@@ -169,6 +172,24 @@ func (w *Workspace) bindings(b Bind) ([]Binding, error) {
 	return out, nil
 }
 
+// view is the image, to be read.
+func (w *Workspace) view() *viewSpec {
+	return &viewSpec{Image: w.image, Session: w.opts.Session, Limits: w.opts.Limits}
+}
+
+// layers are those who may lay an overlay. Root gets the kernel's or an error that says
+// why not: it can choose a better place.
+func (w *Workspace) layers(user bool) []string {
+	switch {
+	case w.opts.Layers != nil:
+		return w.opts.Layers
+	case user:
+		return []string{Kernel, FuseOverlayfs}
+	}
+	return []string{Kernel}
+}
+
+// viewSpec is a view to be mounted at dir.
 func (w *Workspace) viewSpec(user bool, dir string) *viewSpec {
 	kinds := w.opts.Lower
 	if kinds == nil {
@@ -178,7 +199,9 @@ func (w *Workspace) viewSpec(user bool, dir string) *viewSpec {
 		}
 	}
 	w.squash = user
-	return &viewSpec{Image: w.image, Session: w.opts.Session, Dir: dir, Root: user, Kinds: kinds, Meta: w.room.path("erofs")}
+	v := w.view()
+	v.Dir, v.Root, v.Kinds, v.Meta = dir, user, kinds, w.room.path("erofs")
+	return v
 }
 
 func mkdirs(dirs ...string) error {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/fault"
 	"github.com/isolayer/isolayer/tree"
 )
 
@@ -14,28 +15,30 @@ import (
 type CaptureOptions struct {
 	Files *extent.Files // opens what was added; nil: changes are told, edits have no content
 	Epoch *time.Time    // latest time of files
+	// Limits are those of reading the image, for CaptureUpper.
+	Limits fault.Limits
 }
 
 // Capture tells what was changed, after Stop. Files stay where they are until Close.
 func (w *Workspace) Capture(o CaptureOptions) (Result, error) {
-	c := &capture{dir: w.Upper, files: o.Files, epoch: o.Epoch, attrs: true, squash: w.squash, own: [2]uint32{uint32(os.Geteuid()), uint32(os.Getegid())}}
+	c := &capture{dir: w.Upper, marks: w.Layer == FuseOverlayfs, files: o.Files, epoch: o.Epoch, attrs: true, squash: w.squash, own: [2]uint32{uint32(os.Geteuid()), uint32(os.Getegid())}}
 	if w.Upper == "" {
 		c.dir, c.full, c.since = w.Dir, true, w.since
 		c.squash = os.Geteuid() != 0
 		c.expect = copiedMode
 	}
-	return c.onImage(w.image, w.opts.Session)
+	return c.onImage(w.view())
 }
 
-// CaptureUpper tells what an upper directory of overlayfs changes in an image.
+// CaptureUpper tells what an upper directory of overlayfs or fuse-overlayfs changes in an
+// image.
 func CaptureUpper(image string, session int, upper string, o CaptureOptions) (Result, error) {
-	c := &capture{dir: upper, files: o.Files, epoch: o.Epoch, attrs: true, own: [2]uint32{uint32(os.Geteuid()), uint32(os.Getegid())}}
+	c := &capture{dir: upper, marks: true, files: o.Files, epoch: o.Epoch, attrs: true, own: [2]uint32{uint32(os.Geteuid()), uint32(os.Getegid())}}
 	c.squash = os.Geteuid() != 0
-	return c.onImage(image, session)
+	return c.onImage(&viewSpec{Image: image, Session: session, Limits: o.Limits})
 }
 
-func (c *capture) onImage(image string, session int) (Result, error) {
-	v := &viewSpec{Image: image, Session: session}
+func (c *capture) onImage(v *viewSpec) (Result, error) {
 	_, img, err := v.open()
 	if err != nil {
 		return Result{}, err

@@ -59,7 +59,7 @@ func (w *Workspace) shield(ctx context.Context) error {
 		if within(real, t) {
 			return fmt.Errorf("%s: %w", w.room.dir, ErrInside)
 		}
-		o := overlaySpec{Lower: t, Upper: w.upperOf(i), Work: w.room.path(fmt.Sprintf("work-%d", i)), Target: t}
+		o := overlaySpec{Lower: t, Upper: w.upperOf(i), Work: w.room.path(fmt.Sprintf("work-%d", i)), Target: t, Kinds: []string{Kernel}}
 		if err := mkdirs(o.Upper, o.Work); err != nil {
 			return err
 		}

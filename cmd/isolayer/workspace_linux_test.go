@@ -7,12 +7,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/isolayer/isolayer/internal/isotest"
 	"github.com/isolayer/isolayer/qemu"
+	"github.com/isolayer/isolayer/workspace"
 )
 
 // outcome is how a command ended.
@@ -46,7 +48,13 @@ func asRoot(t *testing.T, bin string) *user {
 // node of his own in a mount namespace, as most systems have it, unless noFUSE.
 const asNobodyScript = `set -e
 if [ "$FUSE" = yes ]; then mkdir -p "$DIR/dev"; mount -t tmpfs t "$DIR/dev"; mknod -m 666 "$DIR/dev/fuse" c 10 229; mount --bind "$DIR/dev/fuse" /dev/fuse; umount -l "$DIR/dev"; rmdir "$DIR/dev"; fi
-cd "$DIR"; export HOME="$DIR" TMPDIR="$DIR"
+cd "$DIR"; export HOME="$DIR"
+case "$CHANGES" in
+"") ;;
+ramfs) mount -t ramfs r "$TMPDIR";;
+overlay) mkdir lower upper work; mount -t overlay -o lowerdir="$DIR/lower",upperdir="$DIR/upper",workdir="$DIR/work" o "$TMPDIR";;
+esac
+[ "$TMPDIR" = "$DIR" ] || chown 65534:65534 "$TMPDIR"
 exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"`
 
 func asNobody(t *testing.T, bin string) *user {
@@ -215,7 +223,7 @@ sed -i s/name/Name/ .treeinfo; echo more >> RPM-GPG-KEY-CentOS-7; touch -d @1500
 `
 
 // listedNobody is how many cases TestNobody has: none may get lost.
-const listedNobody = 17
+const listedNobody = 21
 
 // TestNobody does as an ordinary user what TestStrategies does as root, and more. The same
 // edit gives the same image as root and as nobody.
@@ -273,6 +281,54 @@ func TestNobody(t *testing.T) {
 	step("no FUSE, auto", func(t *testing.T, u *user) {
 		if o := u.with("no", nil, "edit", base, "-o", "copied.iso", "--", "sh", "-c", "echo x > x"); o.code != 0 || !strings.Contains(o.errout, "the image is copied") {
 			t.Error(o)
+		}
+	})
+	// Where the kernel lays no overlay, fuse-overlayfs does, and leaves other marks of the
+	// same changes.
+	isotest.Tool(t, workspace.FuseOverlayfs)
+	if err := os.Mkdir(u.path("changes"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, on := range []string{"ramfs", "overlay"} {
+		env := []string{"CHANGES=" + on, "TMPDIR=" + u.path("changes")}
+		step("fuse-overlayfs, changes on "+on, func(t *testing.T, u *user) {
+			o := u.with("yes", env, "edit", base, "-o", u.path("fuse.iso"), "--strategy", "overlay", "--", "sh", "-c", work)
+			if o.code != 0 || !strings.Contains(o.errout, "fuse-overlayfs makes the overlay") || !strings.Contains(o.out, "D /LiveOS/\n") {
+				t.Fatal(o)
+			}
+			if isotest.SHA256File(t, u.path("edited.iso")) != isotest.SHA256File(t, u.path("fuse.iso")) {
+				t.Errorf("not the image that the kernel's overlay gives:\n%s", o)
+			}
+		})
+	}
+	step("no fuse-overlayfs", func(t *testing.T, u *user) {
+		u.argv = append(slices.Clip(u.argv), "env", "PATH=/nonexistent")
+		env := []string{"CHANGES=ramfs", "TMPDIR=" + u.path("changes")}
+		if o := u.with("yes", env, "edit", base, "-o", u.path("copied.iso"), "--", "/bin/sh", "-c", "echo x > x"); o.code != 0 || !strings.Contains(o.errout, "no overlay, the image is copied") || !strings.Contains(o.out, "A /x\n") {
+			t.Error(o)
+		}
+		if o := u.with("yes", env, "edit", base, "--strategy", "overlay", "--", "/bin/sh", "-c", "true"); o.code != exitOurs || !strings.Contains(o.errout, "unsuitable file system") || !strings.Contains(o.errout, "hint: ") {
+			t.Error(o)
+		}
+	})
+	step("what fuse-overlayfs kept", func(t *testing.T, u *user) {
+		if err := errors.Join(os.Mkdir(u.path("kept"), 0o755), os.Chown(u.path("kept"), 65534, 65534)); err != nil {
+			t.Fatal(err)
+		}
+		defer os.RemoveAll(u.path("kept"))
+		u.must("edit", base, "--keep", "--strategy", "overlay", "--workspace-dir", u.path("kept"), "--", "sh", "-c", work)
+		kernel, err := filepath.Glob(u.path("kept/*/upper"))
+		if err != nil || len(kernel) != 1 {
+			t.Fatal(kernel, err)
+		}
+		u.must("build", base, "--upper", kernel[0], "-o", "kernel.iso")
+		script := `"$0" edit "$1" --keep --strategy overlay -- sh -c "$2" && test -f "$TMPDIR"/isolayer-workspace-*/upper/.wh.GPL && "$0" build "$1" --upper "$TMPDIR"/isolayer-workspace-*/upper -o program.iso`
+		u.argv = append(slices.Clip(u.argv), "sh", "-ec", script)
+		if o := u.with("yes", []string{"CHANGES=ramfs", "TMPDIR=" + u.path("changes")}, base, work); o.code != 0 {
+			t.Fatal(o)
+		}
+		if isotest.SHA256File(t, u.path("kernel.iso")) != isotest.SHA256File(t, u.path("program.iso")) {
+			t.Error("what the kernel left and what fuse-overlayfs left give different images")
 		}
 	})
 	step("no user namespaces", func(t *testing.T, u *user) {

@@ -164,11 +164,31 @@ var (
 // replaced is there, all else agrees with the native build, the media check passes.
 func TestStrategies(t *testing.T) {
 	bin, base := shared(t, "rhel-like-small")
-	matrix(t, asRoot(t, bin), base, true)
+	boots := []bootWay{{qemu.BIOS, qemu.CD}}
+	if os.Getenv("ISOLAYER_SOAK") != "" {
+		boots = append(boots, bootWay{qemu.UEFI, qemu.CD}, bootWay{qemu.BIOS, qemu.Disk}, bootWay{qemu.UEFI, qemu.Disk})
+	}
+	matrix(t, asRoot(t, bin), base, boots...)
 }
 
-// matrix runs all strategies as one user, and returns how many cases there were.
-func matrix(t *testing.T, u *user, base string, boots bool) (cases int) {
+// TestStrategiesMedium is the same on an image of 1 GiB.
+func TestStrategiesMedium(t *testing.T) {
+	if os.Getenv("ISOLAYER_SOAK") == "" {
+		t.Skip("ISOLAYER_SOAK=1 runs it")
+	}
+	bin, base := shared(t, "rhel-like-medium")
+	matrix(t, asRoot(t, bin), base)
+}
+
+// bootWay is a way to start a machine from an image.
+type bootWay struct {
+	firmware qemu.Firmware
+	media    qemu.Media
+}
+
+// matrix runs all strategies as one user, and returns how many cases there were. Results
+// of other mastering programs over an overlay are booted in those ways.
+func matrix(t *testing.T, u *user, base string, boots ...bootWay) (cases int) {
 	u.write("kickstart.cfg", "text\nreboot\n")
 	u.write("EULA", "Other terms.\n")
 	for _, p := range []string{"kickstart.cfg", "EULA"} {
@@ -203,8 +223,10 @@ func matrix(t *testing.T, u *user, base string, boots bool) (cases int) {
 				}
 				isotest.Run(t, "checkisomd5", out)
 				u.clean()
-				if boots && m != "native" && s == "overlay" {
-					isotest.Boot(t, out, qemu.BIOS, qemu.CD, "CORPUS-BOOT-OK")
+				if m != "native" && s == "overlay" {
+					for _, b := range boots {
+						isotest.Boot(t, out, b.firmware, b.media, "CORPUS-BOOT-OK")
+					}
 				}
 			})
 			if !ok {
@@ -230,7 +252,7 @@ const listedNobody = 21
 func TestNobody(t *testing.T) {
 	bin, base := shared(t, "rhel-like-small")
 	root, u := asRoot(t, bin), asNobody(t, bin)
-	cases := matrix(t, u, base, false)
+	cases := matrix(t, u, base)
 	step := func(name string, f func(t *testing.T, u *user)) {
 		cases++
 		t.Run(name, func(t *testing.T) {

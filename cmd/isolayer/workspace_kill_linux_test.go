@@ -111,6 +111,62 @@ func TestWorkspaceKill(t *testing.T) {
 	}
 }
 
+// TestMountKill kills mount, which outlives its command: whatever of it is there is found
+// and taken away by umount or doctor --clean.
+func TestMountKill(t *testing.T) {
+	kills := 12
+	if os.Getenv("ISOLAYER_SOAK") != "" {
+		kills = 200
+	}
+	bin, base := shared(t, "grub-rescue-cdrom")
+	u := asRoot(t, bin)
+	for _, d := range []string{"mnt", "dir"} {
+		if err := os.Mkdir(u.path(d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	modes := [][]string{
+		{"mount", "--view", "fuse", base, "mnt"},
+		{"mount", "--view", "erofs", base, "mnt"},
+		{"mount", "--rw", "up", base, "mnt"},
+		{"shield", "--mount", "mnt", "dir"},
+	}
+	took := make([]time.Duration, len(modes))
+	for i, m := range modes {
+		start := time.Now()
+		u.must(m...)
+		took[i] = time.Since(start)
+		u.must("umount", "mnt")
+	}
+	r := rand.New(rand.NewPCG(7, uint64(kills)))
+	left, gone := 0, 0
+	for i := range kills {
+		m := i % len(modes)
+		mark := fmt.Sprintf("ISOLAYER_KILL_TEST=mount.%d.%d", os.Getpid(), i)
+		if !u.killed([]string{mark}, time.Duration(r.Float64()*float64(took[m])), modes[m]...) {
+			left++
+		}
+		time.Sleep(20 * time.Millisecond) // a server that was started goes on until it is mounted
+		if o := u.run("umount", "mnt"); o.code != 0 {
+			gone++
+			if !strings.Contains(o.errout, "nothing that isolayer mounted") {
+				t.Fatalf("%v, kill %d: %s", modes[m], i, o)
+			}
+		}
+		if still := survivors(mark); still != "" {
+			t.Fatalf("%v, kill %d: still running: %s", modes[m], i, still)
+		}
+		u.clean()
+		if b, _ := filepath.Glob(u.path(".up*")); len(b) > 0 {
+			t.Fatalf("%v, kill %d: left behind: %v", modes[m], i, b)
+		}
+		if loops := loopsOf(base, u.dir); loops != "" {
+			t.Fatalf("%v, kill %d: loop device left: %s", modes[m], i, loops)
+		}
+	}
+	t.Logf("%d kills: %d after it stood, %d before anything was there", kills, left, gone)
+}
+
 // killed runs a command, kills it after a while, and tells whether it was still running.
 func (u *user) killed(env []string, after time.Duration, args ...string) bool {
 	u.t.Helper()

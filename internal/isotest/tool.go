@@ -46,8 +46,6 @@ var debian = map[string]string{
 	"archivemount":       "archivemount",
 	"fusermount3":        "fuse3",
 	"fuse-overlayfs":     "fuse-overlayfs",
-	"fsck.erofs":         "erofs-utils",
-	"dump.erofs":         "erofs-utils",
 	"mcopy":              "mtools",
 	"mdir":               "mtools",
 	"mlabel":             "mtools",

@@ -60,7 +60,11 @@ fuzz: ## every fuzz target for FUZZTIME, two at a time
 
 judge: ## everything, judged by other programs on real images
 	@echo "== tests with reference tools"
-	go test -timeout 20m ./...
+	@cases=$$(mktemp -d); trap 'rm -rf "$$cases"' EXIT; \
+	ISOLAYER_CASES=$$cases go test -timeout 20m ./...; \
+	for where in guest nobody; do \
+	  if [ -s "$$cases/$$where" ]; then echo "$$where: $$(cat "$$cases/$$where") cases"; \
+	  else echo "$$where: not run: root or a tool is missing"; [ -z "$${CI:-}" ]; fi; done
 
 test: deps lint unit fuzz judge
 

@@ -43,14 +43,15 @@ type capture struct {
 	since   unix.Timespec // full: what is older was not touched
 	work    *tree.Tree    // as the edits so far make it; nil for a directory
 	files   *extent.Files
-	epoch   *time.Time // latest time of files
-	made    time.Time  // time of new directories
-	attrs   bool       // modes and owners are recorded
-	own     [2]uint32  // who shows as 0:0
-	squash  bool       // the view showed everything as 0:0
-	expect  func(mode uint32) uint32
-	moves   map[string]*move // by destination
-	marks   bool             // names say what is removed, in the manner of OCI layers
+	epoch   *time.Time               // latest time of files
+	made    time.Time                // time of new directories
+	attrs   bool                     // modes and owners are recorded
+	own     [2]uint32                // who shows as 0:0
+	squash  bool                     // the view showed everything as 0:0
+	expect  func(mode uint32) uint32 // permission bits that a copy shows
+	exact   map[string]bool          // paths that have the bits that they are to have
+	moves   map[string]*move         // by destination
+	marks   bool                     // names say what is removed, in the manner of OCI layers
 	sources map[[2]uint64]*extent.File
 	cleared map[string]bool // directories that are removed or emptied
 	out     Result
@@ -210,7 +211,7 @@ func (c *capture) directory(q, at string, b *entry, st *unix.Stat_t) error {
 			}
 		}
 		c.change(Added, q, true)
-		a := c.attr(st, nil)
+		a := c.attr(q, st, nil)
 		a.ModTime = c.made
 		if err := c.do(tree.Put{Path: q, Attr: a}); err != nil {
 			return err

@@ -17,9 +17,9 @@ func (c *capture) attributes(q string, b *entry, st *unix.Stat_t) error {
 	}
 	e := tree.SetAttr{Path: q}
 	if !c.attrs {
-		st = &unix.Stat_t{Mode: st.Mode&unix.S_IFMT | c.shown(b.Mode), Uid: b.UID, Gid: b.GID, Mtim: st.Mtim}
+		st = &unix.Stat_t{Mode: st.Mode&unix.S_IFMT | c.shown(q, b.Mode), Uid: b.UID, Gid: b.GID, Mtim: st.Mtim}
 	}
-	if mode := st.Mode & 0o7777; mode != c.shown(b.Mode) {
+	if mode := st.Mode & 0o7777; mode != c.shown(q, b.Mode) {
 		e.Mode = &mode
 	}
 	if !c.squash && c.attrs {
@@ -31,7 +31,7 @@ func (c *capture) attributes(q string, b *entry, st *unix.Stat_t) error {
 			e.GID = &gid
 		}
 	}
-	if t := c.attr(st, nil).ModTime; st.Mode&unix.S_IFMT == unix.S_IFREG && !time.Unix(st.Mtim.Unix()).Equal(b.ModTime) && !t.Equal(b.ModTime) {
+	if t := c.attr(q, st, nil).ModTime; st.Mode&unix.S_IFMT == unix.S_IFREG && !time.Unix(st.Mtim.Unix()).Equal(b.ModTime) && !t.Equal(b.ModTime) {
 		e.ModTime = &t
 	}
 	if e.Mode == nil && e.UID == nil && e.GID == nil && e.ModTime == nil {
@@ -42,8 +42,8 @@ func (c *capture) attributes(q string, b *entry, st *unix.Stat_t) error {
 }
 
 // shown are the permission bits with which the directory showed an entry at first.
-func (c *capture) shown(mode uint32) uint32 {
-	if c.expect != nil {
+func (c *capture) shown(q string, mode uint32) uint32 {
+	if c.expect != nil && !c.exact[q] {
 		mode = c.expect(mode)
 	}
 	return mode & 0o7777
@@ -63,7 +63,7 @@ func (c *capture) owner(st *unix.Stat_t) (uid, gid uint32) {
 
 // attr are the attributes of a new entry, or of one that replaces b: that keeps its
 // owner, as an editor that writes a new file and renames it means to.
-func (c *capture) attr(st *unix.Stat_t, b *entry) tree.Attr {
+func (c *capture) attr(q string, st *unix.Stat_t, b *entry) tree.Attr {
 	a := tree.Attr{Mode: st.Mode, ModTime: time.Unix(st.Mtim.Unix()).UTC().Truncate(time.Second)}
 	if c.epoch != nil && a.ModTime.After(*c.epoch) {
 		a.ModTime = *c.epoch
@@ -72,7 +72,7 @@ func (c *capture) attr(st *unix.Stat_t, b *entry) tree.Attr {
 	if b != nil && a.UID == 0 && a.GID == 0 {
 		a.UID, a.GID = b.UID, b.GID
 	}
-	if b != nil && c.shown(b.Mode) == st.Mode&0o7777 {
+	if b != nil && c.shown(q, b.Mode) == st.Mode&0o7777 {
 		a.Mode = st.Mode&unix.S_IFMT | b.Mode&0o7777
 	}
 	return a

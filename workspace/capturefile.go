@@ -26,7 +26,7 @@ func (c *capture) link(q string, b *entry, st *unix.Stat_t) error {
 	if b.is(iso9660.ModeSymlink) && b.Link == target {
 		return nil
 	}
-	a := c.attr(st, b)
+	a := c.attr(q, st, b)
 	a.Link = target
 	return c.put(q, b, a, nil)
 }
@@ -66,7 +66,7 @@ func (c *capture) file(q, at string, b *entry, st *unix.Stat_t) error {
 	if err != nil {
 		return c.unreadable(q, err)
 	}
-	return c.put(q, b, c.attr(st, b), src)
+	return c.put(q, b, c.attr(q, st, b), src)
 }
 
 // untouched tells that a file of a full directory is older than all work in it. What
@@ -85,7 +85,7 @@ func (c *capture) metacopy(q, at string, b *entry, st *unix.Stat_t) error {
 			if err != nil {
 				return err
 			}
-			return c.put(q, b, c.attr(st, from), src)
+			return c.put(q, b, c.attr(q, st, from), src)
 		}
 	}
 	if !b.is(iso9660.ModeRegular) {

@@ -44,9 +44,10 @@ type Workspace struct {
 	image   string
 	opts    Options
 	keeper  *keeper
-	squash  bool          // the view shows everything as root's
-	since   unix.Timespec // of a copy: when it was complete
-	shields []string      // the directories that are shielded
+	squash  bool            // the view shows everything as root's
+	since   unix.Timespec   // of a copy: when it was complete
+	exact   map[string]bool // of a copy: what was put there with its own attributes
+	shields []string        // the directories that are shielded
 	began   time.Time
 }
 

@@ -25,7 +25,7 @@ func (w *Workspace) Capture(o CaptureOptions) (Result, error) {
 	if w.Upper == "" {
 		c.dir, c.full, c.since = w.Dir, true, w.since
 		c.squash = os.Geteuid() != 0
-		c.expect = copiedMode
+		c.expect, c.exact = copiedMode, w.exact
 	}
 	return c.onImage(w.view())
 }

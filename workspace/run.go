@@ -8,12 +8,14 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path"
 	"runtime"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/tree"
 )
 
@@ -75,10 +77,31 @@ func (w *Workspace) Apply(ctx context.Context, edits []tree.Edit) error {
 		return err
 	}
 	if w.keeper == nil {
+		w.noteExact(edits)
 		return applyEdits(w.Dir, b)
 	}
 	_, err = w.keeper.ask(ctx, request{Dir: w.Dir, Apply: b})
 	return err
+}
+
+// noteExact notes what gets attributes of its own: a copy shows those of the image as far
+// as its user can have them.
+func (w *Workspace) noteExact(edits []tree.Edit) {
+	if w.exact == nil {
+		w.exact = map[string]bool{}
+	}
+	for _, e := range edits {
+		switch e := e.(type) {
+		case tree.Put:
+			if e.Attr.Mode&iso9660.ModeType != iso9660.ModeDir { // one that is there stays as it is
+				w.exact[path.Clean("/"+e.Path)] = true
+			}
+		case tree.SetAttr:
+			if e.Mode != nil {
+				w.exact[path.Clean("/"+e.Path)] = true
+			}
+		}
+	}
 }
 
 // spool writes content to a file of the workspace.

@@ -116,7 +116,7 @@ func targetsOf(dirs []string) ([]string, error) {
 		if info, err := os.Stat(real); err != nil {
 			return nil, err
 		} else if !info.IsDir() {
-			return nil, fmt.Errorf("%s %w", d, tree.ErrNotDir)
+			return nil, fmt.Errorf("%s: %w", d, unix.ENOTDIR)
 		}
 		if real == "/" {
 			return nil, fmt.Errorf("/: %w: name directories below it", ErrLower)

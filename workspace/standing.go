@@ -60,7 +60,7 @@ func Stand(s Standing) (kind string, err error) {
 	}
 	writable := s.Upper != "" || s.Dir != ""
 	if writable && os.Geteuid() != 0 {
-		return "", fmt.Errorf("a writable mount that stands: %w: it needs root", ErrNoNamespace)
+		return "", fmt.Errorf("%s: %w", s.Target, ErrRoot)
 	}
 	unlock, err := lockState()
 	if err != nil {
@@ -68,7 +68,7 @@ func Stand(s Standing) (kind string, err error) {
 	}
 	defer unlock()
 	if on, err := mountinfo.Mounted(s.Target); err == nil && on {
-		return "", fmt.Errorf("%s: something is mounted there: %w", s.Target, unix.EBUSY)
+		return "", fmt.Errorf("%s: %w", s.Target, ErrTaken)
 	}
 	if err := forget(s.Target); err != nil {
 		return "", err

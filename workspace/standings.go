@@ -81,14 +81,29 @@ func lockState() (unlock func(), err error) {
 	if err := unix.Lstat(stateDir(), &st); err != nil || st.Uid != uint32(os.Geteuid()) {
 		return nil, fmt.Errorf("%s belongs to somebody else: %w", stateDir(), fs.ErrPermission)
 	}
-	f, err := os.OpenFile(filepath.Join(stateDir(), "lock"), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	name := filepath.Join(stateDir(), "lock")
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	if errors.Is(err, fs.ErrNotExist) {
+		return lockState() // whoever had it removed the directory
+	}
 	if err != nil {
 		return nil, err
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return func() { _ = f.Close() }, nil
+	var held, there unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &held); err != nil || unix.Lstat(name, &there) != nil || held.Ino != there.Ino || held.Dev != there.Dev {
+		_ = f.Close()
+		return lockState()
+	}
+	return func() {
+		if list, err := os.ReadDir(stateDir()); err == nil && len(list) == 1 { // nothing stands
+			_ = os.Remove(name)
+			_ = os.Remove(stateDir())
+		}
+		_ = f.Close()
+	}, nil
 }
 
 // Standings lists the standing mounts of this user; gone are those that are no more.

@@ -80,9 +80,17 @@ func shell(args []string) ([]string, error) {
 		}
 	}
 	if _, err := exec.LookPath(args[0]); err != nil {
-		return nil, hinted{fmt.Errorf("%s: %w", args[0], errors.Unwrap(err)), "name a program that is there: -- /bin/sh, or set SHELL"}
+		return nil, hinted{fmt.Errorf("%s: %w", args[0], cause(err)), "name a program that is there: -- /bin/sh, or set SHELL"}
 	}
 	return args, nil
+}
+
+// cause is what the system said, without the name that is told already.
+func cause(err error) error {
+	for next := errors.Unwrap(err); next != nil; next = errors.Unwrap(err) {
+		err = next
+	}
+	return err
 }
 
 func (a *app) edit(ctx context.Context, path string, args []string, o editOptions) (err error) {

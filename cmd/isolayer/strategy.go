@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -58,7 +59,7 @@ func (a *app) withUpper(base *isolayer.Base, o buildOptions, options isolayer.Op
 	if info, err := os.Stat(o.upper); err != nil {
 		return nil, err
 	} else if !info.IsDir() {
-		return nil, fmt.Errorf("%s %w", o.upper, tree.ErrNotDir)
+		return nil, fmt.Errorf("%s: %w", o.upper, syscall.ENOTDIR)
 	}
 	res, err := workspace.CaptureUpper(base.Path(), o.session, o.upper, workspace.CaptureOptions{Files: files, Epoch: options.Epoch, Limits: a.limits})
 	if err != nil {

@@ -40,7 +40,8 @@ end throws them away. What changed is listed first. Without -o it is listed only
 
 The directory is an overlay in a mount namespace of its own: nobody else sees it, and
 nothing stays mounted, however it ends. That needs root, or a system on which users may
-make namespaces; else the image is copied. Commands can change files, not mount.
+make namespaces. Where the kernel lays no overlay for them, fuse-overlayfs does if it is
+installed; else the image is copied. Commands can change files, not mount.
 
 edit ends with the exit code of COMMAND, or with 125 if something else failed.`,
 		Example: `  isolayer edit base.iso -o custom.iso

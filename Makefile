@@ -5,7 +5,7 @@ SHELL := /bin/bash
 
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 FUZZTIME ?= 10s
-PACKAGES := internal/isotest/corpus/packages.txt
+PACKAGES := internal/isotest/corpus/packages.txt internal/isotest/judges.txt
 TOOLS    := $(CURDIR)/bin/tools
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.0
 GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
@@ -24,7 +24,7 @@ try: build ## all judges on an image of yours: make try ISO=path/to.iso; writes 
 # The Debian packages that tests judge with. Without root the missing ones are
 # named; their tests are then skipped, or fail where CI is set.
 deps:
-	@missing=$$(grep -v '^#' $(PACKAGES) | while read -r p; do \
+	@missing=$$(grep -hv '^#' $(PACKAGES) | while read -r p; do \
 	  dpkg-query -W -f '$${Status}' "$$p" 2>/dev/null | grep -q 'ok installed' || echo "$$p"; done); \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" != 0 ]; then echo "missing test tools; install with: sudo apt-get install $$(echo $$missing)"; exit 0; fi; \
@@ -60,7 +60,11 @@ fuzz: ## every fuzz target for FUZZTIME, two at a time
 
 judge: ## everything, judged by other programs on real images
 	@echo "== tests with reference tools"
-	go test -timeout 20m ./...
+	@cases=$$(mktemp -d); trap 'rm -rf "$$cases"' EXIT; \
+	ISOLAYER_CASES=$$cases go test -timeout 20m ./...; \
+	for where in guest nobody; do \
+	  if [ -s "$$cases/$$where" ]; then echo "$$where: $$(cat "$$cases/$$where") cases"; \
+	  else echo "$$where: not run: root or a tool is missing"; [ -z "$${CI:-}" ]; fi; done
 
 test: deps lint unit fuzz judge
 

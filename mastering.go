@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"path/filepath"
 	"strings"
 
 	"github.com/isolayer/isolayer/boot"
@@ -69,7 +70,11 @@ func (b *Base) xorriso(dir, out string) (*Mastering, error) {
 		return nil, err
 	}
 	args := append([]string{"xorriso", "-as", "mkisofs", "-quiet", "-iso-level", "3"}, names...)
-	for _, o := range b.boot.Options(b.path) {
+	base, err := filepath.Abs(b.path) // it runs elsewhere
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range b.boot.Options(base) {
 		words, err := words(o)
 		if err != nil {
 			return nil, err

@@ -39,11 +39,12 @@ const (
 	withIndexes = 0x20
 
 	maxChunkBits = 31
-	maxIndexes   = 8 << 20 // of one file: 16 GiB in the smallest chunks
+	maxIndexes   = 8 << 20 // of all files: 64 MiB, and 16 GiB in the smallest chunks
 )
 
 // ErrUnsupported reports an image that cannot be shown so: content that is stored
-// compressed, or sections that end inside a block.
+// compressed, sections that end inside a block, or content behind the end of the image,
+// for which the kernel would show zeros.
 var ErrUnsupported = errors.New("cannot be shown by EROFS")
 
 // fileTypes are the types in directory entries.
@@ -74,7 +75,8 @@ type name struct {
 func (n *inode) nid() uint64 { return uint64(n.at / nidSize) }
 
 // Metadata makes the EROFS image for the hierarchy that readers prefer of an ISO image of
-// size bytes.
+// size bytes. It takes 72 bytes for each file and directory of one section, names, and at
+// most 64 MiB for sections.
 func Metadata(img *iso9660.Image, size int64) ([]byte, error) {
 	h, err := img.Preferred()
 	if err != nil {
@@ -84,7 +86,7 @@ func Metadata(img *iso9660.Image, size int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &maker{}
+	m := &maker{device: size}
 	if err := m.collect(root); err != nil {
 		return nil, err
 	}
@@ -93,9 +95,10 @@ func Metadata(img *iso9660.Image, size int64) ([]byte, error) {
 }
 
 type maker struct {
-	inodes []*inode
-	end    int64 // of the inodes
-	blocks int64
+	device  int64 // bytes of the ISO image
+	inodes  []*inode
+	indexes int
+	blocks  int64
 }
 
 // identity tells that two names are the same file.
@@ -114,7 +117,7 @@ func (m *maker) collect(root *iso9660.Entry) error {
 	for i := 0; i < len(m.inodes); i++ {
 		n := m.inodes[i]
 		if !n.entry.IsDir() {
-			if err := n.content(); err != nil {
+			if err := m.content(n); err != nil {
 				return fmt.Errorf("%s: %w", n.entry.Path(), err)
 			}
 			continue
@@ -144,25 +147,23 @@ func usable(s string) bool {
 }
 
 func (m *maker) inode(e *iso9660.Entry, parent *inode, known map[identity]*inode) *inode {
-	s := e.Sections()
-	var key identity
-	if !e.IsDir() && len(s) > 0 {
-		key = identity{s[0], e.StMode(), e.UID, e.GID, e.ModTime().UnixNano()}
-		if n := known[key]; n != nil {
-			n.nlink++
-			return n
+	n := &inode{entry: e, parent: parent, nlink: 1}
+	if s := e.Sections(); e.StMode()&iso9660.ModeType == iso9660.ModeRegular && len(s) > 0 {
+		key := identity{s[0], e.StMode(), e.UID, e.GID, e.ModTime().UnixNano()}
+		switch old := known[key]; {
+		case old == nil:
+			known[key] = n
+		case slices.Equal(s, old.entry.Sections()):
+			old.nlink++
+			return old
 		}
 	}
-	n := &inode{entry: e, parent: parent, nlink: 1}
 	m.inodes = append(m.inodes, n)
-	if key.section.Size > 0 {
-		known[key] = n
-	}
 	return n
 }
 
 // content finds out where the bytes of a file that is no directory are.
-func (n *inode) content() error {
+func (m *maker) content(n *inode) error {
 	switch n.entry.StMode() & iso9660.ModeType {
 	case iso9660.ModeSymlink:
 		n.data = []byte(n.entry.Link)
@@ -176,20 +177,26 @@ func (n *inode) content() error {
 	if n.entry.ContentSize() != n.size || n.entry.Compressed != nil {
 		return fmt.Errorf("compressed content: %w", ErrUnsupported)
 	}
-	return n.chunks()
+	return m.chunks(n)
 }
 
 // chunks lays the sections of a file in chunks of one size, a power of two blocks: one
 // that holds all if there is one section, else the largest whose multiples are all the
 // places where a section begins.
-func (n *inode) chunks() error {
+func (m *maker) chunks(n *inode) error {
 	s := n.entry.Sections()
 	if len(s) == 0 {
 		return nil
 	}
 	shift := bits.Len64(uint64(iso9660.Blocks(n.size) - 1))
 	start := int64(0)
-	for _, x := range s[:len(s)-1] {
+	for i, x := range s {
+		if end := x.LBA.Offset() + x.Size; end > m.device {
+			return fmt.Errorf("content up to byte %d of %d: %w", end, m.device, ErrUnsupported)
+		}
+		if i == len(s)-1 {
+			break
+		}
 		if x.Size%blockSize != 0 {
 			return fmt.Errorf("a section of %d bytes: %w", x.Size, ErrUnsupported)
 		}
@@ -198,9 +205,12 @@ func (n *inode) chunks() error {
 	}
 	shift = min(shift, maxChunkBits)
 	n.chunk = uint16(shift) | withIndexes
-	if iso9660.Blocks(n.size)>>shift > maxIndexes {
+	count := (iso9660.Blocks(n.size)-1)>>shift + 1
+	if count > int64(maxIndexes-m.indexes) {
 		return fmt.Errorf("more than %d chunks: %w", maxIndexes, ErrUnsupported)
 	}
+	m.indexes += int(count)
+	n.indexes = make([]uint32, 0, count)
 	for _, x := range s {
 		for b := int64(0); b < iso9660.Blocks(x.Size); b += 1 << shift {
 			n.indexes = append(n.indexes, uint32(int64(x.LBA)+b))
@@ -220,7 +230,6 @@ func (m *maker) place() {
 		n.at = at
 		at += inodeSize + int64(len(n.indexes))*indexSize
 	}
-	m.end = at
 	m.blocks = iso9660.Blocks(at)
 	for _, n := range m.inodes {
 		if n.entry.IsDir() {

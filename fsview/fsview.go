@@ -116,16 +116,20 @@ func usable(name string) bool {
 
 // link returns the node of an entry: that of another name of the same file, or a new one.
 func (v *View) link(e *iso9660.Entry, parent uint64, o Options, known map[identity]uint64) uint64 {
-	if e.IsDir() || len(e.Sections()) == 0 {
+	s := e.Sections()
+	if e.StMode()&iso9660.ModeType != iso9660.ModeRegular || len(s) == 0 {
 		return v.add(e, parent, o)
 	}
-	key := identity{e.Sections()[0], attrOf(e, o)}
-	if id, ok := known[key]; ok {
-		v.nodes[id].attr.Nlink++
-		return id
+	key := identity{s[0], attrOf(e, o)}
+	old, ok := known[key]
+	if ok && slices.Equal(s, v.nodes[old].entry.Sections()) {
+		v.nodes[old].attr.Nlink++
+		return old
 	}
 	id := v.add(e, parent, o)
-	known[key] = id
+	if !ok {
+		known[key] = id
+	}
 	return id
 }
 

@@ -147,14 +147,20 @@ func TestCapture(t *testing.T) {
 	}
 	defer func() { _ = unix.Unmount(v.Dir, unix.MNT_DETACH) }()
 	for name, script := range overlayScripts {
-		for kind, opts := range map[string]string{"plain": "redirect_dir=off,metacopy=off", "moves": "redirect_dir=on,metacopy=on", "user": "userxattr"} {
+		for kind, opts := range map[string]string{"plain": "redirect_dir=off,metacopy=off", "moves": "redirect_dir=on,metacopy=on", "user": "userxattr", FuseOverlayfs: ""} {
 			t.Run(name+"/"+kind, func(t *testing.T) {
 				d := t.TempDir()
 				upper, work, merged := filepath.Join(d, "upper"), filepath.Join(d, "work"), filepath.Join(d, "merged")
 				if err := mkdirs(upper, work, merged); err != nil {
 					t.Fatal(err)
 				}
-				if err := unix.Mount("o", merged, "overlay", 0, fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s,%s", v.Dir, upper, work, opts)); err != nil {
+				if kind == FuseOverlayfs {
+					isotest.Tool(t, FuseOverlayfs)
+					isotest.Run(t, "chmod", "--reference", v.Dir, upper)
+					if err := (overlaySpec{Lower: v.Dir, Upper: upper, Work: work, Target: merged}).mountFUSE(); err != nil {
+						t.Fatal(err)
+					}
+				} else if err := unix.Mount("o", merged, "overlay", 0, fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s,%s", v.Dir, upper, work, opts)); err != nil {
 					t.Fatal(err)
 				}
 				defer func() { _ = unix.Unmount(merged, unix.MNT_DETACH) }()

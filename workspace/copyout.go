@@ -45,8 +45,7 @@ func skippedByCopy(mode uint32) bool {
 // copyOut unpacks the image. Nothing is written outside the directory, whatever it holds.
 func (w *Workspace) copyOut(ctx context.Context) (err error) {
 	w.View = "copy"
-	v := &viewSpec{Image: w.image, Session: w.opts.Session}
-	_, img, err := v.open()
+	_, img, err := w.view().open()
 	if err != nil {
 		return err
 	}
@@ -151,6 +150,9 @@ func (x copier) one(n *tree.Node, p string) error {
 func (x copier) file(e *iso9660.Entry, p string) error {
 	r, size, err := x.img.Open(e)
 	if err != nil {
+		return err
+	}
+	if err := x.img.Budget().Out(size); err != nil {
 		return err
 	}
 	out, err := x.root.OpenFile(p, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)

@@ -39,7 +39,7 @@ func Abilities(temp string) []Ability {
 		a.OK, a.Text = false, fmt.Sprintf("%s cannot hold them: %v; name another with --workspace-dir", temp, err)
 	}
 	out = append(out, a)
-	for _, p := range []string{"genisoimage", "xorriso", "isohybrid", "qemu-system-x86_64", "fusermount3"} {
+	for _, p := range []string{"genisoimage", "xorriso", "isohybrid", "qemu-system-x86_64", "fusermount3", FuseOverlayfs} {
 		a := Ability{Name: p}
 		if path, err := exec.LookPath(p); err == nil {
 			a.OK, a.Text = true, path
@@ -103,7 +103,10 @@ func filesystem(name string) Ability {
 	if len(list) > 0 {
 		return Ability{name, true, "a module of the kernel"}
 	}
-	return Ability{name, false, "the kernel does not have it"}
+	instead := map[string]string{
+		"iso9660": "EROFS or FUSE show images", "erofs": "iso9660 or FUSE show images", "overlay": "fuse-overlayfs can do it, else images are copied",
+	}
+	return Ability{name, false, "the kernel does not have it; " + instead[name]}
 }
 
 // Temp is the directory for workspaces, unless another one is named.

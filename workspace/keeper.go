@@ -14,17 +14,17 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/fault"
 	"github.com/isolayer/isolayer/fsview"
-	"github.com/isolayer/isolayer/iso9660"
 )
 
 // The keeper is a child process with a mount namespace of its own. It mounts and starts
 // programs. A FUSE view is served by a process that the keeper starts and that starts
 // none itself: between fork and exec a child holds the FUSE device open, and if it waits
-// there for its own view (chdir), nothing, not even a kill, can end it. The keeper is the first process of a PID namespace: when it
-// ends, all that was started in it ends, and with the last of them the namespace and its
-// mounts. It ends when this process does: by the death signal, and since its socket closes.
+// there for its own view (chdir), nothing, not even a kill, can end it. The keeper is the
+// first process of a PID namespace: when it ends, all that was started in it ends, and with
+// the last of them the namespace and its mounts. It ends when this process does: by the
+// death signal, and since its socket closes.
 
 // Names by which this program knows what it was started as.
 const (
@@ -47,33 +47,6 @@ func Main() {
 	}
 }
 
-// spec is what a keeper mounts, in this order.
-type spec struct {
-	Proc     bool // a new /proc, for the PID namespace
-	View     *viewSpec
-	Overlays []overlaySpec
-	Binds    []Binding
-}
-
-// viewSpec is a read-only view of an image.
-type viewSpec struct {
-	Image   string
-	Session int
-	Dir     string
-	Root    bool     // everything shows as root's
-	Kinds   []string // in the order in which they are tried: erofs, iso9660, fuse
-	Meta    string   // where an EROFS image may be written
-	Helper  bool     // fusermount3 may help
-	// Detached views outlive this process.
-	Detached bool
-}
-
-// overlaySpec is one overlay.
-type overlaySpec struct {
-	Lower, Upper, Work, Target string
-	UserXattr                  bool
-}
-
 // request asks the keeper to run a program.
 type request struct {
 	Args  []string
@@ -88,6 +61,8 @@ type request struct {
 // reply tells of a request, or that the mounts are there.
 type reply struct {
 	View  string // the kind of view
+	Layer string // who lays changes over it
+	Why   string // why not the kernel
 	Exit  int
 	Error string
 	Errno int    // of the cause, if it is one of the system
@@ -97,6 +72,7 @@ type reply struct {
 // causes are errors of this package that a reply can carry.
 var causes = map[string]error{
 	"namespace": ErrNoNamespace, "upper": ErrUpper, "lower": ErrLower, "there": ErrNotThere, "fuse": fsview.ErrNoFUSE,
+	"limit": fault.Limit, "bomb": fault.Bomb, "loop": fault.Loop,
 }
 
 // remote is an error that happened in the keeper.
@@ -107,6 +83,7 @@ type remote struct {
 }
 
 func (r *remote) Error() string { return r.text }
+
 func (r *remote) Unwrap() []error {
 	var out []error
 	if r.cause != nil {
@@ -148,12 +125,12 @@ func keep() int {
 	if err := in.Decode(&s); err != nil {
 		return 1
 	}
-	kind, err := s.mount()
+	made, err := s.mount()
 	if err != nil {
 		_ = out.Encode(failure(err))
 		return 1
 	}
-	if err := out.Encode(reply{View: kind}); err != nil {
+	if err := out.Encode(made); err != nil {
 		return 1
 	}
 	for {
@@ -170,141 +147,6 @@ func keep() int {
 			return 1
 		}
 	}
-}
-
-// mount makes all mounts, and returns the kind of view.
-func (s *spec) mount() (kind string, err error) {
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return "", fmt.Errorf("make mounts private: %w: %w", ErrNoNamespace, err)
-	}
-	if s.Proc {
-		if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
-			return "", fmt.Errorf("%w: %w", errNoProc, err)
-		}
-	}
-	if s.View == nil {
-		return "", s.lay()
-	}
-	// Not every view can lie below an overlay: some are themselves stacked too deep.
-	var errs []error
-	for _, kind := range s.View.Kinds {
-		v := *s.View
-		v.Kinds = []string{kind}
-		if kind, err = v.mount(); err == nil {
-			if err = s.lay(); err == nil {
-				return kind, nil
-			}
-			err = errors.Join(err, unix.Unmount(v.Dir, unix.MNT_DETACH))
-		}
-		errs = append(errs, err)
-	}
-	return "", errors.Join(errs...)
-}
-
-// lay makes overlays and binds.
-func (s *spec) lay() error {
-	// What lies below is opened first: an overlay may hide another's lower directory.
-	lowers := make([]*os.File, len(s.Overlays))
-	for i, o := range s.Overlays {
-		fd, err := unix.Open(o.Lower, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return fmt.Errorf("open %s: %w", o.Lower, err)
-		}
-		lowers[i] = os.NewFile(uintptr(fd), o.Lower)
-		defer lowers[i].Close()
-	}
-	for i, o := range s.Overlays {
-		if err := o.mount(fmt.Sprintf("/proc/self/fd/%d", lowers[i].Fd())); err != nil {
-			return err
-		}
-	}
-	for _, b := range s.Binds {
-		if err := b.mount(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// errNoProc says that there must be no PID namespace, for want of a /proc for it.
-var errNoProc = errors.New("mount /proc")
-
-func (o overlaySpec) mount(lower string) error {
-	opts := "lowerdir=" + lower + ",upperdir=" + escape(o.Upper) + ",workdir=" + escape(o.Work)
-	if o.UserXattr {
-		opts += ",userxattr"
-	} else {
-		// What a user namespace cannot do is not done as root either: the same edits
-		// leave the same marks.
-		opts += ",redirect_dir=nofollow,metacopy=off,index=off"
-		if hasMoves(o.Upper) {
-			opts = strings.Replace(opts, "redirect_dir=nofollow", "redirect_dir=follow", 1)
-		}
-	}
-	err := unix.Mount("isolayer", o.Target, "overlay", 0, opts)
-	if err == nil {
-		return nil
-	}
-	if uerr := probeUpper(o.Upper, o.UserXattr); uerr != nil {
-		return fmt.Errorf("lay %s over %s: %w: %w", o.Upper, o.Lower, ErrUpper, uerr)
-	}
-	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENODEV) {
-		return fmt.Errorf("mount overlay: %w: %w", ErrNoNamespace, err)
-	}
-	return fmt.Errorf("lay %s over %s (%s): %w: %w", o.Upper, o.Lower, fsName(o.Lower), ErrLower, err)
-}
-
-// escape guards what options of overlayfs take as separators.
-func escape(p string) string {
-	return strings.NewReplacer(`\`, `\\`, ":", `\:`, ",", `\,`).Replace(p)
-}
-
-func (b Binding) mount() error {
-	if err := unix.Mount(b.Source, b.Path, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
-		return fmt.Errorf("bind %s over %s: %w", b.Source, b.Path, err)
-	}
-	return nil
-}
-
-// mount mounts a view of the first kind that works.
-func (v *viewSpec) mount() (kind string, err error) {
-	var errs []error
-	for _, kind := range v.Kinds {
-		switch kind {
-		case "erofs":
-			err = v.mountEROFS()
-		case "iso9660":
-			err = v.mountKernel()
-		default:
-			err = v.mountFUSE()
-		}
-		if err == nil {
-			return kind, nil
-		}
-		errs = append(errs, fmt.Errorf("%s: %w", kind, err))
-	}
-	return "", fmt.Errorf("show %s: %w", v.Image, errors.Join(errs...))
-}
-
-func (v *viewSpec) open() (*extent.File, *iso9660.Image, error) {
-	src, err := extent.NewFiles().Add(v.Image)
-	if err != nil {
-		return nil, nil, err
-	}
-	img, err := iso9660.Open(src, src.Size(), iso9660.Options{Session: v.Session})
-	return src, img, err
-}
-
-// mountFUSE starts a process that serves the view.
-func (v *viewSpec) mountFUSE() error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	if v.Detached {
-		return serveDetached(b)
-	}
-	return serveFUSE(b)
 }
 
 // kept are the capabilities that programs in a workspace have: what changing files
@@ -356,14 +198,6 @@ func (r *request) run() (int, error) {
 		return ended.ExitCode(), nil
 	}
 	return 0, err
-}
-
-// unbind takes binds away, the last one first.
-func unbind(binds []Binding) (err error) {
-	for i := len(binds) - 1; i >= 0; i-- {
-		err = errors.Join(err, unix.Unmount(binds[i].Path, unix.MNT_DETACH))
-	}
-	return err
 }
 
 // restrict takes from this thread, and what it starts, the rights to do more than to

@@ -83,14 +83,22 @@ func (v *viewSpec) mountEROFS() error {
 		return err
 	}
 	// Before Linux 6.12 it takes devices only.
-	if err = v.pair(os.Open, func(f *os.File) string { return fmt.Sprintf("/proc/self/fd/%d", f.Fd()) }); errors.Is(err, unix.ENOTBLK) {
+	if err = v.pair(os.Open, shortName); errors.Is(err, unix.ENOTBLK) {
 		err = v.pair(attach, (*os.File).Name)
 	}
 	return err
 }
 
-// pair opens both files and mounts them by the names that name gives: short ones, as
-// options of a mount are limited in length.
+// shortName is the name of a file, or one by its descriptor if that is longer than options
+// of a mount may be. The list of mounts shows it.
+func shortName(f *os.File) string {
+	if len(f.Name()) < 200 {
+		return f.Name()
+	}
+	return fmt.Sprintf("/proc/self/fd/%d", f.Fd())
+}
+
+// pair opens both files and mounts them by the names that name gives.
 func (v *viewSpec) pair(open func(string) (*os.File, error), name func(*os.File) string) error {
 	meta, err := open(v.Meta)
 	if err != nil {

@@ -131,7 +131,7 @@ func (c *capture) origin(put tree.Put, from []string) (int, error) {
 // difference is what has to be set on a moved file.
 func (c *capture) difference(put tree.Put, b *entry) (tree.SetAttr, bool) {
 	e := tree.SetAttr{Path: put.Path}
-	if mode := put.Attr.Mode & 0o7777; c.attrs && mode != c.shown(b.Mode) {
+	if mode := put.Attr.Mode & 0o7777; c.attrs && mode != c.shown(put.Path, b.Mode) {
 		e.Mode = &mode
 	}
 	if c.attrs && !c.squash && (put.Attr.UID != b.UID || put.Attr.GID != b.GID) {

@@ -10,29 +10,38 @@ import (
 	"time"
 
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/fault"
 	"github.com/isolayer/isolayer/layer"
 	"github.com/isolayer/isolayer/tree"
+)
+
+// Who lays a writable directory over a view.
+const (
+	Kernel        = "overlayfs"
+	FuseOverlayfs = "fuse-overlayfs"
 )
 
 // Options of a workspace.
 type Options struct {
 	Temp           string
 	Session        int
-	Lower          []string
+	Limits         fault.Limits
+	Lower, Layers  []string
 	Stdin          *os.File
 	Stdout, Stderr io.Writer
 }
 
 // CaptureOptions say how changes are recorded.
 type CaptureOptions struct {
-	Files *extent.Files
-	Epoch *time.Time
+	Files  *extent.Files
+	Epoch  *time.Time
+	Limits fault.Limits
 }
 
 // Workspace needs Linux: Prepare fails elsewhere.
 type Workspace struct {
-	Strategy         Strategy
-	View, Dir, Upper string
+	Strategy                     Strategy
+	View, Dir, Upper, Layer, Why string
 }
 
 // Main does nothing here.
@@ -76,6 +85,7 @@ func (w *Workspace) Path(name string) string { return name }
 type Standing struct {
 	Image, Dir, Upper, Target, Temp, View, Room string
 	Session                                     int
+	Limits                                      fault.Limits
 	Kinds                                       []string
 }
 

@@ -41,7 +41,7 @@ func (c *capture) redirects(p, origin string) error {
 				return err
 			}
 			c.moves[q] = &move{at, n}
-		} else if string(c.xattr(q, "opaque")) == "y" {
+		} else if c.isOpaque(q) {
 			at = ""
 		}
 		if err := c.redirects(q, at); err != nil {

@@ -59,7 +59,7 @@ func (w *Workspace) shield(ctx context.Context) error {
 		if within(real, t) {
 			return fmt.Errorf("%s: %w", w.room.dir, ErrInside)
 		}
-		o := overlaySpec{Lower: t, Upper: w.upperOf(i), Work: w.room.path(fmt.Sprintf("work-%d", i)), Target: t}
+		o := overlaySpec{Lower: t, Upper: w.upperOf(i), Work: w.room.path(fmt.Sprintf("work-%d", i)), Target: t, Kinds: []string{Kernel}}
 		if err := mkdirs(o.Upper, o.Work); err != nil {
 			return err
 		}
@@ -116,7 +116,7 @@ func targetsOf(dirs []string) ([]string, error) {
 		if info, err := os.Stat(real); err != nil {
 			return nil, err
 		} else if !info.IsDir() {
-			return nil, fmt.Errorf("%s %w", d, tree.ErrNotDir)
+			return nil, fmt.Errorf("%s: %w", d, unix.ENOTDIR)
 		}
 		if real == "/" {
 			return nil, fmt.Errorf("/: %w: name directories below it", ErrLower)

@@ -4,12 +4,13 @@ package workspace
 
 import (
 	"bytes"
-	"crypto/sha256"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,17 +19,20 @@ import (
 
 	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
+
+	"github.com/isolayer/isolayer/fault"
 )
 
 // Standing is a mount that outlives the command that makes it, until Unmount.
 type Standing struct {
-	Image   string   `json:"image,omitempty"` // shown at Target, or
-	Dir     string   `json:"dir,omitempty"`   // a directory that is shielded there
-	Session int      `json:"session,omitempty"`
-	Upper   string   `json:"upper,omitempty"` // holds changes; "" for an image: none can be made
-	Target  string   `json:"target"`
-	Temp    string   `json:"-"`
-	Kinds   []string `json:"-"` // of views to try: erofs, iso9660, fuse; nil is all that this user can have
+	Image   string       `json:"image,omitempty"` // shown at Target, or
+	Dir     string       `json:"dir,omitempty"`   // a directory that is shielded there
+	Session int          `json:"session,omitempty"`
+	Upper   string       `json:"upper,omitempty"` // holds changes; "" for an image: none can be made
+	Target  string       `json:"target"`
+	Temp    string       `json:"-"`
+	Kinds   []string     `json:"-"` // of views to try: erofs, iso9660, fuse; nil is all that this user can have
+	Limits  fault.Limits `json:"-"` // of reading the image
 
 	View string `json:"view,omitempty"` // kind of the view
 	Room string `json:"room,omitempty"` // directory that goes with it
@@ -54,39 +58,65 @@ func Stand(s Standing) (kind string, err error) {
 	} else if !info.IsDir() {
 		return "", fmt.Errorf("%s: %w", s.Target, unix.ENOTDIR)
 	}
-	if on, err := mountinfo.Mounted(s.Target); err == nil && on {
-		return "", fmt.Errorf("%s: something is mounted there: %w", s.Target, unix.EBUSY)
-	}
 	writable := s.Upper != "" || s.Dir != ""
 	if writable && os.Geteuid() != 0 {
-		return "", fmt.Errorf("a writable mount that stands: %w: it needs root", ErrNoNamespace)
+		return "", fmt.Errorf("%s: %w", s.Target, ErrRoot)
 	}
-	if err := s.furnish(); err != nil {
-		return "", errors.Join(err, s.clear())
+	unlock, err := lockState()
+	if err != nil {
+		return "", err
 	}
-	if err := s.mount(writable); err != nil {
-		return "", errors.Join(err, s.takeDown(), s.clear())
+	defer unlock()
+	if on, err := mountinfo.Mounted(s.Target); err == nil && on {
+		return "", fmt.Errorf("%s: %w", s.Target, ErrTaken)
 	}
-	return s.View, s.save()
+	if err := forget(s.Target); err != nil {
+		return "", err
+	}
+	if err := s.place(); err != nil {
+		return "", err
+	}
+	err = s.save() // before anything is there: if this process is killed, it is found all the same
+	if err == nil {
+		err = s.furnish()
+	}
+	if err == nil {
+		err = s.mount(writable)
+	}
+	if err == nil {
+		err = s.save()
+	}
+	if err != nil {
+		return "", errors.Join(err, s.takeDown(), s.clear(), s.unsave())
+	}
+	return s.View, nil
 }
 
-// furnish makes the directories that the mount needs.
-func (s *Standing) furnish() (err error) {
+// place gives the directories that the mount needs their names.
+func (s *Standing) place() error {
 	s.Boot = bootID()
-	temp := s.Temp
-	if temp == "" {
-		temp = os.TempDir()
-	}
-	if s.Room, err = os.MkdirTemp(temp, "isolayer-mount-"); err != nil {
+	temp, err := filepath.Abs(cmp.Or(s.Temp, os.TempDir()))
+	if err != nil {
 		return err
 	}
+	s.Room = filepath.Join(temp, fmt.Sprintf("isolayer-mount-%016x", rand.Uint64()))
 	if s.Upper == "" && s.Dir != "" {
 		s.Upper = filepath.Join(s.Room, "upper")
+	}
+	if s.Upper != "" {
+		s.Work = workOf(s.Upper)
+	}
+	return nil
+}
+
+// furnish makes them.
+func (s *Standing) furnish() error {
+	if err := os.Mkdir(s.Room, 0o700); err != nil {
+		return err
 	}
 	if s.Upper == "" {
 		return nil
 	}
-	s.Work = workOf(s.Upper)
 	fresh := false
 	if _, err := os.Stat(s.Upper); errors.Is(err, fs.ErrNotExist) {
 		fresh = true
@@ -100,14 +130,14 @@ func (s *Standing) furnish() (err error) {
 	case s.Dir != "":
 		return like(s.Upper, s.Dir)
 	}
-	w := &Workspace{image: s.Image, Upper: s.Upper, opts: Options{Session: s.Session}}
+	w := &Workspace{image: s.Image, Upper: s.Upper, opts: Options{Session: s.Session, Limits: s.Limits}}
 	return w.rootLike(true)
 }
 
 func (s *Standing) mount(writable bool) (err error) {
 	lower := s.Dir
 	if s.Image != "" {
-		v := &viewSpec{Image: s.Image, Session: s.Session, Dir: s.Target, Kinds: []string{"erofs", "iso9660", "fuse"}, Meta: filepath.Join(s.Room, "erofs"), Detached: true}
+		v := &viewSpec{Image: s.Image, Session: s.Session, Limits: s.Limits, Dir: s.Target, Kinds: []string{"erofs", "iso9660", "fuse"}, Meta: filepath.Join(s.Room, filepath.Base(s.Image)+".erofs"), Detached: true}
 		if os.Geteuid() != 0 {
 			v.Kinds, v.Helper = []string{"fuse"}, true
 		}
@@ -177,36 +207,6 @@ func (s *Standing) clear() error {
 	return removeAll(dirs...)
 }
 
-// stateDir is where standing mounts of this user are noted until the next boot.
-func stateDir() string {
-	if os.Geteuid() == 0 {
-		return "/run/isolayer"
-	}
-	if d := os.Getenv("XDG_RUNTIME_DIR"); d != "" {
-		return filepath.Join(d, "isolayer")
-	}
-	return filepath.Join(os.TempDir(), fmt.Sprintf("isolayer-%d", os.Geteuid()))
-}
-
-func stateFile(target string) string {
-	return filepath.Join(stateDir(), fmt.Sprintf("%x.json", sha256.Sum256([]byte(target)))[:24]+".json")
-}
-
-func (s *Standing) save() error {
-	b, err := json.MarshalIndent(s, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(stateDir(), 0o700); err != nil {
-		return err
-	}
-	var st unix.Stat_t
-	if err := unix.Lstat(stateDir(), &st); err != nil || st.Uid != uint32(os.Geteuid()) {
-		return fmt.Errorf("%s belongs to somebody else: %w", stateDir(), fs.ErrPermission)
-	}
-	return os.WriteFile(stateFile(s.Target), b, 0o600)
-}
-
 // Unmount takes a standing mount away. Changes stay in the upper directory that the user
 // named; without one they are gone.
 func Unmount(target string) error {
@@ -214,8 +214,12 @@ func Unmount(target string) error {
 	if err != nil {
 		return err
 	}
-	var s Standing
-	b, err := os.ReadFile(stateFile(target))
+	unlock, err := lockState()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	s, err := load(stateFile(target))
 	if errors.Is(err, fs.ErrNotExist) {
 		list, err := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) {
 			return m.Mountpoint != target || m.FSType != "fuse.isolayer", false
@@ -225,9 +229,6 @@ func Unmount(target string) error {
 		}
 		return unmount(target)
 	}
-	if err == nil {
-		err = json.Unmarshal(b, &s)
-	}
 	if err != nil {
 		return err
 	}
@@ -236,32 +237,7 @@ func Unmount(target string) error {
 			return err
 		}
 	}
-	return errors.Join(s.clear(), os.Remove(stateFile(target)))
-}
-
-// Standings lists the standing mounts of this user; gone are those that are no more.
-func Standings() (here, gone []Standing, err error) {
-	list, err := filepath.Glob(filepath.Join(globEscape(stateDir()), "*.json"))
-	for _, f := range list {
-		var s Standing
-		b, rerr := os.ReadFile(f)
-		if rerr != nil || json.Unmarshal(b, &s) != nil {
-			continue
-		}
-		var st unix.Stat_t
-		on, merr := mountinfo.Mounted(s.Target)
-		if s.Boot == bootID() && on && merr == nil && unix.Stat(s.Target, &st) == nil {
-			here = append(here, s)
-		} else {
-			gone = append(gone, s)
-		}
-	}
-	return here, gone, err
-}
-
-func bootID() string {
-	b, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	return string(bytes.TrimSpace(b))
+	return errors.Join(s.clear(), s.unsave())
 }
 
 // serveDetached starts a process that serves a view until it is unmounted, and that

@@ -54,6 +54,8 @@ var (
 	ErrNotThere    = errors.New("is not in the image")
 	ErrSpecial     = errors.New("is a device, FIFO or socket")
 	ErrMeanwhile   = errors.New("was changed meanwhile")
+	ErrRoot        = errors.New("only root can make a writable mount that stands")
+	ErrTaken       = errors.New("something is mounted there already")
 	ErrPlatform    = errors.New("only Linux has what this needs")
 )
 

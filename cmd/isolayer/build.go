@@ -245,7 +245,7 @@ func (a *app) build(ctx context.Context, path string, o buildOptions, options is
 	defer func() { err = errors.Join(err, base.Close()) }()
 	files := extent.NewFiles()
 	defer func() { err = errors.Join(err, files.Close()) }()
-	steps, err := withUpper(base, o, options, files)
+	steps, err := a.withUpper(base, o, options, files)
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,8 @@ end throws them away. What changed is listed first. Without -o it is listed only
 
 The directory is an overlay in a mount namespace of its own: nobody else sees it, and
 nothing stays mounted, however it ends. That needs root, or a system on which users may
-make namespaces; else the image is copied. Commands can change files, not mount.
+make namespaces. Where the kernel lays no overlay for them, fuse-overlayfs does if it is
+installed; else the image is copied. Commands can change files, not mount.
 
 edit ends with the exit code of COMMAND, or with 125 if something else failed.`,
 		Example: `  isolayer edit base.iso -o custom.iso
@@ -80,9 +81,17 @@ func shell(args []string) ([]string, error) {
 		}
 	}
 	if _, err := exec.LookPath(args[0]); err != nil {
-		return nil, hinted{fmt.Errorf("%s: %w", args[0], errors.Unwrap(err)), "name a program that is there: -- /bin/sh, or set SHELL"}
+		return nil, hinted{fmt.Errorf("%s: %w", args[0], cause(err)), "name a program that is there: -- /bin/sh, or set SHELL"}
 	}
 	return args, nil
+}
+
+// cause is what the system said, without the name that is told already.
+func cause(err error) error {
+	for next := errors.Unwrap(err); next != nil; next = errors.Unwrap(err) {
+		err = next
+	}
+	return err
 }
 
 func (a *app) edit(ctx context.Context, path string, args []string, o editOptions) (err error) {

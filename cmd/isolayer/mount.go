@@ -35,7 +35,7 @@ isolayer build IMAGE --upper UPPER makes an image. That needs root; isolayer edi
 			if err := base.Close(); err != nil {
 				return err
 			}
-			s.Image, s.Target = args[0], args[1]
+			s.Image, s.Target, s.Limits = args[0], args[1], a.limits
 			if view != "auto" {
 				s.Kinds = []string{view}
 			}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/isolayer/isolayer/internal/isotest"
+	"github.com/isolayer/isolayer/workspace"
 )
 
 // TestWorkspaceKill kills edits, builds and shields at random moments: no process, mount
@@ -29,12 +30,21 @@ func TestWorkspaceKill(t *testing.T) {
 		name string
 		args []string
 		took time.Duration
+		env  []string // one for nobody only, if it has any
 	}
 	busy := "for i in 1 2 3 4; do echo $i > f$i; rm -f f$i; cat boot/grub/i386-pc/normal.mod > copy; done"
 	modes := []*mode{
 		{name: "edit", args: []string{"edit", base, "-o", "out.iso", "--strategy", "overlay", "--", "sh", "-c", busy}},
 		{name: "build", args: []string{"build", base, "-o", "out.iso", "--strategy", "overlay", "--mastering", "xorriso", "--add", "file"}},
 		{name: "shield", args: []string{"shield", "dir", "--", "sh", "-c", "cd dir; for i in 1 2 3 4; do echo $i >> precious; rm -f other; done; sleep 0.1"}},
+		{
+			name: "edit by fuse-overlayfs", args: []string{"edit", base, "-o", users[1].path("out.iso"), "--strategy", "overlay", "--", "sh", "-c", busy},
+			env: []string{"CHANGES=ramfs", "TMPDIR=" + users[1].path("changes")},
+		},
+	}
+	isotest.Tool(t, workspace.FuseOverlayfs)
+	if err := os.Mkdir(users[1].path("changes"), 0o755); err != nil {
+		t.Fatal(err)
 	}
 	var sums []string
 	for _, u := range users {
@@ -49,8 +59,13 @@ func TestWorkspaceKill(t *testing.T) {
 		}
 		sums = append(sums, fmt.Sprint(shieldedState(t, u.path("dir"))))
 		for _, m := range modes {
+			if m.env != nil && u != users[1] {
+				continue
+			}
 			start := time.Now()
-			u.must(m.args...)
+			if o := u.with("yes", m.env, m.args...); o.code != 0 {
+				t.Fatalf("%s: %s", m.name, o)
+			}
 			if took := time.Since(start); m.took == 0 || took < m.took {
 				m.took = took
 			}
@@ -59,10 +74,13 @@ func TestWorkspaceKill(t *testing.T) {
 	r := rand.New(rand.NewPCG(6, uint64(kills)))
 	early, ended := 0, 0
 	for i := 0; early < kills && i < 4*kills; i++ {
-		k := i % len(users)
-		u, m := users[k], modes[i/2%len(modes)]
+		k, m := i%len(users), modes[i/2%len(modes)]
+		if m.env != nil {
+			k = 1
+		}
+		u := users[k]
 		mark := fmt.Sprintf("ISOLAYER_KILL_TEST=%d.%d", os.Getpid(), i)
-		if u.killed(mark, time.Duration(r.Float64()*float64(m.took)), m.args...) {
+		if u.killed(append(m.env, mark), time.Duration(r.Float64()*float64(m.took)), m.args...) {
 			early++
 		} else {
 			ended++
@@ -93,13 +111,70 @@ func TestWorkspaceKill(t *testing.T) {
 	}
 }
 
+// TestMountKill kills mount, which outlives its command: whatever of it is there is found
+// and taken away by umount or doctor --clean.
+func TestMountKill(t *testing.T) {
+	kills := 12
+	if os.Getenv("ISOLAYER_SOAK") != "" {
+		kills = 200
+	}
+	bin, base := shared(t, "grub-rescue-cdrom")
+	u := asRoot(t, bin)
+	for _, d := range []string{"mnt", "dir"} {
+		if err := os.Mkdir(u.path(d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	modes := [][]string{
+		{"mount", "--view", "fuse", base, "mnt"},
+		{"mount", "--view", "erofs", base, "mnt"},
+		{"mount", "--rw", "up", base, "mnt"},
+		{"shield", "--mount", "mnt", "dir"},
+	}
+	took := make([]time.Duration, len(modes))
+	for i, m := range modes {
+		start := time.Now()
+		u.must(m...)
+		took[i] = time.Since(start)
+		u.must("umount", "mnt")
+	}
+	r := rand.New(rand.NewPCG(7, uint64(kills)))
+	left, gone := 0, 0
+	for i := range kills {
+		m := i % len(modes)
+		mark := fmt.Sprintf("ISOLAYER_KILL_TEST=mount.%d.%d", os.Getpid(), i)
+		if !u.killed([]string{mark}, time.Duration(r.Float64()*float64(took[m])), modes[m]...) {
+			left++
+		}
+		time.Sleep(20 * time.Millisecond) // a server that was started goes on until it is mounted
+		if o := u.run("umount", "mnt"); o.code != 0 {
+			gone++
+			if !strings.Contains(o.errout, "nothing that isolayer mounted") {
+				t.Fatalf("%v, kill %d: %s", modes[m], i, o)
+			}
+		}
+		if still := survivors(mark); still != "" {
+			t.Fatalf("%v, kill %d: still running: %s", modes[m], i, still)
+		}
+		u.clean()
+		if b, _ := filepath.Glob(u.path(".up*")); len(b) > 0 {
+			t.Fatalf("%v, kill %d: left behind: %v", modes[m], i, b)
+		}
+		if loops := loopsOf(base, u.dir); loops != "" {
+			t.Fatalf("%v, kill %d: loop device left: %s", modes[m], i, loops)
+		}
+	}
+	t.Logf("%d kills: %d after it stood, %d before anything was there", kills, left, gone)
+}
+
 // killed runs a command, kills it after a while, and tells whether it was still running.
-func (u *user) killed(mark string, after time.Duration, args ...string) bool {
+func (u *user) killed(env []string, after time.Duration, args ...string) bool {
 	u.t.Helper()
 	argv := append(append([]string{}, u.argv...), append([]string{u.bin}, args...)...)
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Dir = u.dir
-	cmd.Env = append(os.Environ(), "TMPDIR="+u.dir, "DIR="+u.dir, "FUSE=yes", "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin", mark)
+	cmd.Env = append(os.Environ(), "TMPDIR="+u.dir, "DIR="+u.dir, "FUSE=yes", "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin")
+	cmd.Env = append(cmd.Env, env...)
 	if err := cmd.Start(); err != nil {
 		u.t.Fatal(err)
 	}

@@ -45,6 +45,7 @@ var debian = map[string]string{
 	"fuseiso":            "fuseiso",
 	"archivemount":       "archivemount",
 	"fusermount3":        "fuse3",
+	"fuse-overlayfs":     "fuse-overlayfs",
 	"mcopy":              "mtools",
 	"mdir":               "mtools",
 	"mlabel":             "mtools",

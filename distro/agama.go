@@ -26,7 +26,9 @@ func recogniseAgama(m Medium) *Release {
 	}
 	menu, label := m.text("boot/grub2/grub.cfg"), strings.ToLower(m.Label)
 	suse := m.has("boot/x86_64/loader") || m.has("boot/aarch64") || strings.Contains(label, "suse") || strings.Contains(label, "sle") || strings.Contains(label, "agama")
-	installs := strings.Contains(label, "agama") || strings.HasPrefix(label, "install") || strings.Contains(menu, "agama") || strings.Contains(menu, "inst.")
+	// Other live systems say in the menu where their root is, these in the initrd.
+	installs := strings.Contains(label, "agama") || strings.HasPrefix(label, "install") || strings.Contains(menu, "agama") || strings.Contains(menu, "inst.") ||
+		!strings.Contains(menu, "root=live:")
 	if !suse || !installs {
 		return nil
 	}

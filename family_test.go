@@ -2,6 +2,8 @@ package isolayer_test
 
 import (
 	"bytes"
+	"cmp"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -256,8 +258,13 @@ func checkSums(t *testing.T, image string) (checked int) {
 	return checked
 }
 
-// TestFamiliesBoot: the kernel's own command line has the arguments. All families take
-// minutes: one is booted, all under ISOLAYER_SOAK.
+// showAnswer is a first program in an initrd that shows the answer file that the kernel
+// has unpacked and goes on with the image's own.
+const showAnswer = "#!/bin/busybox sh\nbusybox mount -t devtmpfs d /dev\nbusybox sed 's/^/IN-INITRD /' %s > /dev/ttyS0\nbusybox umount /dev\nexec /init\n"
+
+// TestFamiliesBoot: the kernel's own command line has the arguments, and the booted
+// system sees the answer file where its installer looks: on the medium, or in the initrd.
+// All families take minutes: one is booted, all under ISOLAYER_SOAK.
 func TestFamiliesBoot(t *testing.T) {
 	if testing.Short() {
 		t.Skip("boots virtual machines")
@@ -272,13 +279,27 @@ func TestFamiliesBoot(t *testing.T) {
 			if f.made == "" || f.head["bios"] == "" {
 				t.Skip("nothing that could be booted here")
 			}
-			texts := []string{"CORPUS-BOOT-OK"}
-			for a := range strings.FieldsSeq(f.head["args"]) {
-				texts = append(texts, a)
+			texts := append([]string{"CORPUS-BOOT-OK"}, strings.Fields(f.head["args"])...)
+			image := filepath.Join(t.TempDir(), "shown.iso")
+			if to := f.head["to"]; to != "" {
+				rebuild(t, f.made, image, isolayer.Kargs{Args: []string{"check=" + to}})
+				texts = append(texts, "CORPUS-FILE "+to+" "+isotest.Bsdtar(t, f.made)[strings.TrimPrefix(to, "/")].SHA256)
+			} else {
+				at := cmp.Or(f.head["initrd"], "/config.ign")
+				show := localFile(t, "show", fmt.Sprintf(showAnswer, at))
+				if err := os.Chmod(show, 0o755); err != nil {
+					t.Fatal(err)
+				}
+				rebuild(t, f.made, image, isolayer.InitrdAdd{Adds: []isolayer.Add{{Source: show, Dest: "/show"}}}, isolayer.Kargs{Args: []string{"rdinit=/show"}})
+				texts = append(texts, "IN-INITRD "+strings.TrimSpace(answerFiles[distro.Kind(f.head["answer"])]))
 			}
-			isotest.Boot(t, f.made, qemu.BIOS, qemu.CD, texts...)
+			firmware := []qemu.Firmware{qemu.BIOS}
 			if f.head["efi"] != "" && os.Getenv("ISOLAYER_SOAK") != "" {
-				isotest.Boot(t, f.made, qemu.UEFI, qemu.CD, texts...)
+				firmware = append(firmware, qemu.UEFI)
+			}
+			for _, w := range firmware {
+				res := isotest.Boot(t, image, w, qemu.CD, texts...)
+				t.Logf("| %s | %s | --%s | %s | %.0f s |", name, w, f.head["answer"], strings.Join(texts[1:], ", "), res.Took.Seconds())
 			}
 		})
 	}

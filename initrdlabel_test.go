@@ -11,6 +11,7 @@ import (
 	"github.com/isolayer/isolayer/distro"
 	"github.com/isolayer/isolayer/internal/isotest"
 	"github.com/isolayer/isolayer/qemu"
+	"github.com/isolayer/isolayer/verify"
 )
 
 // TestLabelInInitrd: where the initrd holds the kernel arguments that name the medium, as
@@ -63,6 +64,33 @@ func TestLabelInInitrd(t *testing.T) {
 	rebuild(t, base, other, isolayer.Kargs{Args: []string{"root=live:CDLABEL=" + head["label"]}}, isolayer.Label{ID: "MY-AGAMA"})
 	if !bytes.Equal(object(t, other, initrd), before) {
 		t.Error("an initrd changed that no entry depends on")
+	}
+}
+
+// TestRootedPaths: paths behind GRUB's variable for the medium are looked up, too.
+func TestRootedPaths(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes real images")
+	}
+	base, _, _ := isotest.Family(t, "distro/testdata/agama.txtar")
+	made := filepath.Join(t.TempDir(), "made.iso")
+	rebuild(t, base, made, isolayer.Remove{Pattern: "/boot/x86_64/loader/linux"})
+	for image, want := range map[string]int{base: 0, made: 2} {
+		report, err := isolayer.Verify(t.Context(), image, verify.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := 0
+		for _, g := range report.Groups {
+			for _, f := range g.Findings {
+				if strings.Contains(f.String(), "kernel /boot/x86_64/loader/linux is not in the image") && f.Severity == verify.Problem {
+					got++
+				}
+			}
+		}
+		if got != want {
+			t.Errorf("%s: %d findings, want %d", filepath.Base(image), got, want)
+		}
 	}
 }
 

@@ -182,6 +182,9 @@ var suffixes = []string{".cbt", ".0", ".com", ".c32", ".img", ".bss", ".bin"}
 // are no paths of this image, and neither are placeholders of templates.
 func (s *scanner) need(sev Severity, from string, cfg *bootcfg.Config, r bootcfg.Ref, own bootcfg.Volume) {
 	name := r.Value
+	if cfg.File.Format() == bootcfg.GRUB { // root is what a search set it to
+		name = strings.TrimPrefix(strings.TrimPrefix(name, "($root)"), "(${root})")
+	}
 	if name == "" || strings.ContainsAny(name, "$()*{}@") || strings.Contains(name, "::") || strings.Contains(name, "://") {
 		return
 	}

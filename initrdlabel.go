@@ -46,7 +46,7 @@ func (s *stage) rootInInitrd(list []*bootMenus) bool {
 	return slices.ContainsFunc(list, func(m *bootMenus) bool {
 		return slices.ContainsFunc(m.configs, func(c *bootcfg.Config) bool {
 			return slices.ContainsFunc(c.File.Entries(), func(e *bootcfg.MenuEntry) bool {
-				return e.Boots() && !slices.ContainsFunc(e.Arguments(c.File), func(a string) bool { return strings.HasPrefix(a, "root=") })
+				return e.Boots() && len(e.Initrds) > 0 && !slices.ContainsFunc(e.Arguments(c.File), func(a string) bool { return strings.HasPrefix(a, "root=") })
 			})
 		})
 	})

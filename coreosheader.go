@@ -216,12 +216,12 @@ func (b *books) checkHeader() error {
 	if h.ignition.len > 0 {
 		was, from := lies(b.base, h.ignition.off)
 		is, to := lies(b.tree, h.ignition.off)
-		if was != "" && (was != is || from != to || exact(b.tree, slashless(is)).Size() < to+h.ignition.len) {
+		if n := exact(b.tree, slashless(is)); was != "" && (was != is || from != to || n == nil || n.Size() < to+h.ignition.len) {
 			return fmt.Errorf("%s, which the system area names: %w", was, ErrReserved)
 		}
 	}
 	first := ""
-	for i, at := range h.args {
+	for _, at := range h.args {
 		was, from := lies(b.base, at)
 		is, to := lies(b.tree, at)
 		old, now := make([]byte, h.size+1), make([]byte, h.size+1) // and what follows
@@ -231,8 +231,11 @@ func (b *books) checkHeader() error {
 		if n, err := b.m.ReadAt(now, at); int64(n) < h.size && at+h.size <= b.m.Size() {
 			return fmt.Errorf("read the area at %d: %w", at, err)
 		} // what lies behind the end is zeros
+		if _, ok := areaArgs(string(old[:h.size]), "#", "\n"); !ok || was == "" {
+			continue // nobody can use it
+		}
 		args, ok := areaArgs(string(now[:h.size]), "#", "\n")
-		if was != "" && (was != is || from != to) || !ok || now[h.size] != old[h.size] || i > 0 && args != first {
+		if was != is || from != to || !ok || now[h.size] != old[h.size] || first != "" && args != first {
 			return fmt.Errorf("%s, which the system area names: %w", was, ErrReserved)
 		}
 		first = args

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/bootcfg"
 	"github.com/isolayer/isolayer/distro"
 	"github.com/isolayer/isolayer/internal/isotest"
 	"github.com/isolayer/isolayer/qemu"
@@ -112,6 +113,44 @@ func TestFamilies(t *testing.T) {
 					if x.Severity == verify.Problem {
 						t.Errorf("verify: %s", x)
 					}
+				}
+			}
+		})
+	}
+}
+
+// TestFamiliesRelabelled: the answer file is found by another label, too, whether that
+// comes in front of it or later.
+func TestFamiliesRelabelled(t *testing.T) {
+	const label = "NEW LABEL-9"
+	for _, fixture := range familyFixtures(t) {
+		text, err := os.ReadFile(fixture)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if named := regexp.MustCompile(`(?m)^args: .*(LABEL=|label:)`); !named.Match(text) {
+			continue // its arguments have paths only
+		}
+		t.Run(strings.TrimSuffix(filepath.Base(fixture), ".txtar"), func(t *testing.T) {
+			f := withAnswer(t, fixture, isolayer.Label{ID: label})
+			kind := distro.Kind(f.head["answer"])
+			source := localFile(t, "answer", answerFiles[kind])
+			again := filepath.Join(t.TempDir(), "again.iso")
+			rebuild(t, f.base, again, isolayer.AnswerFile{Kind: kind, Source: source})
+			twice := filepath.Join(t.TempDir(), "twice.iso")
+			rebuild(t, again, twice, isolayer.Label{ID: label})
+			for _, old := range []string{f.head["label"], bootcfg.Udev(f.head["label"])} {
+				f.head["args"] = strings.ReplaceAll(f.head["args"], old, bootcfg.Udev(label))
+			}
+			for _, f.made = range []string{f.made, twice} {
+				f.checkFile(t)
+				f.checkEntries(t)
+				report, err := isolayer.Verify(t.Context(), f.made, verify.Options{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if text := fmt.Sprint(report.Groups); strings.Contains(text, "looks for the label") {
+					t.Error(text)
 				}
 			}
 		})

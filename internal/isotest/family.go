@@ -132,6 +132,10 @@ func (m *familyMaker) sums(text []byte) []byte {
 	})
 }
 
+// suseLoader is where SUSE has ISOLINUX, changed so that it looks there for its
+// configuration. Debian's looks in /isolinux, and is led there.
+const suseLoader = "boot/x86_64/loader"
+
 // make writes the tree and the image.
 func (m *familyMaker) make() string {
 	root, iso := filepath.Join(m.dir, "tree"), filepath.Join(m.dir, "image.iso")
@@ -156,6 +160,12 @@ func (m *familyMaker) make() string {
 				m.tb.Fatal(err)
 			}
 			put(filepath.Join(dir, filepath.Base(f)), b)
+			if dir == suseLoader {
+				put(filepath.Join("isolinux", filepath.Base(f)), b)
+			}
+		}
+		if dir == suseLoader {
+			put("isolinux/isolinux.cfg", []byte("default suse\nlabel suse\n  config /"+dir+"/isolinux.cfg /"+dir+"\n"))
 		}
 		args = append(args, "-b", path.Join(dir, "isolinux.bin"), "-c", path.Join(dir, "boot.cat"), "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table")
 	case "grub":

@@ -337,6 +337,12 @@ func TestFamiliesBoot(t *testing.T) {
 				firmware = append(firmware, qemu.UEFI)
 			}
 			for _, w := range firmware {
+				texts := slices.Clone(texts)
+				for i := range texts {
+					if w == qemu.UEFI { // Debian's GRUB, unlike Fedora's, hands no backslash on
+						texts[i] = strings.ReplaceAll(texts[i], `\x`, "x")
+					}
+				}
 				res := isotest.Boot(t, image, w, qemu.CD, texts...)
 				t.Logf("| %s | %s | --%s | %s | %.0f s |", name, w, f.head["answer"], strings.Join(texts[1:], ", "), res.Took.Seconds())
 			}

@@ -127,11 +127,16 @@ func (s *stage) writeFiles(m *bootMenus, now map[string][]byte) error {
 		})
 	}
 	for _, p := range slices.Sorted(maps.Keys(now)) {
-		to, attr := p, tree.Attr{Mode: newFileMode, ModTime: s.tree.Epoch}
+		to, attr, src := p, tree.Attr{Mode: newFileMode, ModTime: s.tree.Epoch}, fat.Bytes(now[p])
 		if n, err := s.tree.Lookup(p); err == nil {
 			to, attr = n.Path(), n.Attr
+			if placed, err := s.inPlace(n, now[p]); err != nil {
+				return err
+			} else if placed != nil {
+				src = placed
+			}
 		}
-		if err := s.put(to, attr, fat.Bytes(now[p])); err != nil {
+		if err := s.put(to, attr, src); err != nil {
 			return fmt.Errorf("%s: %w", p, err)
 		}
 	}

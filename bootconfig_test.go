@@ -392,6 +392,10 @@ func TestCoreOS(t *testing.T) {
 			t.Errorf("%s: behind the area lies %q", p, tail)
 		}
 	}
+	var k struct{ Default string }
+	if err := json.Unmarshal(object(t, out, "/coreos/kargs.json"), &k); err != nil || k.Default != "coreos.liveiso=a-longer-label ignition.firstboot" {
+		t.Errorf("a reset would give the arguments %q (%v)", k.Default, err)
+	}
 	b, err := isolayer.Open(base, isolayer.OpenOptions{})
 	if err != nil {
 		t.Fatal(err)

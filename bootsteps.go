@@ -139,7 +139,14 @@ func (l Label) apply(s *stage) error {
 	if err != nil {
 		return err
 	}
-	return s.editConfigs(list, "label", func(c *bootcfg.Config) (int, error) { return c.File.Relabel(old, l.ID) })
+	err = s.editConfigs(list, "label", func(c *bootcfg.Config) (int, error) { return c.File.Relabel(old, l.ID) })
+	if err != nil {
+		return err
+	}
+	if err := s.relabelDefaults(old, l.ID); err != nil {
+		return err
+	}
+	return s.relabelInitrds(list, old, l.ID)
 }
 
 // family are the configurations of one menu, the one that loaders read first in front.

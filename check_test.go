@@ -231,3 +231,26 @@ func TestChecksum(t *testing.T) {
 		t.Error("no media check")
 	}
 }
+
+// TestStubInESP: a configuration in the EFI system partition that only leads to the one of
+// the tree is no copy of it; one with entries is.
+func TestStubInESP(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes real images")
+	}
+	base, _, _ := isotest.Family(t, "distro/testdata/debian.txtar")
+	for text, want := range map[string]bool{
+		"search --set=root --file /.disk/info\nset prefix=($root)/boot/grub\nconfigfile ($root)/boot/grub/grub.cfg\n": false,
+		"menuentry 'Other' {\n\tlinux /install.amd/vmlinuz other\n\tinitrd /install.amd/initrd.gz\n}\n":               true,
+	} {
+		made := filepath.Join(t.TempDir(), "made.iso")
+		rebuild(t, base, made, isolayer.Add{Source: localFile(t, "grub.cfg", text), Dest: "@efi:/boot/grub/grub.cfg"})
+		report, err := isolayer.Verify(t.Context(), made, verify.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(fmt.Sprint(report.Groups), "differs from /boot/grub/grub.cfg"); got != want {
+			t.Errorf("told of a difference: %v, want %v, for\n%s", got, want, text)
+		}
+	}
+}

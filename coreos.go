@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 
@@ -34,9 +33,6 @@ type areaOf struct {
 
 // areas finds the areas of the image and marks the files that have one; nil without.
 func (s *stage) areas(list []*bootMenus) (*karea, error) {
-	if err := s.oldAreas(); err != nil {
-		return nil, err
-	}
 	const name = "coreos/kargs.json"
 	files := s.reader()
 	found, dir, err := files.Lookup(name)
@@ -65,20 +61,6 @@ func (s *stage) areas(list []*bootMenus) (*karea, error) {
 		}
 	}
 	return k, nil
-}
-
-// oldAreas warns of images of before 2021, whose system area has the areas' addresses in
-// the image.
-func (s *stage) oldAreas() error {
-	area, err := s.base.Object(SystemArea)
-	if err != nil {
-		return err
-	}
-	b, err := io.ReadAll(area)
-	if err == nil && bytes.Contains(b, []byte("coreKarg")) {
-		s.warn("the system area has addresses of kernel arguments for coreos-installer, which change with the files; use coreos-installer iso kargs for this image")
-	}
-	return err
 }
 
 // ErrArea reports an edit of what stands in front of an area on its line.

@@ -1,14 +1,13 @@
 package isolayer
 
 import (
-	"bytes"
-	"encoding/binary"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
-	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/tree"
 )
 
@@ -33,7 +32,7 @@ func (b *books) checkAreas() error {
 			}
 		}
 	}
-	if err := b.checkSystemArea(); err != nil {
+	if err := b.checkHeader(); err != nil {
 		return err
 	}
 	if n := b.base.Find("coreos/miniso.dat"); n != nil {
@@ -63,24 +62,16 @@ func (b *books) checkKargs(files tree.Files) error {
 	}
 	var first string
 	for i, f := range info.Files {
-		content, err := files.Read(f.Path, 1<<20)
+		bad := fmt.Errorf("/%s, which /coreos/kargs.json names: %w", slashless(f.Path), ErrReserved)
+		area, behind, err := readArea(b.tree, b.content, f.Path, f.Offset, info.Size)
 		if err != nil {
 			return err
 		}
-		bad := fmt.Errorf("/%s, which /coreos/kargs.json names: %w", slashless(f.Path), ErrReserved)
-		if f.Offset < 0 || f.Offset > int64(len(content)) || info.Size > int64(len(content))-f.Offset {
+		if area == nil {
 			return bad
 		}
-		pad, end := f.Pad, f.End
-		if pad == "" {
-			pad = "#"
-		}
-		if end == "" {
-			end = "\n"
-		}
-		area := strings.TrimRight(string(content[f.Offset:f.Offset+info.Size]), pad)
-		args := strings.TrimSpace(strings.TrimRight(area, end))
-		if strings.ContainsAny(args, "\n{}#") || i > 0 && args != first || behind(content, f.Offset+info.Size) != b.behindArea(f.Path, info.Size) {
+		args, ok := areaArgs(string(area), cmp.Or(f.Pad, "#"), cmp.Or(f.End, "\n"))
+		if !ok || i > 0 && args != first || behind != b.behindArea(f.Path, info.Size) {
 			return bad
 		}
 		first = args
@@ -88,11 +79,26 @@ func (b *books) checkKargs(files tree.Files) error {
 	return nil
 }
 
-// behind is the rest of the line at an offset.
-func behind(text []byte, at int64) string {
-	line, _, _ := strings.Cut(string(text[at:]), "\n")
-	return line
+// readArea reads an area of a file, and what follows on its line; nil if there is none.
+func readArea(t *tree.Tree, open func(*tree.Node) (io.ReaderAt, int64, error), name string, off, size int64) (area []byte, behind string, err error) {
+	n := exact(t, slashless(name))
+	if n == nil || !n.IsRegular() {
+		return nil, "", nil
+	}
+	r, all, err := open(n)
+	if err != nil || off < 0 || off > all || size > all-off {
+		return nil, "", err
+	}
+	text := make([]byte, min(size+maxBehind, all-off))
+	if got, err := r.ReadAt(text, off); got < len(text) {
+		return nil, "", fmt.Errorf("read %s: %w", n.Path(), err)
+	}
+	behind, _, _ = strings.Cut(string(text[size:]), "\n")
+	return text[:size], behind, nil
 }
+
+// maxBehind is how much is looked at behind an area.
+const maxBehind = 80
 
 // behindArea is what follows an area of the base on its line: the area's end is known by
 // it.
@@ -109,52 +115,10 @@ func (b *books) behindArea(name string, size int64) string {
 		return ""
 	}
 	for _, f := range info.Files {
-		content, err := files.Read(name, 1<<20)
-		if f.Path == name && err == nil && f.Offset >= 0 && f.Offset+size <= int64(len(content)) {
-			return behind(content, f.Offset+size)
+		if f.Path == name {
+			_, behind, _ := readArea(b.base, b.s.base.Open, name, f.Offset, size)
+			return behind
 		}
 	}
 	return ""
-}
-
-// checkSystemArea looks at the headers at the end of the system area (images up to
-// 2021): addresses of areas in the image.
-func (b *books) checkSystemArea() error {
-	const size = 24 + 72
-	head := make([]byte, size)
-	at := 16*int64(iso9660.BlockSize) - size
-	if n, _ := b.s.base.src.ReadAt(head, at); n < size {
-		return nil
-	}
-	var areas [][2]int64
-	if ign := head[72:]; bytes.HasPrefix(ign, []byte("coreiso+")) {
-		areas = append(areas, [2]int64{int64(binary.LittleEndian.Uint64(ign[8:])), int64(binary.LittleEndian.Uint64(ign[16:]))})
-	}
-	if bytes.HasPrefix(head, []byte("coreKarg")) {
-		n := int64(binary.LittleEndian.Uint64(head[8:]))
-		for i := 24; i < 72; i += 8 {
-			if off := int64(binary.LittleEndian.Uint64(head[i:])); off > 0 {
-				areas = append(areas, [2]int64{off, n})
-			}
-		}
-	}
-	for _, a := range areas {
-		if was := lies(b.base, a[0]); was != "" && lies(b.tree, a[0]) != was {
-			return fmt.Errorf("%s, which the system area names: %w", was, ErrReserved)
-		}
-	}
-	return nil
-}
-
-// lies is the path of the file at a place of the image, and where in it that is.
-func lies(t *tree.Tree, at int64) (out string) {
-	_ = t.Walk(func(n *tree.Node) error {
-		for _, s := range n.Content {
-			if off := s.LBA.Offset(); n.IsRegular() && off <= at && at < off+s.Size {
-				out = fmt.Sprintf("%s at %d", n.Path(), at-off)
-			}
-		}
-		return nil
-	})
-	return out
 }

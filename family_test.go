@@ -2,6 +2,8 @@ package isolayer_test
 
 import (
 	"bytes"
+	"cmp"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/bootcfg"
 	"github.com/isolayer/isolayer/distro"
 	"github.com/isolayer/isolayer/internal/isotest"
 	"github.com/isolayer/isolayer/qemu"
@@ -110,6 +113,44 @@ func TestFamilies(t *testing.T) {
 					if x.Severity == verify.Problem {
 						t.Errorf("verify: %s", x)
 					}
+				}
+			}
+		})
+	}
+}
+
+// TestFamiliesRelabelled: the answer file is found by another label, too, whether that
+// comes in front of it or later.
+func TestFamiliesRelabelled(t *testing.T) {
+	const label = "NEW LABEL-9"
+	for _, fixture := range familyFixtures(t) {
+		text, err := os.ReadFile(fixture)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if named := regexp.MustCompile(`(?m)^args: .*(LABEL=|label:)`); !named.Match(text) {
+			continue // its arguments have paths only
+		}
+		t.Run(strings.TrimSuffix(filepath.Base(fixture), ".txtar"), func(t *testing.T) {
+			f := withAnswer(t, fixture, isolayer.Label{ID: label})
+			kind := distro.Kind(f.head["answer"])
+			source := localFile(t, "answer", answerFiles[kind])
+			again := filepath.Join(t.TempDir(), "again.iso")
+			rebuild(t, f.base, again, isolayer.AnswerFile{Kind: kind, Source: source})
+			twice := filepath.Join(t.TempDir(), "twice.iso")
+			rebuild(t, again, twice, isolayer.Label{ID: label})
+			for _, old := range []string{f.head["label"], bootcfg.Udev(f.head["label"])} {
+				f.head["args"] = strings.ReplaceAll(f.head["args"], old, bootcfg.Udev(label))
+			}
+			for _, f.made = range []string{f.made, twice} {
+				f.checkFile(t)
+				f.checkEntries(t)
+				report, err := isolayer.Verify(t.Context(), f.made, verify.Options{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if text := fmt.Sprint(report.Groups); strings.Contains(text, "looks for the label") {
+					t.Error(text)
 				}
 			}
 		})
@@ -256,8 +297,13 @@ func checkSums(t *testing.T, image string) (checked int) {
 	return checked
 }
 
-// TestFamiliesBoot: the kernel's own command line has the arguments. All families take
-// minutes: one is booted, all under ISOLAYER_SOAK.
+// showAnswer is a first program in an initrd that shows the answer file that the kernel
+// has unpacked and goes on with the image's own.
+const showAnswer = "#!/bin/busybox sh\nbusybox mount -t devtmpfs d /dev\nbusybox sed 's/^/IN-INITRD /' %s > /dev/ttyS0\nbusybox umount /dev\nexec /init\n"
+
+// TestFamiliesBoot: the kernel's own command line has the arguments, and the booted
+// system sees the answer file where its installer looks: on the medium, or in the initrd.
+// All families take minutes: one is booted, all under ISOLAYER_SOAK.
 func TestFamiliesBoot(t *testing.T) {
 	if testing.Short() {
 		t.Skip("boots virtual machines")
@@ -272,13 +318,33 @@ func TestFamiliesBoot(t *testing.T) {
 			if f.made == "" || f.head["bios"] == "" {
 				t.Skip("nothing that could be booted here")
 			}
-			texts := []string{"CORPUS-BOOT-OK"}
-			for a := range strings.FieldsSeq(f.head["args"]) {
-				texts = append(texts, a)
+			texts := append([]string{"CORPUS-BOOT-OK"}, strings.Fields(f.head["args"])...)
+			image := filepath.Join(t.TempDir(), "shown.iso")
+			if to := f.head["to"]; to != "" {
+				rebuild(t, f.made, image, isolayer.Kargs{Args: []string{"check=" + to}})
+				texts = append(texts, "CORPUS-FILE "+to+" "+isotest.Bsdtar(t, f.made)[strings.TrimPrefix(to, "/")].SHA256)
+			} else {
+				at := cmp.Or(f.head["initrd"], "/config.ign")
+				show := localFile(t, "show", fmt.Sprintf(showAnswer, at))
+				if err := os.Chmod(show, 0o755); err != nil {
+					t.Fatal(err)
+				}
+				rebuild(t, f.made, image, isolayer.InitrdAdd{Adds: []isolayer.Add{{Source: show, Dest: "/show"}}}, isolayer.Kargs{Args: []string{"rdinit=/show"}})
+				texts = append(texts, "IN-INITRD "+strings.TrimSpace(answerFiles[distro.Kind(f.head["answer"])]))
 			}
-			isotest.Boot(t, f.made, qemu.BIOS, qemu.CD, texts...)
+			firmware := []qemu.Firmware{qemu.BIOS}
 			if f.head["efi"] != "" && os.Getenv("ISOLAYER_SOAK") != "" {
-				isotest.Boot(t, f.made, qemu.UEFI, qemu.CD, texts...)
+				firmware = append(firmware, qemu.UEFI)
+			}
+			for _, w := range firmware {
+				texts := slices.Clone(texts)
+				for i := range texts {
+					if w == qemu.UEFI { // Debian's GRUB, unlike Fedora's, hands no backslash on
+						texts[i] = strings.ReplaceAll(texts[i], `\x`, "x")
+					}
+				}
+				res := isotest.Boot(t, image, w, qemu.CD, texts...)
+				t.Logf("| %s | %s | --%s | %s | %.0f s |", name, w, f.head["answer"], strings.Join(texts[1:], ", "), res.Took.Seconds())
 			}
 		})
 	}

@@ -120,6 +120,7 @@ func (s *stage) initrdAt(root, m *bootMenus, c *bootcfg.Config, name string) *bo
 // read opens an initrd and reads what is in it.
 func (s *stage) read(i *bootInitrd) (err error) {
 	switch {
+	case i.open != nil: // before
 	case i.fat != nil:
 		m, err := i.fat.img.Content(i.path)
 		if err != nil {
@@ -150,6 +151,11 @@ func (s *stage) addToInitrds(files func(*bootInitrd) ([]local, error)) error {
 	for _, name := range lost {
 		s.warn(name + " is not in the image; nothing was added to it")
 	}
+	return s.extendInitrds(list, "files added", files)
+}
+
+// extendInitrds adds files to initrds; one for which there are none stays as it is.
+func (s *stage) extendInitrds(list []*bootInitrd, what string, files func(*bootInitrd) ([]local, error)) error {
 	type content struct {
 		src extent.Source
 		off int64
@@ -160,15 +166,22 @@ func (s *stage) addToInitrds(files func(*bootInitrd) ([]local, error)) error {
 			return fmt.Errorf("%s: %w", i.name, err)
 		}
 		key := content{i.src, i.off}
-		if done[key] == nil {
+		if _, ok := done[key]; !ok {
 			add, err := files(i)
 			if err != nil {
 				return err
 			}
-			if done[key], err = i.with(add); err != nil {
-				return fmt.Errorf("%s: %w", i.name, err)
+			done[key] = nil
+			if len(add) > 0 {
+				if done[key], err = i.with(add); err != nil {
+					return fmt.Errorf("%s: %w", i.name, err)
+				}
 			}
 		}
+		if done[key] == nil {
+			continue
+		}
+		s.changed(i.name, what, 1)
 		if err := s.replaceInitrd(i, done[key]); err != nil {
 			return fmt.Errorf("%s: %w", i.name, err)
 		}
@@ -190,7 +203,6 @@ func (i *bootInitrd) with(add []local) (extent.Source, error) {
 }
 
 func (s *stage) replaceInitrd(i *bootInitrd, src extent.Source) error {
-	s.changed(i.name, "files added", 1)
 	if i.fat != nil {
 		volumes, err := s.fatVolumes() // anew: an earlier one may have changed the same image
 		if err != nil {

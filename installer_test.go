@@ -3,6 +3,7 @@ package isolayer_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -38,12 +39,18 @@ func TestDebianInstaller(t *testing.T) {
 		firmware = append(firmware, qemu.BIOS)
 	}
 	for _, f := range firmware {
-		isotest.Boot(t, made, f, qemu.CD, texts...)
+		res := isotest.Boot(t, made, f, qemu.CD, texts...)
+		t.Logf("%s: the installer's words after %.0f s:", f, res.Took.Seconds())
+		for l := range strings.Lines(res.Console) {
+			if strings.Contains(l, "preseed") {
+				t.Logf("  %s", strings.TrimSpace(l))
+			}
+		}
 	}
 }
 
 // TestDebianLive: files added to the initrd of a live system are there when it boots, and
-// it boots to its login.
+// it boots to its login, with BIOS and UEFI.
 func TestDebianLive(t *testing.T) {
 	if testing.Short() {
 		t.Skip("boots virtual machines")
@@ -56,10 +63,13 @@ func TestDebianLive(t *testing.T) {
 		t.Error("no list of checksums")
 	}
 	isotest.Tool(t, "qemu-system-x86_64")
-	res, err := qemu.Run(t.Context(), made, qemu.Options{
-		Firmware: qemu.BIOS, Media: qemu.CD, Memory: 1024, NoKVM: true, Timeout: 15 * time.Minute, Expect: []string{"FILE-IN-INITRD", "login:"},
-	})
-	if err != nil || len(res.Missing) > 0 {
-		t.Errorf("%v; it did not show %q: %s", err, res.Missing, res.Console[max(0, len(res.Console)-1000):])
+	for _, f := range []qemu.Firmware{qemu.BIOS, qemu.UEFI} {
+		res, err := qemu.Run(t.Context(), made, qemu.Options{
+			Firmware: f, Media: qemu.CD, Memory: 1024, NoKVM: true, Timeout: 15 * time.Minute, Expect: []string{"FILE-IN-INITRD", "login:"},
+		})
+		if err != nil || len(res.Missing) > 0 {
+			t.Errorf("%s: %v; it did not show %q: %s", f, err, res.Missing, res.Console[max(0, len(res.Console)-1000):])
+		}
+		t.Logf("%s: login after %.0f s", f, res.Took.Seconds())
 	}
 }

@@ -37,6 +37,13 @@ func (s *stage) medium() distro.Medium {
 	return m
 }
 
+// release is what the image is recognised as. A label of the user's own says nothing of it.
+func (s *stage) release() *distro.Release {
+	m := s.medium()
+	m.Label = s.base.img.Primary().VolumeID()
+	return distro.Recognise(m)
+}
+
 // installs notes why the image overwrites disks without asking, if an answer file that
 // came by other steps says so.
 func (s *stage) installs() {
@@ -48,7 +55,7 @@ func (s *stage) installs() {
 		return
 	}
 	m := s.medium()
-	for _, why := range distro.Recognise(m).Unattended(m, fresh) {
+	for _, why := range s.release().Unattended(m, fresh) {
 		if !slices.Contains(s.unattended, why) {
 			s.unattended = append(s.unattended, why)
 		}
@@ -76,7 +83,7 @@ func (a AnswerFile) apply(s *stage) error {
 		return err
 	}
 	m := s.medium()
-	plan, err := distro.Recognise(m).Answer(m, a.Kind, distro.File{Path: filepath.Base(a.Source), Content: content})
+	plan, err := s.release().Answer(m, a.Kind, distro.File{Path: filepath.Base(a.Source), Content: content})
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,8 @@ func rpm(t *testing.T, name string) string {
 	t.Helper()
 	dir := t.TempDir()
 	spec := filepath.Join(dir, name+".spec")
-	text := fmt.Sprintf("Name: %s\nVersion: 1\nRelease: 1\nSummary: x\nLicense: MIT\nBuildArch: noarch\n%%description\nx\n%%files\n", name)
+	text := fmt.Sprintf("Name: %[1]s\nVersion: 1\nRelease: 1\nSummary: x\nLicense: MIT\nBuildArch: noarch\n%%description\nx\n"+
+		"%%install\nmkdir -p %%{buildroot}/etc\necho %[1]s > %%{buildroot}/etc/%[1]s\n%%files\n/etc/%[1]s\n", name)
 	if err := os.WriteFile(spec, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -50,8 +51,8 @@ func rpm(t *testing.T, name string) string {
 	return filepath.Join(dir, "RPMS/noarch", name+"-1-1.noarch.rpm")
 }
 
-// TestRefreshRPM: dnf finds the package that was added, and no more the one that was
-// removed, in a repository of which the other packages were not looked at.
+// TestRefreshRPM: dnf finds the package that was added and installs it, and finds no more
+// the one that was removed, in a repository of which the other packages were not looked at.
 func TestRefreshRPM(t *testing.T) {
 	root := t.TempDir()
 	if err := os.Mkdir(filepath.Join(root, "Packages"), 0o755); err != nil {
@@ -66,8 +67,11 @@ func TestRefreshRPM(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := refreshed(t, root, isolayer.Add{Source: rpm(t, "new"), Dest: "/Packages/"}, isolayer.Remove{Pattern: "/Packages/goes*"})
-	list := isotest.Run(t, "dnf", "--quiet", "--setopt=cachedir="+t.TempDir(), "--setopt=persistdir="+t.TempDir(), "--setopt=logdir="+t.TempDir(), "--releasever=1",
-		"--setopt=reposdir="+t.TempDir(), "--repofrompath=x,file://"+out, "--repo=x", "repoquery", "--location", "*")
+	dnf := []string{
+		"--quiet", "--assumeyes", "--setopt=cachedir=" + t.TempDir(), "--setopt=persistdir=" + t.TempDir(), "--releasever=1",
+		"--setopt=reposdir=" + t.TempDir(), "--repofrompath=x,file://" + out, "--repo=x", "--nogpgcheck",
+	}
+	list := isotest.Run(t, "dnf", append(slices.Clone(dnf), "--setopt=logdir="+t.TempDir(), "repoquery", "--location", "*")...)
 	var got []string
 	for l := range strings.Lines(string(list)) {
 		got = append(got, strings.TrimPrefix(strings.TrimSpace(l), "file://"+out+"/"))
@@ -75,6 +79,14 @@ func TestRefreshRPM(t *testing.T) {
 	slices.Sort(got)
 	if want := "Packages/new-1-1.noarch.rpm Packages/stays-1-1.noarch.rpm"; strings.Join(got, " ") != want {
 		t.Errorf("dnf lists %q", got)
+	}
+	system := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(system, "var/log"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	isotest.Run(t, "dnf", append(slices.Clone(dnf), "--setopt=logdir=/var/log", "--installroot="+system, "install", "new")...)
+	if text, err := os.ReadFile(filepath.Join(system, "etc/new")); string(text) != "new\n" {
+		t.Errorf("dnf installed %q (%v)", text, err)
 	}
 }
 
@@ -125,6 +137,7 @@ func TestRefreshDeb(t *testing.T) {
 		"-o", "Dir::Cache=" + filepath.Join(apt, "cache"), "-o", "Dir::State::status=" + status, "-o", "APT::Architecture=amd64", "-o", "APT::Sandbox::User=root", "-q",
 	}
 	isotest.Run(t, "apt-get", append(slices.Clone(options), "update")...)
+	isotest.Run(t, "apt-get", append(slices.Clone(options), "--download-only", "--yes", "install", "new", "stays")...)
 	fetched := string(isotest.Run(t, "apt-get", append(slices.Clone(options), "--print-uris", "download", "new", "stays")...))
 	for _, n := range []string{"new", "stays"} {
 		if !strings.Contains(fetched, "pool/main/"+n+"_1_all.deb") {

@@ -159,7 +159,7 @@ func gpg(in []byte, args ...string) ([]byte, error) {
 // trust lets SUSE's installer accept the key: linuxrc verifies by the keyring
 // /installkey.gpg of the initrd.
 func (s *stage) trust() error {
-	if s.options.Resign == "" || distro.Recognise(s.medium()).ID != "suse" {
+	if s.options.Resign == "" || s.release().ID != "suse" {
 		return nil
 	}
 	public, err := gpg(nil, "--batch", "--export", s.options.Resign)

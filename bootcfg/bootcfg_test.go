@@ -63,7 +63,7 @@ func TestRoundTrip(t *testing.T) {
 			}
 		}
 	}
-	if len(distinct) < 150 || boots < 300 {
+	if count < 250 || len(distinct) < 180 || boots < 300 {
 		t.Errorf("%d files, %d of them distinct, with %d entries that start kernels: too few for a judgement", count, len(distinct), boots)
 	}
 	t.Logf("%d files, %d distinct, %d entries", count, len(distinct), boots)

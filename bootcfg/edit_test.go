@@ -176,6 +176,8 @@ func TestRelabel(t *testing.T) {
 		{Syslinux, "label CentOS 7 x86_64\n menu label CentOS 7 x86_64\n kernel v\n append inst.stage2=hd:LABEL=CentOS\\x207\\x20x86_64 quiet\n", "label CentOS 7 x86_64\n menu label CentOS 7 x86_64\n kernel v\n append inst.stage2=hd:LABEL=My\\x20ISO quiet\n", 1},
 		{Syslinux, "label a\n kernel v\n append inst.ks=hd:LABEL=CentOS\\x207\\x20x86_64:/ks.cfg root=live:CDLABEL=CentOS\\x207\\x20x86_64\n", "label a\n kernel v\n append inst.ks=hd:LABEL=My\\x20ISO:/ks.cfg root=live:CDLABEL=My\\x20ISO\n", 2},
 		{Syslinux, "label a\n kernel v\n append x=/dev/disk/by-label/CentOS\\x207\\x20x86_64\n", "label a\n kernel v\n append x=/dev/disk/by-label/My\\x20ISO\n", 1},
+		{Syslinux, "label a\n kernel v\n append autoyast=label://CentOS\\x207\\x20x86_64/autoinst.xml\n", "label a\n kernel v\n append autoyast=label://My\\x20ISO/autoinst.xml\n", 1},
+		{GRUB, "linux /v autoyast=label://CentOS\\x207\\x20x86_64/autoinst.xml\n", "linux /v autoyast=label://My\\x20ISO/autoinst.xml\n", 1},
 		{Syslinux, "label a\n kernel v\n append y=\"CentOS 7 x86_64\" /CentOS\n", "", 0},
 		{GRUB, "search --no-floppy --set=root -l 'CentOS 7 x86_64'\n", "search --no-floppy --set=root -l 'My ISO'\n", 1},
 		{GRUB, "search -l CentOS\\ 7\\ x86_64 --set\n", "search -l 'My ISO' --set\n", 1},

@@ -51,10 +51,11 @@ func nibble(c byte) byte {
 const distinct = 8
 
 // labelAt finds labels in a kernel argument: behind LABEL= (also CDLABEL=), in the
-// names of devices by label, and as the value of arguments that are about one.
+// names of devices by label, in AutoYaST's label://, and as the value of arguments that are
+// about one.
 // It returns the ranges.
 func labelAt(arg string) (out [][2]int) {
-	for _, mark := range []string{"LABEL=", "by-label/"} {
+	for _, mark := range []string{"LABEL=", "by-label/", "label://"} {
 		for from := 0; ; {
 			i := strings.Index(arg[from:], mark)
 			if i < 0 {

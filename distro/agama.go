@@ -25,18 +25,25 @@ func recogniseAgama(m Medium) *Release {
 		return nil
 	}
 	menu, label := m.text("boot/grub2/grub.cfg"), strings.ToLower(m.Label)
-	suse := m.has("boot/x86_64/loader") || m.has("boot/aarch64") || strings.Contains(label, "suse") || strings.Contains(label, "sle") || strings.Contains(label, "agama")
-	installs := strings.Contains(label, "agama") || strings.HasPrefix(label, "install") || strings.Contains(menu, "agama") || strings.Contains(menu, "inst.")
+	suse := m.has("boot/x86_64/loader") || m.has("boot/aarch64") || agamaMade(label)
+	// Other live systems say in the menu where their root is, these in the initrd.
+	installs := strings.Contains(label, "agama") || strings.HasPrefix(label, "install") || strings.Contains(menu, "agama") || strings.Contains(menu, "inst.") ||
+		!strings.Contains(menu, "root=live:")
 	if !suse || !installs {
 		return nil
 	}
-	r := &Release{Name: m.Label, Kind: "installer"}
-	if f := agamaLabel.FindStringSubmatch(m.Label); f != nil {
+	r := &Release{Name: "SUSE", Kind: "installer"} // a label of the user's own says nothing
+	if f := agamaLabel.FindStringSubmatch(m.Label); f != nil && agamaMade(label) {
 		r.Name, r.Version = strings.ReplaceAll(f[1], "-", " "), f[2]
 	}
 	names, _ := m.List("boot")
 	r.Arch = first(suseArch, m.Label+" "+strings.Join(names, " "))
 	return r
+}
+
+// agamaMade reports a label, in small letters, as SUSE gives them.
+func agamaMade(label string) bool {
+	return strings.Contains(label, "agama") || strings.HasPrefix(label, "install") || strings.Contains(label, "suse") || strings.Contains(label, "sle")
 }
 
 // agamaProfile puts the file at the root of the medium, which the live system has

@@ -2,6 +2,7 @@ package fat
 
 import (
 	"errors"
+	"flag"
 	"os"
 	"path"
 	"slices"
@@ -170,8 +171,14 @@ func judge(t *rapid.T, tb testing.TB, b []byte, want tree, tools bool) *Image {
 }
 
 // TestRandomEdits makes sequences of edits, each of the image that the one
-// before left, and has all of them judged.
+// before left, and has all of them judged. 1000 sequences a volume under ISOLAYER_SOAK.
 func TestRandomEdits(t *testing.T) {
+	if os.Getenv("ISOLAYER_SOAK") != "" {
+		if err := flag.Set("rapid.checks", "1000"); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = flag.Set("rapid.checks", "100") }() // its default
+	}
 	for _, ref := range some() {
 		t.Run(ref.name, func(t *testing.T) {
 			start := ref.make(t)
@@ -179,7 +186,7 @@ func TestRandomEdits(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			edits := 0
+			edits, judged := 0, 0
 			rapid.Check(t, func(rt *rapid.T) {
 				b, m := base, &model{tree: tree{}}
 				for range rapid.IntRange(1, 3).Draw(rt, "rounds") {
@@ -193,13 +200,14 @@ func TestRandomEdits(t *testing.T) {
 						edits++
 					}
 					b = planned(rt, t, img, e, b)
+					judged++
 					img = judge(rt, t, b, m.tree, !testing.Short() || edits < 100)
 					if img.Label() != "ISO EFI" || img.VolumeID() != 0xcafe1234 {
 						rt.Fatalf("label %q, id %v", img.Label(), img.VolumeID())
 					}
 				}
 			})
-			t.Logf("%d edits", edits)
+			t.Logf("%d edits, %d volumes judged", edits, judged)
 		})
 	}
 }

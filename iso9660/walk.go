@@ -319,11 +319,13 @@ func checkName(name string) error {
 	return nil
 }
 
-// addressing counts directories whose "." or ".." point elsewhere. Nobody
-// follows those, and libisofs lets ".." of its Joliet trees point to itself.
+// addressing counts directories whose "." or ".." point elsewhere. Nobody follows those.
+// That ".." of Joliet trees points to the directory itself is how libisofs has it: package
+// verify tells.
 func (t *walker) addressing(e *Entry) {
 	here, parent := e.Raws[0].Record.LBA(), e.Parent.Raws[0].Record.LBA()
-	if e.Self.Record.LBA() != here || e.Up == nil || e.Up.Record.LBA() != parent {
+	up := e.Up != nil && (e.Up.Record.LBA() == parent || t.h == Joliet && e.Up.Record.LBA() == here)
+	if e.Self.Record.LBA() != here || !up {
 		if t.astray == 0 {
 			t.astrayAt = e.Self.Off
 		}

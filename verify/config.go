@@ -133,11 +133,17 @@ func (s *scanner) fatImage(o *boot.Object, img *fat.Image) error {
 		if err != nil && !damage(err) {
 			return err
 		}
-		if text != nil && !bytes.Equal(text, cfg.File.Bytes()) {
+		if text != nil && !stub(cfg.File) && !bytes.Equal(text, cfg.File.Bytes()) {
 			s.c.path(Notice, literal(o.Name+":/"+cfg.Path), "differs from /%s: the medium behaves in another way as CD than as disk", cfg.Path)
 		}
 	}
 	return nil
+}
+
+// stub reports a configuration that does no more than lead to another one, as Debian's in
+// EFI system partitions lead to the tree's.
+func stub(f *bootcfg.File) bool {
+	return len(f.Entries()) == 0 && slices.ContainsFunc(f.Refs(), func(r bootcfg.Ref) bool { return r.Kind == bootcfg.RefInclude })
 }
 
 // readable drops the errors that the image itself is the reason of.
@@ -182,6 +188,9 @@ var suffixes = []string{".cbt", ".0", ".com", ".c32", ".img", ".bss", ".bin"}
 // are no paths of this image, and neither are placeholders of templates.
 func (s *scanner) need(sev Severity, from string, cfg *bootcfg.Config, r bootcfg.Ref, own bootcfg.Volume) {
 	name := r.Value
+	if cfg.File.Format() == bootcfg.GRUB { // root is what a search set it to
+		name = strings.TrimPrefix(strings.TrimPrefix(name, "($root)"), "(${root})")
+	}
 	if name == "" || strings.ContainsAny(name, "$()*{}@") || strings.Contains(name, "::") || strings.Contains(name, "://") {
 		return
 	}

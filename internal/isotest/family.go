@@ -28,7 +28,9 @@ import (
 //	efi: DIR              an EFI image with GRUB, which reads DIR/grub.cfg
 //
 // Files whose content is @kernel or @initrd are those of [Image], which print their
-// command line; @file PATH is that of a Debian package; @zeros N is so many zeros; "@md5 PATH" in a text is the sum of that file.
+// command line; "@initrd PATH" has one more file, with the lines that follow; @file PATH
+// is that of a Debian package; @zeros N is so many zeros; "@md5 PATH" in a text is the sum
+// of that file.
 func Family(tb testing.TB, fixture string) (image string, head map[string]string, files []string) {
 	tb.Helper()
 	text, err := os.ReadFile(fixture)
@@ -69,6 +71,10 @@ func (m *familyMaker) fill(text string) []byte {
 		if err != nil {
 			m.tb.Fatal(err)
 		}
+		if name, content, ok := strings.Cut(rest, "\n"); ok && word == "@initrd" {
+			b = append(b, make([]byte, -len(b)&3)...)
+			b = append(b, m.archive(strings.TrimSpace(name), content)...)
+		}
 		return b
 	case "@file":
 		b, err := os.ReadFile(file(m.tb, rest))
@@ -84,6 +90,23 @@ func (m *familyMaker) fill(text string) []byte {
 		return make([]byte, n)
 	}
 	return []byte(text)
+}
+
+// archive is one of cpio with a file.
+func (m *familyMaker) archive(name, content string) []byte {
+	dir, err := os.MkdirTemp(m.dir, "archive")
+	if err != nil {
+		m.tb.Fatal(err)
+	}
+	p := filepath.Join(dir, name)
+	if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+		m.tb.Fatal(err)
+	}
+	if err := os.WriteFile(p, []byte(content+"\n"), 0o644); err != nil {
+		m.tb.Fatal(err)
+	}
+	Tool(m.tb, "cpio")
+	return Run(m.tb, "sh", "-c", "cd "+dir+" && find . -mindepth 1 | cpio -o -H newc --quiet")
 }
 
 var sumMark = regexp.MustCompile(`@(md5|sha256|sha512) ( ?)(\S+)`)
@@ -109,6 +132,10 @@ func (m *familyMaker) sums(text []byte) []byte {
 	})
 }
 
+// suseLoader is where SUSE has ISOLINUX, changed so that it looks there for its
+// configuration. Debian's looks in /isolinux, and is led there.
+const suseLoader = "boot/x86_64/loader"
+
 // make writes the tree and the image.
 func (m *familyMaker) make() string {
 	root, iso := filepath.Join(m.dir, "tree"), filepath.Join(m.dir, "image.iso")
@@ -133,6 +160,12 @@ func (m *familyMaker) make() string {
 				m.tb.Fatal(err)
 			}
 			put(filepath.Join(dir, filepath.Base(f)), b)
+			if dir == suseLoader {
+				put(filepath.Join("isolinux", filepath.Base(f)), b)
+			}
+		}
+		if dir == suseLoader {
+			put("isolinux/isolinux.cfg", []byte("default suse\nlabel suse\n  config /"+dir+"/isolinux.cfg /"+dir+"\n"))
 		}
 		args = append(args, "-b", path.Join(dir, "isolinux.bin"), "-c", path.Join(dir, "boot.cat"), "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table")
 	case "grub":

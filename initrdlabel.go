@@ -1,0 +1,75 @@
+package isolayer
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/isolayer/isolayer/bootcfg"
+	"github.com/isolayer/isolayer/fat"
+	"github.com/isolayer/isolayer/iso9660"
+	"github.com/isolayer/isolayer/tree"
+)
+
+// initrdArguments is the directory of initrds from which dracut takes kernel arguments.
+// Media with Agama say there which medium to mount, and not in their boot menus.
+const initrdArguments = "etc/cmdline.d/"
+
+// relabelInitrds brings the label in line where an initrd holds it: the file that has it
+// comes once more, in an archive behind the others.
+func (s *stage) relabelInitrds(list []*bootMenus, old, label string) error {
+	if old == label || !s.rootInInitrd(list) {
+		return nil
+	}
+	initrds, _, err := s.initrds()
+	if err != nil {
+		return err
+	}
+	readable := initrds[:0]
+	for _, i := range initrds {
+		if err := s.read(i); err != nil {
+			s.warn(fmt.Sprintf("%s: %v; if it looks for the medium by the label %q, it will not find it", i.name, err, old))
+			continue
+		}
+		readable = append(readable, i)
+	}
+	return s.extendInitrds(readable, "label", func(i *bootInitrd) ([]local, error) { return i.relabelled(old, label) })
+}
+
+// rootInInitrd reports a live system of dracut's kind of which some entry does not say
+// where it is. The others need not be unpacked.
+func (s *stage) rootInInitrd(list []*bootMenus) bool {
+	if _, dir, err := s.reader().Lookup("LiveOS"); err != nil || !dir {
+		return false
+	}
+	return slices.ContainsFunc(list, func(m *bootMenus) bool {
+		return slices.ContainsFunc(m.configs, func(c *bootcfg.Config) bool {
+			return slices.ContainsFunc(c.File.Entries(), func(e *bootcfg.MenuEntry) bool {
+				return e.Boots() && len(e.Initrds) > 0 && !slices.ContainsFunc(e.Arguments(c.File), func(a string) bool { return strings.HasPrefix(a, "root=") })
+			})
+		})
+	})
+}
+
+// relabelled are the files with kernel arguments that look for the old label, changed.
+func (i *bootInitrd) relabelled(old, label string) (out []local, err error) {
+	for _, e := range i.open.Entries() {
+		if !strings.HasPrefix(e.Name, initrdArguments) || !strings.HasSuffix(e.Name, ".conf") || !e.IsRegular() || e.Size > bootcfg.MaxSize {
+			continue
+		}
+		var text bytes.Buffer
+		if err := i.open.Copy(&text, e); err != nil {
+			return nil, fmt.Errorf("%s: %w", i.name, err)
+		}
+		now, n, err := relabelArgs(text.Bytes(), old, label)
+		if err != nil {
+			return nil, fmt.Errorf("%s: /%s: %w", i.name, e.Name, err)
+		}
+		if n > 0 {
+			attr := tree.Attr{Mode: iso9660.ModeRegular | e.Mode&0o7777, ModTime: e.ModTime}
+			out = append(out, local{name: "/" + e.Name, attr: attr, src: fat.Bytes(now)})
+		}
+	}
+	return out, nil
+}

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/isolayer/isolayer/fault"
 	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/tree"
 )
@@ -45,7 +46,7 @@ func skippedByCopy(mode uint32) bool {
 // copyOut unpacks the image. Nothing is written outside the directory, whatever it holds.
 func (w *Workspace) copyOut(ctx context.Context) (err error) {
 	w.View = "copy"
-	v := &viewSpec{Image: w.image, Session: w.opts.Session}
+	v := &viewSpec{Image: w.image, Session: w.opts.Session, Limits: w.opts.Limits}
 	_, img, err := v.open()
 	if err != nil {
 		return err
@@ -64,10 +65,17 @@ func (w *Workspace) copyOut(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, root.Close()) }()
 	x := copier{root, img, map[iso9660.Section]string{}}
 	var dirs []*tree.Node
+	kept, lost := map[string]bool{}, map[*tree.Node]bool{}
 	if err := t.Walk(func(n *tree.Node) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		// Of entries with one name the first one counts, as in views.
+		if n.Parent != nil && (lost[n.Parent] || kept[n.Path()]) {
+			lost[n] = true
+			return nil
+		}
+		kept[n.Path()] = true
 		if n.IsDir() {
 			dirs = append(dirs, n)
 		}
@@ -113,10 +121,7 @@ type copier struct {
 func (x copier) one(n *tree.Node, p string) error {
 	switch {
 	case n.IsDir():
-		if err := x.root.Mkdir(p, 0o700); !errors.Is(err, fs.ErrExist) {
-			return err
-		}
-		return nil // damaged images list a name twice
+		return x.root.Mkdir(p, 0o700)
 	case n.IsLink():
 		if err := x.root.Symlink(n.Link, p); err != nil {
 			return err
@@ -152,6 +157,9 @@ func (x copier) file(e *iso9660.Entry, p string) error {
 	r, size, err := x.img.Open(e)
 	if err != nil {
 		return err
+	}
+	if err := x.img.Budget().Out(size); err != nil {
+		return fault.At(e.Raws[0].Off, "file", "size", fmt.Errorf("%d bytes: %w", size, err))
 	}
 	out, err := x.root.OpenFile(p, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/fault"
 	"github.com/isolayer/isolayer/fsview"
 	"github.com/isolayer/isolayer/iso9660"
 )
@@ -59,6 +60,7 @@ type spec struct {
 type viewSpec struct {
 	Image   string
 	Session int
+	Limits  fault.Limits
 	Dir     string
 	Root    bool     // everything shows as root's
 	Kinds   []string // in the order in which they are tried: erofs, iso9660, fuse
@@ -291,7 +293,7 @@ func (v *viewSpec) open() (*extent.File, *iso9660.Image, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	img, err := iso9660.Open(src, src.Size(), iso9660.Options{Session: v.Session})
+	img, err := iso9660.Open(src, src.Size(), iso9660.Options{Session: v.Session, Budget: fault.NewBudget(src.Size(), v.Limits)})
 	return src, img, err
 }
 

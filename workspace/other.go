@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/fault"
 	"github.com/isolayer/isolayer/layer"
 	"github.com/isolayer/isolayer/tree"
 )
@@ -18,6 +19,7 @@ import (
 type Options struct {
 	Temp           string
 	Session        int
+	Limits         fault.Limits
 	Lower          []string
 	Stdin          *os.File
 	Stdout, Stderr io.Writer
@@ -25,8 +27,9 @@ type Options struct {
 
 // CaptureOptions say how changes are recorded.
 type CaptureOptions struct {
-	Files *extent.Files
-	Epoch *time.Time
+	Files  *extent.Files
+	Epoch  *time.Time
+	Limits fault.Limits
 }
 
 // Workspace needs Linux: Prepare fails elsewhere.
@@ -76,6 +79,7 @@ func (w *Workspace) Path(name string) string { return name }
 type Standing struct {
 	Image, Dir, Upper, Target, Temp, View, Room string
 	Session                                     int
+	Limits                                      fault.Limits
 	Kinds                                       []string
 }
 

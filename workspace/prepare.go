@@ -20,14 +20,16 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/fault"
 	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/tree"
 )
 
 // Options of a workspace. The zero value is the usual way.
 type Options struct {
-	Temp           string   // where the workspace's directory is made; "" is os.TempDir
-	Session        int      // of the image
+	Temp           string // where the workspace's directory is made; "" is os.TempDir
+	Session        int    // of the image
+	Limits         fault.Limits
 	Lower          []string // kinds of views to try: erofs, iso9660, fuse; nil is all that this user can have
 	Stdin          *os.File // of programs; nil is nothing
 	Stdout, Stderr io.Writer
@@ -116,7 +118,7 @@ func (w *Workspace) overlay(ctx context.Context, o Overlay) error {
 // rootLike gives a new upper directory the attributes of the image's root, which the
 // merged one then shows.
 func (w *Workspace) rootLike(fresh bool) error {
-	v := &viewSpec{Image: w.image, Session: w.opts.Session}
+	v := &viewSpec{Image: w.image, Session: w.opts.Session, Limits: w.opts.Limits}
 	_, img, err := v.open()
 	if err != nil || !fresh {
 		return err
@@ -149,7 +151,7 @@ func (w *Workspace) bind(ctx context.Context, b Bind) error {
 
 // bindings checks that sources and places are alike, before anything is mounted.
 func (w *Workspace) bindings(b Bind) ([]Binding, error) {
-	v := &viewSpec{Image: w.image, Session: w.opts.Session}
+	v := &viewSpec{Image: w.image, Session: w.opts.Session, Limits: w.opts.Limits}
 	_, img, err := v.open()
 	if err != nil {
 		return nil, err
@@ -193,7 +195,7 @@ func (w *Workspace) viewSpec(user bool, dir string) *viewSpec {
 		}
 	}
 	w.squash = user
-	return &viewSpec{Image: w.image, Session: w.opts.Session, Dir: dir, Root: user, Kinds: kinds, Meta: w.room.path("erofs")}
+	return &viewSpec{Image: w.image, Session: w.opts.Session, Limits: w.opts.Limits, Dir: dir, Root: user, Kinds: kinds, Meta: w.room.path("erofs")}
 }
 
 func mkdirs(dirs ...string) error {
@@ -428,6 +430,8 @@ func (w *Workspace) Stop() error {
 type CaptureOptions struct {
 	Files *extent.Files // opens what was added; nil: changes are told, edits have no content
 	Epoch *time.Time    // latest time of files
+	// Limits are those of CaptureUpper.
+	Limits fault.Limits
 }
 
 // Capture tells what was changed, after Stop. Files stay where they are until Close.
@@ -438,18 +442,17 @@ func (w *Workspace) Capture(o CaptureOptions) (Result, error) {
 		c.squash = os.Geteuid() != 0
 		c.expect = copiedMode
 	}
-	return c.onImage(w.image, w.opts.Session)
+	return c.onImage(&viewSpec{Image: w.image, Session: w.opts.Session, Limits: w.opts.Limits})
 }
 
 // CaptureUpper tells what an upper directory of overlayfs changes in an image.
 func CaptureUpper(image string, session int, upper string, o CaptureOptions) (Result, error) {
 	c := &capture{dir: upper, files: o.Files, epoch: o.Epoch, attrs: true, own: [2]uint32{uint32(os.Geteuid()), uint32(os.Getegid())}}
 	c.squash = os.Geteuid() != 0
-	return c.onImage(image, session)
+	return c.onImage(&viewSpec{Image: image, Session: session, Limits: o.Limits})
 }
 
-func (c *capture) onImage(image string, session int) (Result, error) {
-	v := &viewSpec{Image: image, Session: session}
+func (c *capture) onImage(v *viewSpec) (Result, error) {
 	_, img, err := v.open()
 	if err != nil {
 		return Result{}, err

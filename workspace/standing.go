@@ -18,17 +18,22 @@ import (
 
 	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
+
+	"github.com/isolayer/isolayer/fault"
 )
 
 // Standing is a mount that outlives the command that makes it, until Unmount.
 type Standing struct {
-	Image   string   `json:"image,omitempty"` // shown at Target, or
-	Dir     string   `json:"dir,omitempty"`   // a directory that is shielded there
-	Session int      `json:"session,omitempty"`
-	Upper   string   `json:"upper,omitempty"` // holds changes; "" for an image: none can be made
-	Target  string   `json:"target"`
-	Temp    string   `json:"-"`
-	Kinds   []string `json:"-"` // of views to try: erofs, iso9660, fuse; nil is all that this user can have
+	Image   string `json:"image,omitempty"` // shown at Target, or
+	Dir     string `json:"dir,omitempty"`   // a directory that is shielded there
+	Session int    `json:"session,omitempty"`
+	Upper   string `json:"upper,omitempty"` // holds changes; "" for an image: none can be made
+	Target  string `json:"target"`
+	Temp    string `json:"-"`
+
+	Limits fault.Limits `json:"-"`
+
+	Kinds []string `json:"-"` // of views to try: erofs, iso9660, fuse; nil is all that this user can have
 
 	View string `json:"view,omitempty"` // kind of the view
 	Room string `json:"room,omitempty"` // directory that goes with it
@@ -100,14 +105,14 @@ func (s *Standing) furnish() (err error) {
 	case s.Dir != "":
 		return like(s.Upper, s.Dir)
 	}
-	w := &Workspace{image: s.Image, Upper: s.Upper, opts: Options{Session: s.Session}}
+	w := &Workspace{image: s.Image, Upper: s.Upper, opts: Options{Session: s.Session, Limits: s.Limits}}
 	return w.rootLike(true)
 }
 
 func (s *Standing) mount(writable bool) (err error) {
 	lower := s.Dir
 	if s.Image != "" {
-		v := &viewSpec{Image: s.Image, Session: s.Session, Dir: s.Target, Kinds: []string{"erofs", "iso9660", "fuse"}, Meta: filepath.Join(s.Room, "erofs"), Detached: true}
+		v := &viewSpec{Image: s.Image, Session: s.Session, Limits: s.Limits, Dir: s.Target, Kinds: []string{"erofs", "iso9660", "fuse"}, Meta: filepath.Join(s.Room, "erofs"), Detached: true}
 		if os.Geteuid() != 0 {
 			v.Kinds, v.Helper = []string{"fuse"}, true
 		}

@@ -51,7 +51,7 @@ func (o strategyOptions) check(b buildOptions) error {
 }
 
 // withUpper adds the changes of an upper directory to the steps, before all others.
-func withUpper(base *isolayer.Base, o buildOptions, options isolayer.Options, files *extent.Files) ([]isolayer.Step, error) {
+func (a *app) withUpper(base *isolayer.Base, o buildOptions, options isolayer.Options, files *extent.Files) ([]isolayer.Step, error) {
 	if o.upper == "" {
 		return o.steps, nil
 	}
@@ -60,7 +60,7 @@ func withUpper(base *isolayer.Base, o buildOptions, options isolayer.Options, fi
 	} else if !info.IsDir() {
 		return nil, fmt.Errorf("%s %w", o.upper, tree.ErrNotDir)
 	}
-	res, err := workspace.CaptureUpper(base.Path(), o.session, o.upper, workspace.CaptureOptions{Files: files, Epoch: options.Epoch})
+	res, err := workspace.CaptureUpper(base.Path(), o.session, o.upper, workspace.CaptureOptions{Files: files, Epoch: options.Epoch, Limits: a.limits})
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +148,7 @@ func (a *app) directory(ctx context.Context, base *isolayer.Base, steps []isolay
 		}
 		b.Map = append(b.Map, workspace.Binding{Source: add.Source, Path: dest})
 	}
-	opts := workspace.Options{Temp: o.temp, Session: o.session, Stdout: a.out, Stderr: a.err}
+	opts := workspace.Options{Temp: o.temp, Session: o.session, Limits: a.limits, Stdout: a.out, Stderr: a.err}
 	return workspace.Prepare(ctx, base.Path(), b, opts)
 }
 

@@ -19,8 +19,9 @@ func addWorkspaceFlags(f *pflag.FlagSet, temp *string) {
 
 // prepare makes a workspace. The strategy auto is what an overlay needs, if this
 // machine has it, else a copy; it tells why.
-func (a *app) prepare(ctx context.Context, image, strategy, temp string, session int, overlay workspace.Overlay) (*workspace.Workspace, error) {
-	o := workspace.Options{Temp: temp, Session: session, Stdout: a.out, Stderr: a.err}
+func (a *app) prepare(ctx context.Context, image, strategy, temp string, session int, overlay workspace.Overlay) (w *workspace.Workspace, err error) {
+	defer func() { err = inImage(image, err) }()
+	o := workspace.Options{Temp: temp, Session: session, Limits: a.limits, Stdout: a.out, Stderr: a.err}
 	o.Stdin, _ = a.in.(*os.File)
 	switch strategy {
 	case "copy":
@@ -28,7 +29,7 @@ func (a *app) prepare(ctx context.Context, image, strategy, temp string, session
 	case "overlay":
 		return workspace.Prepare(ctx, image, overlay, o)
 	}
-	w, err := workspace.Prepare(ctx, image, overlay, o)
+	w, err = workspace.Prepare(ctx, image, overlay, o)
 	if err == nil || overlay.Upper != "" || ctx.Err() != nil {
 		return w, err
 	}

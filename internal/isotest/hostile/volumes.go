@@ -184,7 +184,7 @@ func bomb(blocks int) func(Image) Image {
 }
 
 var zisofsRows = []Row{
-	{ID: "Z1", What: "0.8 MB that become 655 MB", Stage: Nobody, Shows: "/z", Big: true, twin: hole, make: remade(bomb(5000))},
+	{ID: "Z1", What: "0.3 MB that become 262 MB", Stage: Nobody, Shows: "/z", Big: true, twin: hole, make: remade(bomb(2000))},
 	{ID: "Z1 bomb", File: "/z", What: "4 MB that become 4 GB", Kind: Bomb, Stage: Extract, Big: true, twin: hole, make: remade(bomb(32000))},
 	{ID: "Z2", File: "/z", What: "a compressed file of 4 GiB without data", Kind: Trunc, Stage: Unpack, twin: hole, make: compressed(0xffffffff, 15, zHead(0xffffffff, 4, 15))},
 	{ID: "Z3", What: "compressed blocks of 2^2 bytes", Kind: Format, Stage: Open, twin: hole, make: compressed(100, 2, zHead(100, 4, 2))},

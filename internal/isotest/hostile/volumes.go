@@ -165,19 +165,24 @@ func compressed(size uint32, blockLog byte, stored ...[]byte) func(Image) Image 
 // hole is a compressed file of 100 zeros.
 var hole = compressed(100, 15, zHead(100, 4, 15), LE32(24), LE32(24))
 
-// bomb is a compressed file of blocks of zeros that are all stored in one place.
-func bomb(blocks int) func(Image) Image {
+func compress(data []byte) []byte {
 	var b bytes.Buffer
 	w := zlib.NewWriter(&b)
-	_, _ = w.Write(make([]byte, 1<<17)) // memory
+	_, _ = w.Write(data) // memory
 	_ = w.Close()
+	return b.Bytes()
+}
+
+// bomb is a compressed file of blocks of zeros that are all stored in one place.
+func bomb(blocks int) func(Image) Image {
+	b := compress(make([]byte, 1<<17))
 	size := uint32(blocks) << 17
 	start := uint32(16 + 4*(blocks+1))
 	table := make([]byte, 0, 4*(blocks+1))
-	data := make([]byte, 0, blocks*b.Len())
+	data := make([]byte, 0, blocks*len(b))
 	for range blocks {
 		table = append(table, LE32(start+uint32(len(data)))...)
-		data = append(data, b.Bytes()...)
+		data = append(data, b...)
 	}
 	table = append(table, LE32(start+uint32(len(data)))...)
 	return compressed(size, 17, zHead(size, 4, 17), table, data)

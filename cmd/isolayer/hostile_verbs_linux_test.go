@@ -121,6 +121,9 @@ var verbs = []verb{
 	{"mount, EROFS", func(c *matrixCase) []string {
 		return []string{"mount", "--json", "--workspace-dir", c.dir, "--view", "erofs", c.image, c.path("mnt")}
 	}, opens, ok, more{rare: true, root: true, run: mounted, cannot: erofs.ErrUnsupported.Error()}},
+	{"mount --rw", func(c *matrixCase) []string {
+		return []string{"mount", "--json", "--workspace-dir", c.dir, "--rw", c.path("upper"), c.image, c.path("mnt")}
+	}, opens, ok, more{rare: true, root: true, run: mounted}},
 	{"md5 check", func(c *matrixCase) []string { return []string{"md5", "check", "--json", c.image} }, never, []int{3}, more{}},
 	{"md5 show", func(c *matrixCase) []string { return []string{"md5", "show", "--json", c.image} }, never, []int{3}, more{}},
 	{"md5 implant", func(c *matrixCase) []string { return []string{"md5", "implant", "--json", c.copy()} }, never, []int{0, 1}, more{reads: true}},

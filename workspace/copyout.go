@@ -63,7 +63,7 @@ func (w *Workspace) copyOut(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, root.Close()) }()
-	x := copier{root, img, map[iso9660.Section]string{}}
+	x := copier{ctx, root, img, map[iso9660.Section]string{}}
 	var dirs []*tree.Node
 	kept, lost := map[string]bool{}, map[*tree.Node]bool{}
 	if err := t.Walk(func(n *tree.Node) error {
@@ -113,6 +113,7 @@ func (w *Workspace) mark() error {
 }
 
 type copier struct {
+	ctx   context.Context
 	root  *os.Root
 	img   *iso9660.Image
 	first map[iso9660.Section]string // the first name of each content
@@ -165,8 +166,21 @@ func (x copier) file(e *iso9660.Entry, p string) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.CopyBuffer(out, struct{ io.Reader }{io.NewSectionReader(r, 0, size)}, make([]byte, 1<<20))
+	_, err = io.CopyBuffer(out, stoppable{x.ctx, io.NewSectionReader(r, 0, size)}, make([]byte, 1<<20))
 	return errors.Join(err, out.Close())
+}
+
+// stoppable reads until the context ends.
+type stoppable struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (s stoppable) Read(p []byte) (int, error) {
+	if err := s.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return s.r.Read(p)
 }
 
 func (x copier) attributes(n *tree.Node, p string) error {

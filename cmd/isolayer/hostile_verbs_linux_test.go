@@ -4,7 +4,12 @@ import (
 	"archive/tar"
 	"bytes"
 	"os"
+	"regexp"
+	"slices"
+	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
 
 	"github.com/isolayer/isolayer/erofs"
 	"github.com/isolayer/isolayer/internal/isotest/hostile"
@@ -169,4 +174,25 @@ func (v verb) start(c *matrixCase, do command) ended {
 		return v.run(c, v, do)
 	}
 	return do(c.t, v.args(c))
+}
+
+// TestVerbs: no command that takes an image is missing in the matrix.
+func TestVerbs(t *testing.T) {
+	elsewhere := map[string]string{
+		"boot": "hands the image to QEMU without reading it",
+	}
+	takes := regexp.MustCompile(`\b(IMAGE|BASE|A B|-boot-from)\b`)
+	var look func(c *cobra.Command, name string)
+	look = func(c *cobra.Command, name string) {
+		for _, sub := range c.Commands() {
+			look(sub, strings.TrimSpace(name+" "+sub.Name()))
+		}
+		if !takes.MatchString(c.Use) && !c.DisableFlagParsing || elsewhere[name] != "" {
+			return
+		}
+		if !slices.ContainsFunc(verbs, func(v verb) bool { return strings.HasPrefix(v.name+" ", name+" ") }) {
+			t.Errorf("%s takes an image and is not in the matrix", name)
+		}
+	}
+	look((&app{}).root(), "")
 }

@@ -148,8 +148,11 @@ func (p *programs) test(t *testing.T, program hostile.Program) bool {
 	if err != nil {
 		t.Fatalf("it opens, but is not read: %v", err)
 	}
-	changed := p.build(t, b, was, loads, report.Problems() == 0, isolayer.Options{})
-	return p.build(t, b, was, loads, report.Problems() == 0, isolayer.Options{Compact: true}) || changed
+	changed := false
+	for _, o := range []isolayer.Options{{}, {Compact: true}, {InPlace: true}} {
+		changed = p.build(t, b, was, loads, report.Problems() == 0, o) || changed
+	}
+	return changed
 }
 
 // build adds a file: all else is as it was.
@@ -158,30 +161,31 @@ func (p *programs) build(t *testing.T, b *isolayer.Base, was map[string]string, 
 	if _, ok := was[dir]; ok {
 		return false
 	}
+	what := fmt.Sprintf("compact %v, in place %v", o.Compact, o.InPlace)
 	img, err := b.Build([]isolayer.Step{isolayer.Add{Source: p.ks, Dest: added}}, o)
 	if err != nil {
 		if strings.Contains(err.Error(), "internal error") {
-			t.Errorf("compact %v: %v", o.Compact, err)
+			t.Errorf("%s: %v", what, err)
 		}
 		return false
 	}
 	got, err := shown(img.Map, img.Map.Size(), loads)
 	if err != nil {
-		t.Fatalf("compact %v: the result is not read: %v", o.Compact, err)
+		t.Fatalf("%s: the result is not read: %v", what, err)
 	}
 	if got[added] == "" {
-		t.Errorf("compact %v: what was added is not there", o.Compact)
+		t.Errorf("%s: what was added is not there", what)
 	}
 	delete(got, added)
 	delete(got, dir)
 	for _, path := range slices.Sorted(maps.Keys(was)) {
 		if got[path] != was[path] {
-			t.Errorf("compact %v: %q was %s, and is %s", o.Compact, path, was[path], got[path])
+			t.Errorf("%s: %q was %s, and is %s", what, path, was[path], got[path])
 		}
 	}
 	for _, path := range slices.Sorted(maps.Keys(got)) {
 		if _, ok := was[path]; !ok {
-			t.Errorf("compact %v: %q is new: %s", o.Compact, path, got[path])
+			t.Errorf("%s: %q is new: %s", what, path, got[path])
 		}
 	}
 	after, err := verify.Image(t.Context(), img.Map, img.Map.Size(), verify.Options{})
@@ -189,7 +193,7 @@ func (p *programs) build(t *testing.T, b *isolayer.Base, was map[string]string, 
 		t.Fatal(err)
 	}
 	if sound && after.Problems() > 0 {
-		t.Errorf("compact %v: a sound image became unsound: %+v", o.Compact, after)
+		t.Errorf("%s: a sound image became unsound: %+v", what, after)
 	}
 	return true
 }

@@ -48,9 +48,12 @@ const (
 // Step is an operation in readable form.
 type Step struct {
 	Op    Op
-	Field int    // number of the field that is changed
-	Kind  byte   // of the value
-	Twins byte   // 2: only the little-endian number, 3: only the big-endian one, else both
+	Field int  // number of the field that is changed
+	Kind  byte // of the value
+	// Twins is 2 for the little-endian number only, 3 for the big-endian one only, else
+	// both. Where entries are put in or taken out, the record's length follows unless it
+	// is 3.
+	Twins byte
 	Value uint32 // or the number of the other field
 }
 
@@ -180,29 +183,29 @@ func (a *anatomy) do(s Step) {
 		to, from := a.parts[f.Part], a.parts[other.Part]
 		copy(a.m[to.Off:to.room], append([]byte(nil), a.m[from.Off:from.Off+from.n]...))
 	case Insert:
-		a.insert(a.parts[f.Part], a.parts[other.Part])
+		a.insert(a.parts[f.Part], a.parts[other.Part], s.Twins)
 	case Cut:
 		at := a.parts[f.Part]
 		copy(a.m[at.Off:at.room], a.m[at.Off+at.n:at.room])
 		clear(a.m[max(at.room-at.n, at.Off):at.room])
-		a.lengthen(at, -at.n)
+		a.lengthen(at, -at.n, s.Twins)
 	}
 }
 
 // insert puts a copy of a part in front of another one.
-func (a *anatomy) insert(to, from Part) {
+func (a *anatomy) insert(to, from Part, twins byte) {
 	b := append([]byte(nil), a.m[from.Off:from.Off+from.n]...)
 	if to.Off+len(b) > to.room {
 		return
 	}
 	copy(a.m[to.Off+len(b):to.room], append([]byte(nil), a.m[to.Off:to.room]...))
 	copy(a.m[to.Off:], b)
-	a.lengthen(to, len(b))
+	a.lengthen(to, len(b), twins)
 }
 
 // lengthen lets a record that an entry was put into, or taken out of, tell its length.
-func (a *anatomy) lengthen(p Part, n int) {
-	if p.record > 0 {
+func (a *anatomy) lengthen(p Part, n int, twins byte) {
+	if p.record > 0 && twins != 3 {
 		if l := int(a.m[p.record]) + n; l > 0 && l < 256 {
 			a.m[p.record] = byte(l)
 		}

@@ -75,9 +75,9 @@ soak: deps ## the same for long: fuzzing, kills, random trees
 boot-matrix: deps ## boots every layout in every way, see docs/boot-matrix.md
 	go test -tags bootmatrix -count 1 -timeout 3h -run Matrix -v ./tools/bootmatrix
 
-hostile: deps ## hostile images through every command, and how other programs fare: docs/robustness.md
+hostile: deps ## hostile images and failing system calls (needs strace) through every command, and how other programs fare: docs/robustness.md
 	ISOLAYER_SOAK=1 go test -count 1 -timeout 1h -run 'TestHostileMatrix' -v ./cmd/isolayer
-	go test -tags hostile -count 1 -timeout 3h -run TestPeers -v ./tools/hostile
+	go test -tags hostile -count 1 -timeout 3h -run 'TestPeers|TestQuirks|TestFaults' -v ./tools/hostile
 
 bench: build deps ## times beside other programs, see docs/benchmarks.md
 	go test -tags bench -count 1 -timeout 3h -run TestBench -v ./tools/bench

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/fault"
 	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/recipe"
 	"github.com/isolayer/isolayer/store"
@@ -31,6 +32,8 @@ type Bakery struct {
 	// --mount=type=secret has.
 	Args, Secrets       map[string]string
 	NoCache, VerifyBase bool
+	// Limits bound what reading each image may cost; zero ones are fault.Defaults.
+	Limits fault.Limits
 	// Options are those of Build; media check and epoch of an Isofile go over them.
 	Options Options
 	// Run runs a command for RUN; without it RUN is refused.
@@ -305,7 +308,7 @@ func (k *Bakery) open(path string) (*Base, error) {
 	if b := k.bases[path]; b != nil {
 		return b, nil
 	}
-	b, err := Open(path, OpenOptions{})
+	b, err := Open(path, OpenOptions{Limits: k.Limits})
 	if err != nil {
 		return nil, err
 	}

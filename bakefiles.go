@@ -18,6 +18,7 @@ import (
 
 	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/fat"
+	"github.com/isolayer/isolayer/fault"
 	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/layer"
 	"github.com/isolayer/isolayer/recipe"
@@ -408,7 +409,7 @@ func (s *stage) putInside(object, inside string, src extent.Source) error {
 // asBase is a planned image to read from, as if it were a file.
 func (i *Image) asBase(name string) (*Base, error) {
 	b := &Base{path: name, files: extent.NewFiles(), src: extent.Compose(name, i.Map)}
-	return b, b.read(OpenOptions{})
+	return b, b.read(OpenOptions{Limits: fault.Unlimited()})
 }
 
 // layerFrom is the layer that turns one planned image into another.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/isolayer/isolayer/boot"
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/fault"
 	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/mediacheck"
 	"github.com/isolayer/isolayer/sink"
@@ -95,7 +96,7 @@ func (i *Image) followPartition(tag *mediacheck.Tag, base *boot.Equipment) error
 	if tag.Partition == nil {
 		return nil
 	}
-	img, err := iso9660.Open(i.Map, i.Map.Size(), iso9660.Options{})
+	img, err := iso9660.Open(i.Map, i.Map.Size(), iso9660.Options{Budget: fault.NewBudget(i.Map.Size(), fault.Unlimited())})
 	if err != nil {
 		return err
 	}

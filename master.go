@@ -12,6 +12,7 @@ import (
 
 	"github.com/isolayer/isolayer/boot"
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/fault"
 	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/layout"
 	"github.com/isolayer/isolayer/master"
@@ -85,6 +86,8 @@ type MasterBoot struct {
 	// none is given: its boot images are taken
 	// unless the sources have files of their paths. The other fields must be empty.
 	From string
+	// Limits bound what reading From may cost; zero ones are fault.Defaults.
+	Limits fault.Limits
 }
 
 // FileRange is a part of a local file, in bytes; a size of 0 is all behind Off.
@@ -197,7 +200,7 @@ func (s *scan) equipment(b MasterBoot, texts iso9660.VolumeTexts) (*master.Boot,
 	var sources []extent.Source
 	if b.From != "" {
 		var err error
-		if b, sources, err = s.bootFrom(b.From); err != nil {
+		if b, sources, err = s.bootFrom(b.From, b.Limits); err != nil {
 			return nil, err
 		}
 	}

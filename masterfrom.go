@@ -7,14 +7,15 @@ import (
 
 	"github.com/isolayer/isolayer/boot"
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/fault"
 	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/tree"
 )
 
 // bootFrom takes the boot equipment of an image over: its boot images go where they are
 // in that image, unless the sources have a file there.
-func (s *scan) bootFrom(image string) (out MasterBoot, sources []extent.Source, err error) {
-	b, err := Open(image, OpenOptions{})
+func (s *scan) bootFrom(image string, limits fault.Limits) (out MasterBoot, sources []extent.Source, err error) {
+	b, err := Open(image, OpenOptions{Limits: limits})
 	if err != nil {
 		return out, nil, err
 	}

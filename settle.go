@@ -18,6 +18,7 @@ import (
 
 	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/fat"
+	"github.com/isolayer/isolayer/fault"
 	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/layout"
 	"github.com/isolayer/isolayer/sums"
@@ -147,7 +148,7 @@ type sumKey struct {
 // open reads the planned image.
 func (b *books) open(m *extent.Map) (err error) {
 	b.m = m
-	if b.img, err = iso9660.Open(m, m.Size(), iso9660.Options{}); err != nil {
+	if b.img, err = iso9660.Open(m, m.Size(), iso9660.Options{Budget: fault.NewBudget(m.Size(), fault.Unlimited())}); err != nil {
 		return fmt.Errorf("internal error: read the plan: %w", err)
 	}
 	if b.tree, err = tree.FromImage(b.img); err != nil {

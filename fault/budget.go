@@ -35,6 +35,14 @@ func Defaults(size int64) Limits {
 	}
 }
 
+// Unlimited are the limits for what this program made itself.
+func Unlimited() (l Limits) {
+	for _, n := range names {
+		*n.field(&l) = math.MaxInt64
+	}
+	return l
+}
+
 // names are the limits in the order in which they are documented.
 var names = []struct {
 	name  string

@@ -100,6 +100,15 @@ func (p *planner) movingObjects() []*boot.Object {
 
 // movedTo is where a block of the base's content goes.
 func (p *planner) movedTo(at int64) int64 {
+	to, ok := p.follow(at)
+	if !ok {
+		panic(fmt.Sprintf("internal error: block %d is in no run", at))
+	}
+	return to
+}
+
+// follow is where a block of the base goes, false if it is no content of it.
+func (p *planner) follow(at int64) (int64, bool) {
 	i, _ := slices.BinarySearchFunc(p.runs, at, func(r run, at int64) int {
 		switch {
 		case r.span.to <= at:
@@ -110,9 +119,9 @@ func (p *planner) movedTo(at int64) int64 {
 		return 0
 	})
 	if i == len(p.runs) || p.runs[i].from > at {
-		panic(fmt.Sprintf("internal error: block %d is in no run", at))
+		return 0, false
 	}
-	return p.runs[i].to + at - p.runs[i].from
+	return p.runs[i].to + at - p.runs[i].from, true
 }
 
 // runExtents are the copies of the base's content.

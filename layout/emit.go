@@ -195,7 +195,9 @@ func (p *planner) descriptorExtents(r *boot.Relocation) []extent.Extent {
 			d := p.descriptor(s, old, r)
 			if at, ok := old.BootCatalog(); ok && p.o.Compact && s.first() {
 				d = old.Clone()
-				d.SetBootCatalog(iso9660.LBA(p.movedTo(int64(at))))
+				if to, ok := p.follow(int64(at)); ok { // else it leads to no catalog, as in the base
+					d.SetBootCatalog(iso9660.LBA(to))
+				}
 			}
 			out = append(out, extent.BytesOf(block*iso9660.BlockSize, d.Raw))
 			block++

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/isolayer/isolayer/fault"
 	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/tree"
 )
@@ -61,12 +62,19 @@ func (w *Workspace) copyOut(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, root.Close()) }()
-	x := copier{root, img, map[iso9660.Section]string{}}
+	x := copier{ctx, root, img, map[iso9660.Section]string{}}
 	var dirs []*tree.Node
+	kept, lost := map[string]bool{}, map[*tree.Node]bool{}
 	if err := t.Walk(func(n *tree.Node) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		// Of entries with one name the first one counts, as in views.
+		if n.Parent != nil && (lost[n.Parent] || kept[n.Path()]) {
+			lost[n] = true
+			return nil
+		}
+		kept[n.Path()] = true
 		if n.IsDir() {
 			dirs = append(dirs, n)
 		}
@@ -104,6 +112,7 @@ func (w *Workspace) mark() error {
 }
 
 type copier struct {
+	ctx   context.Context
 	root  *os.Root
 	img   *iso9660.Image
 	first map[iso9660.Section]string // the first name of each content
@@ -112,10 +121,7 @@ type copier struct {
 func (x copier) one(n *tree.Node, p string) error {
 	switch {
 	case n.IsDir():
-		if err := x.root.Mkdir(p, 0o700); !errors.Is(err, fs.ErrExist) {
-			return err
-		}
-		return nil // damaged images list a name twice
+		return x.root.Mkdir(p, 0o700)
 	case n.IsLink():
 		if err := x.root.Symlink(n.Link, p); err != nil {
 			return err
@@ -153,14 +159,27 @@ func (x copier) file(e *iso9660.Entry, p string) error {
 		return err
 	}
 	if err := x.img.Budget().Out(size); err != nil {
-		return err
+		return fault.At(e.Raws[0].Off, "file", "size", fmt.Errorf("%d bytes: %w", size, err))
 	}
 	out, err := x.root.OpenFile(p, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = io.CopyBuffer(out, struct{ io.Reader }{io.NewSectionReader(r, 0, size)}, make([]byte, 1<<20))
+	_, err = io.CopyBuffer(out, stoppable{x.ctx, io.NewSectionReader(r, 0, size)}, make([]byte, 1<<20))
 	return errors.Join(err, out.Close())
+}
+
+// stoppable reads until the context ends.
+type stoppable struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (s stoppable) Read(p []byte) (int, error) {
+	if err := s.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return s.r.Read(p)
 }
 
 func (x copier) attributes(n *tree.Node, p string) error {

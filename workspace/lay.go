@@ -24,6 +24,7 @@ type spec struct {
 type overlaySpec struct {
 	Lower, Upper, Work, Target string
 	UserXattr                  bool
+	Foreign                    bool     // what lies below comes from an image: its setuid bits and devices mean nothing
 	Kinds                      []string // in the order in which they are tried: Kernel, FuseOverlayfs
 }
 
@@ -130,7 +131,11 @@ func (o overlaySpec) mount(lower string) error {
 			opts = strings.Replace(opts, "redirect_dir=nofollow", "redirect_dir=follow", 1)
 		}
 	}
-	err := unix.Mount("isolayer", o.Target, "overlay", 0, opts)
+	flags := uintptr(0)
+	if o.Foreign {
+		flags = unix.MS_NOSUID | unix.MS_NODEV
+	}
+	err := unix.Mount("isolayer", o.Target, "overlay", flags, opts)
 	if err == nil {
 		return nil
 	}

@@ -99,7 +99,7 @@ func (w *Workspace) overlay(ctx context.Context, o Overlay) error {
 	return w.start(ctx, func(user bool) spec {
 		return spec{
 			View:     w.viewSpec(user, w.room.path("view")),
-			Overlays: []overlaySpec{{Lower: w.room.path("view"), Upper: w.Upper, Work: work, Target: w.Dir, UserXattr: user, Kinds: w.layers(user)}},
+			Overlays: []overlaySpec{{Lower: w.room.path("view"), Upper: w.Upper, Work: work, Target: w.Dir, UserXattr: user, Foreign: true, Kinds: w.layers(user)}},
 		}
 	})
 }

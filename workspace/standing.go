@@ -158,7 +158,7 @@ func (s *Standing) mount(writable bool) (err error) {
 	if err := probeUpper(s.Upper, false); err != nil {
 		return fmt.Errorf("%s: %w: %w", s.Upper, ErrUpper, err)
 	}
-	return overlaySpec{Lower: lower, Upper: s.Upper, Work: s.Work, Target: s.Target}.mount(escape(lower))
+	return overlaySpec{Lower: lower, Upper: s.Upper, Work: s.Work, Target: s.Target, Foreign: s.Image != ""}.mount(escape(lower))
 }
 
 // takeDown unmounts what is mounted.

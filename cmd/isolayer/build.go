@@ -227,7 +227,13 @@ func (a *app) withTree(path string, session int, f func(*isolayer.Base, *tree.Tr
 	if err == nil {
 		err = f(base, t)
 	}
-	if kind := fault.Kind(""); errors.As(err, &kind) {
+	return inImage(path, err)
+}
+
+// inImage names the image whose fault an error is.
+func inImage(path string, err error) error {
+	var named *isolayer.ImageError
+	if kind := fault.Kind(""); errors.As(err, &kind) && !errors.As(err, &named) {
 		return &isolayer.ImageError{Path: path, Err: err}
 	}
 	return err

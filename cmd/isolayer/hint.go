@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -152,6 +151,8 @@ var magics = []struct {
 	{0, "hsqs", "a squashfs image", "ISO images often hold one; name the ISO image itself"},
 	{0, "QFI\xfb", "a qcow2 disk image", "convert it if it holds an ISO image: qemu-img convert -O raw"},
 	{0, "ER\x02\x00", "an Apple disk image", ""},
+	{0, "\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x00", "a CD copied with the headers of its sectors", "take the data out first: bchunk, or iat"},
+	{32769, "BEA01", "UDF without ISO 9660", "isolayer reads ISO 9660 only; Linux mounts it: mount -o loop"},
 	{0, "<", "text (a web page?)", "the download may have failed: look at the file"},
 }
 
@@ -165,13 +166,12 @@ func notISO(path string, err error) error {
 		return err
 	}
 	defer f.Close()
-	head := make([]byte, 64)
-	n, rerr := io.ReadFull(f, head)
-	if n == 0 && rerr != nil {
+	if info, err := f.Stat(); err == nil && info.Size() == 0 {
 		return hinted{noImage(path, "the file is empty"), "fetch it again"}
 	}
 	for _, m := range magics {
-		if int64(n) >= m.off+int64(len(m.magic)) && string(head[m.off:m.off+int64(len(m.magic))]) == m.magic {
+		head := make([]byte, len(m.magic))
+		if n, _ := f.ReadAt(head, m.off); string(head[:n]) == m.magic {
 			return hinted{noImage(path, "it is "+m.what), m.hint}
 		}
 	}

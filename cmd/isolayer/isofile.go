@@ -222,7 +222,7 @@ func (a *app) bakery(s *store.Store, o buildOptions, options isolayer.Options, q
 	}
 	k := &isolayer.Bakery{
 		Store: s, Context: context, Args: args, Secrets: secrets, NoCache: o.noCache, VerifyBase: o.verifyBase,
-		Options: options, Fetch: fetch, Run: runIn(a),
+		Limits: a.limits, Options: options, Fetch: fetch, Run: runIn(a),
 	}
 	if !quiet {
 		var mu sync.Mutex

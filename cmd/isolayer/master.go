@@ -17,7 +17,7 @@ import (
 )
 
 func (a *app) masterCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:     "master DIR... [options of mkisofs] -o OUT",
 		Short:   "Make a new image of local files, with the options of mkisofs",
 		GroupID: "make",
@@ -31,7 +31,7 @@ tree at any time; the source is never written to, and OUT appears whole or not a
 
 Some options of our own: --boot-from BASE takes the boot equipment of an image; --fix
 adds what boot loaders need and nobody asked for; --media-check implant, --checksum
-sha256|sha512, --dry-run, --print-map, --json and --progress are those of build.`,
+sha256|sha512, --dry-run, --print-map, --json, --progress and --limits are those of build.`,
 		Example: `  isolayer master -r -J -V MYDISK -o out.iso dir
   isolayer master -U -r -T -J -joliet-long -V "CentOS 7 x86_64" -b isolinux/isolinux.bin \
     -c isolinux/boot.cat -no-emul-boot -boot-load-size 4 -boot-info-table -o out.iso .
@@ -42,6 +42,9 @@ sha256|sha512, --dry-run, --print-map, --json and --progress are those of build.
 			if err != nil {
 				return err
 			}
+			if m.show.asJSON {
+				_ = cmd.Flags().Set("json", "true") // of a flag that is there
+			}
 			switch {
 			case m.show.help:
 				return a.masterHelp(cmd)
@@ -51,6 +54,8 @@ sha256|sha512, --dry-run, --print-map, --json and --progress are those of build.
 			return a.master(cmd.Context(), m)
 		},
 	}
+	jsonErrorsVar(cmd.Flags()) // its own parser reads the command line
+	return cmd
 }
 
 // masterHelp lists the options after what cobra says.

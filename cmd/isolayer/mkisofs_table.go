@@ -2,6 +2,7 @@ package main
 
 import (
 	"github.com/isolayer/isolayer/boot"
+	"github.com/isolayer/isolayer/fault"
 )
 
 // Advice that several options share.
@@ -128,6 +129,7 @@ var mkisofsBoot = []option{
 	{names: "protective-msdos-label", do: set(func(m *mkisofs) { m.boot.Protective, m.booting = true, true })},
 	{names: "mbr-force-bootable", do: set(func(m *mkisofs) { m.boot.ForceActive, m.booting = true, true })},
 	{names: "efi-boot-part", args: 1, do: efiPartition},
+	{names: "limits", args: 1, do: func(m *mkisofs, v []string) (err error) { m.boot.Limits, err = fault.Parse(v[0]); return err }},
 	{names: "boot-from", args: 1, do: func(m *mkisofs, v []string) error { m.boot.From, m.booting = v[0], true; return nil }},
 	{names: "fix", do: set(func(m *mkisofs) { m.options.Fix = true })},
 }

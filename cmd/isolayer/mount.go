@@ -47,6 +47,7 @@ isolayer build IMAGE --upper UPPER makes an image. That needs root; isolayer edi
 	choiceVar(f, &view, "view", "auto|erofs|iso9660|fuse", "who shows the image: the kernel by EROFS or iso9660, which needs root, or isolayer by FUSE")
 	f.IntVar(&s.Session, "session", 0, "of a multi-session image, `N`; 1 is the oldest")
 	addWorkspaceFlags(f, &s.Temp)
+	jsonErrorsVar(f)
 	return cmd
 }
 

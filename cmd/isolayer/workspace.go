@@ -19,14 +19,15 @@ func addWorkspaceFlags(f *pflag.FlagSet, temp *string) {
 
 // prepare makes a workspace. The strategy auto is what an overlay needs, if this
 // machine has it, else a copy; it tells why.
-func (a *app) prepare(ctx context.Context, image, strategy, temp string, session int, overlay workspace.Overlay) (*workspace.Workspace, error) {
+func (a *app) prepare(ctx context.Context, image, strategy, temp string, session int, overlay workspace.Overlay) (w *workspace.Workspace, err error) {
+	defer func() { err = inImage(image, err) }()
 	o := workspace.Options{Temp: temp, Session: session, Limits: a.limits, Stdout: a.out, Stderr: a.err}
 	o.Stdin, _ = a.in.(*os.File)
 	switch strategy {
 	case "copy":
 		return workspace.Prepare(ctx, image, workspace.Copy{}, o)
 	}
-	w, err := workspace.Prepare(ctx, image, overlay, o)
+	w, err = workspace.Prepare(ctx, image, overlay, o)
 	if err == nil && w.Layer == workspace.FuseOverlayfs {
 		fmt.Fprintf(a.err, "isolayer: fuse-overlayfs makes the overlay, which is slower: %s\n", plain(w.Why))
 	}

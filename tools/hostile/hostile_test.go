@@ -36,12 +36,19 @@ var peers = []struct{ name, script string }{
 // tally is what a program did with all images.
 type tally struct{ read, refused, hung, crashed, escaped int }
 
-// TestPeers prints the table of docs/robustness.md.
-func TestPeers(t *testing.T) {
+// program builds isolayer.
+func program(t *testing.T) string {
+	t.Helper()
 	bin := filepath.Join(t.TempDir(), "isolayer")
 	if out, err := exec.Command("go", "build", "-o", bin, "../../cmd/isolayer").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	return bin
+}
+
+// TestPeers prints the table of docs/robustness.md.
+func TestPeers(t *testing.T) {
+	bin := program(t)
 	images := 0
 	counts := make([]tally, len(peers))
 	for _, r := range hostile.Rows {

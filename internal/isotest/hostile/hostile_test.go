@@ -51,3 +51,35 @@ func TestRows(t *testing.T) {
 		t.Errorf("the rows are not those of %s", golden)
 	}
 }
+
+// TestBases: a program of fix-ups alone changes nothing, since all agrees already, and
+// one that breaks a checksum is mended by the fix-up.
+func TestBases(t *testing.T) {
+	bases := Bases()
+	for i, b := range bases {
+		if n := Fields(b.Image); n < 60 {
+			t.Errorf("%s: only %d fields are found", b.Name, n)
+		}
+		got := Encode(i, AllFixups()).Run(bases)
+		if !bytes.Equal(got, b.Image) {
+			r := Row{twin: func(Image) Image { return b.Image }, make: func(Image) Image { return got }}
+			t.Errorf("%s: fix-ups change %v", b.Name, r.Changes())
+		}
+	}
+}
+
+// TestPrograms: every field can be changed in every way, and the program tells how.
+func TestPrograms(t *testing.T) {
+	bases := Bases()
+	for i, b := range bases {
+		for f := 0; f < Fields(b.Image); f += 3 {
+			p := Encode(i, []byte{byte(f)}, Step{Op: Op(f) % ops, Field: f, Kind: byte(f % kinds), Value: uint32(f * 7)})
+			if p.Run(bases); !strings.HasPrefix(p.String(), b.Name+": ") {
+				t.Errorf("%q", p)
+			}
+			if p := Encode(i, nil, Step{Op: Set, Field: f, Value: 0x7b7b7b7b}); bytes.Equal(p.Run(bases), b.Image) {
+				t.Errorf("%s changes nothing", p)
+			}
+		}
+	}
+}

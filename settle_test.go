@@ -38,7 +38,7 @@ func TestSums(t *testing.T) {
 		{"rhel9", []isolayer.Step{isolayer.InitrdAdd{Adds: []isolayer.Add{{Source: localFile(t, "new", "new"), Dest: "/etc/new"}}}, isolayer.Add{Source: localFile(t, "repomd.xml", "<x/>"), Dest: "/repodata/"}}, 3},
 		{"suse", []isolayer.Step{isolayer.Remove{Pattern: "/media.1/products"}, isolayer.Kargs{Args: []string{"a=b"}}}, 5},
 		{"arch", []isolayer.Step{isolayer.Add{Source: localFile(t, "airootfs.sfs", "other"), Dest: "/arch/x86_64/"}}, 1},
-		{"debian-live", []isolayer.Step{isolayer.InitrdAdd{Adds: []isolayer.Add{{Source: localFile(t, "new", "new")}}}, isolayer.Add{Source: localFile(t, "new", "new")}}, 7},
+		{"debian-live", []isolayer.Step{isolayer.InitrdAdd{Adds: []isolayer.Add{{Source: localFile(t, "new", "new")}}}, isolayer.Add{Source: localFile(t, "new", "new")}}, 8},
 	} {
 		base, _, _ := isotest.Family(t, "distro/testdata/"+c.fixture+".txtar")
 		made := filepath.Join(t.TempDir(), "made.iso")

@@ -231,7 +231,11 @@ func (s Spec) mbrParts(entries []EntrySpec, a Arrangement, at []Located) []mbrPa
 		}
 		return out
 	}
-	cover := mbrPart{1, 0xcd, true, max(start, 1), 0}
+	loads := s.Code == CodeIsohybrid || s.Code == CodeGRUB2
+	cover := mbrPart{1, 0xcd, loads || s.Protective || s.ForceActive, max(start, 1), 0}
+	if len(s.Appended) > 0 && !s.Protective && start == 0 {
+		cover.Type, cover.First = typeLinux, 0
+	}
 	if s.Code == CodeIsohybrid {
 		cover.Type, cover.First = 0x17, start
 		if gpt {

@@ -14,6 +14,7 @@ const (
 	// typeProtective marks the entry which announces a GPT (UEFI 5.2.3).
 	typeProtective = 0xee
 	typeESP        = 0xef // EFI system partition
+	typeLinux      = 0x83
 )
 
 // Code is the kind of boot code in sector 0.

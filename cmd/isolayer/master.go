@@ -24,7 +24,7 @@ func (a *app) masterCommand() *cobra.Command {
 		Long: `master makes an image of files and directories. Its options are those of mkisofs,
 genisoimage and xorrisofs, so that a command line of theirs works as it is; an option
 that is not supported is an error. Called by one of these names (a link will do),
-isolayer is that program.
+isolayer is that program; as xorrisofs it records Rock Ridge unless --norock is given.
 
 What is new: files of any size, hard links, names in UTF-8, the same image from the same
 tree at any time; the source is never written to, and OUT appears whole or not at all.

@@ -214,8 +214,8 @@ func personality(argv []string) (args []string, exit func(int) int) {
 	switch strings.TrimSuffix(filepath.Base(argv[0]), ".exe") {
 	case "mkisofs", "genisoimage":
 		return append([]string{"master"}, argv[1:]...), exit
-	case "xorrisofs": // which records Rock Ridge unless told otherwise
-		return append([]string{"master", "-rock"}, argv[1:]...), exit
+	case "xorrisofs":
+		return append([]string{"master", "-as-xorrisofs"}, argv[1:]...), exit
 	case "implantisomd5":
 		return append([]string{"md5", "implant"}, argv[1:]...), func(code int) int { return min(code, 1) }
 	case "checkisomd5":

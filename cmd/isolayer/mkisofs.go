@@ -28,6 +28,7 @@ type mkisofs struct {
 	booting  bool                  // any boot option was given
 	entry    *isolayer.MasterEntry // that options are for; nil: they begin a new one
 	entries  []*isolayer.MasterEntry
+	volume   string // volume id if none is given
 	noPad    bool
 	deep     bool // directories stay where they are, however deep
 	platform *boot.Platform
@@ -55,7 +56,7 @@ const unnamed = "\x00"
 
 // parseMkisofs reads a command line.
 func parseMkisofs(args []string, in io.Reader) (*mkisofs, error) {
-	m := &mkisofs{}
+	m := &mkisofs{volume: "CDROM"}
 	m.options.Texts.System, m.options.Texts.Volume, m.options.Texts.Application = "LINUX", unnamed, "ISOLAYER"
 	m.show.progress = progressAuto
 	for len(args) > 0 {
@@ -248,7 +249,7 @@ func (m *mkisofs) finish(in io.Reader) error {
 		m.options.Boot = &m.boot
 	}
 	if m.options.Texts.Volume == unnamed {
-		if m.options.Texts.Volume = "CDROM"; m.boot.From != "" {
+		if m.options.Texts.Volume = m.volume; m.boot.From != "" {
 			m.options.Texts.Volume = "" // that of the image
 		}
 	}

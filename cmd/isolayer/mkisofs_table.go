@@ -58,7 +58,6 @@ var mkisofsTexts = []option{
 // mkisofsTree are the options for what goes into the image.
 var mkisofsTree = []option{
 	{names: "R rock", do: set(func(m *mkisofs) { m.options.RockRidge = true })},
-	{names: "norock", do: set(func(m *mkisofs) { m.options.RockRidge = false })},
 	{names: "r rational-rock", do: set(func(m *mkisofs) { m.options.RockRidge, m.options.Rational = true, true })},
 	{names: "norock", do: set(func(m *mkisofs) { m.options.RockRidge = false })},
 	{names: "uid", args: 1, do: owner(func(m *mkisofs) **uint32 { return &m.options.UID })},
@@ -131,6 +130,7 @@ var mkisofsBoot = []option{
 	{names: "efi-boot-part", args: 1, do: efiPartition},
 	{names: "limits", args: 1, do: func(m *mkisofs, v []string) (err error) { m.boot.Limits, err = fault.Parse(v[0]); return err }},
 	{names: "boot-from", args: 1, do: func(m *mkisofs, v []string) error { m.boot.From, m.booting = v[0], true; return nil }},
+	{names: "as-xorrisofs", do: set(func(m *mkisofs) { m.options.RockRidge, m.volume = true, "ISOIMAGE" })}, // its defaults
 	{names: "fix", do: set(func(m *mkisofs) { m.options.Fix = true })},
 }
 

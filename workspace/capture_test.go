@@ -280,9 +280,23 @@ func TestSweep(t *testing.T) {
 	if err := os.Chmod(dead.path("work/work"), 0); err != nil {
 		t.Fatal(err)
 	}
+	// Killed while a directory was made, before and after it had a lock, and while one was
+	// removed.
+	empty, half := filepath.Join(temp, "."+prefix+"1"), filepath.Join(temp, "."+prefix+"2")
+	for _, d := range []string{empty, filepath.Join(half, "upper")} {
+		if err := os.MkdirAll(d, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(half, "lock"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	got, err := Sweep(temp)
-	if err != nil || !slices.Equal(got, []string{dead.dir}) {
+	if err != nil || !slices.Equal(got, []string{dead.dir, half}) {
 		t.Errorf("swept %v, %v", got, err)
+	}
+	if left, err := filepath.Glob(filepath.Join(temp, ".*")); err != nil || len(left) > 0 {
+		t.Errorf("left: %v %v", left, err)
 	}
 	for _, dir := range []string{alive.dir, kept.dir} {
 		if _, err := os.Stat(dir); err != nil {

@@ -14,7 +14,8 @@ import (
 )
 
 // prefix of the directories of workspaces. Each has a file "lock" that its process
-// holds: one that is free belongs to nobody any more.
+// holds: one that is free belongs to nobody any more. While a directory is being made or
+// removed, a dot stands before its name.
 const prefix = "isolayer-workspace-"
 
 // room is the directory of a workspace.
@@ -36,14 +37,34 @@ func newRoom(temp string) (*room, error) {
 	if _, err := Sweep(temp); err != nil {
 		return nil, err
 	}
-	// It is locked before it has its name, so that nobody takes it for a stale one.
+	for {
+		r, err := enter(temp)
+		if err == nil {
+			return r, nil
+		}
+		if !errors.Is(err, errSwept) {
+			return nil, fmt.Errorf("make a workspace: %w", err)
+		}
+	}
+}
+
+// errSwept says that somebody took a directory that is being made for a dead one.
+var errSwept = errors.New("swept")
+
+// enter makes a directory and locks it. It has its name only then; before, somebody who
+// sweeps may remove it.
+func enter(temp string) (*room, error) {
 	hidden, err := os.MkdirTemp(temp, "."+prefix)
 	if err != nil {
-		return nil, fmt.Errorf("make a workspace: %w", err)
+		return nil, err
 	}
 	r := &room{dir: hidden}
-	if r.lock, err = os.OpenFile(r.path("lock"), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600); err == nil {
-		err = unix.Flock(int(r.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	r.lock, err = os.OpenFile(r.path("lock"), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, errSwept
+	}
+	if err == nil {
+		err = unix.Flock(int(r.lock.Fd()), unix.LOCK_EX)
 	}
 	if err == nil {
 		dir := filepath.Join(temp, strings.TrimPrefix(filepath.Base(hidden), "."))
@@ -51,8 +72,11 @@ func newRoom(temp string) (*room, error) {
 			r.dir = dir
 		}
 	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, errors.Join(errSwept, r.lock.Close())
+	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("make a workspace: %w", err), r.remove())
+		return nil, errors.Join(err, r.remove())
 	}
 	return r, nil
 }
@@ -64,8 +88,25 @@ func (r *room) leave() error {
 	return errors.Join(os.Remove(r.path("lock")), r.lock.Close(), removeAll(r.also...))
 }
 
+// remove removes the directory, its name first and its lock last: if this process is
+// killed in between, the next one finds it and goes on.
 func (r *room) remove() error {
-	err := removeAll(append(r.also, r.dir)...)
+	err := removeAll(r.also...)
+	if hidden := filepath.Join(filepath.Dir(r.dir), "."+strings.TrimPrefix(filepath.Base(r.dir), ".")); hidden != r.dir && os.Rename(r.dir, hidden) == nil {
+		r.dir = hidden
+	}
+	list, lerr := os.ReadDir(r.dir)
+	if !errors.Is(lerr, fs.ErrNotExist) {
+		err = errors.Join(err, lerr)
+	}
+	for _, d := range list {
+		if d.Name() != "lock" {
+			err = errors.Join(err, removeAll(r.path(d.Name())))
+		}
+	}
+	if err == nil {
+		err = removeAll(r.dir)
+	}
 	if r.lock != nil {
 		err = errors.Join(err, r.lock.Close())
 	}
@@ -91,7 +132,19 @@ func removeAll(dirs ...string) (err error) {
 
 // Stale lists directories in temp that killed processes of this user left.
 func Stale(temp string) ([]string, error) {
+	list, err := dead(temp)
 	var out []string
+	for _, r := range list {
+		out = append(out, r.dir)
+		err = errors.Join(err, r.lock.Close())
+	}
+	return out, err
+}
+
+// dead finds the directories whose processes have ended, and takes their locks. One that
+// has no lock was kept, or is being made; a process that was killed while it made it left
+// it empty.
+func dead(temp string) (out []*room, err error) {
 	for _, pattern := range []string{prefix, "." + prefix} {
 		list, err := filepath.Glob(filepath.Join(globEscape(temp), pattern+"*"))
 		if err != nil {
@@ -104,12 +157,13 @@ func Stale(temp string) ([]string, error) {
 			}
 			lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|unix.O_NOFOLLOW, 0)
 			if err != nil {
-				continue // one that was kept, or is being made
+				continue
 			}
 			if unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
-				out = append(out, dir)
+				out = append(out, &room{dir: dir, lock: lock})
+			} else {
+				_ = lock.Close()
 			}
-			_ = lock.Close()
 		}
 	}
 	return out, nil
@@ -117,16 +171,19 @@ func Stale(temp string) ([]string, error) {
 
 // Sweep removes what Stale lists, and returns it.
 func Sweep(temp string) ([]string, error) {
-	list, err := Stale(temp)
-	if err != nil {
-		return nil, err
-	}
-	for _, dir := range list {
-		if err := removeAll(dir); err != nil {
-			return list, fmt.Errorf("remove what was left behind: %w", err)
+	list, err := dead(temp)
+	var out []string
+	for _, r := range list {
+		out = append(out, r.dir)
+		if rerr := r.remove(); rerr != nil {
+			err = errors.Join(err, fmt.Errorf("remove what was left behind: %w", rerr))
 		}
 	}
-	return list, nil
+	empty, gerr := filepath.Glob(filepath.Join(globEscape(temp), "."+prefix+"*"))
+	for _, dir := range empty {
+		_ = os.Remove(dir) // only if it is empty, and ours
+	}
+	return out, errors.Join(err, gerr)
 }
 
 func globEscape(p string) string {

@@ -94,7 +94,8 @@ type way struct {
 	m qemu.Media
 }
 
-// ways lists those for which an image has boot equipment.
+// ways lists those for which an image has boot equipment. Firmware starts EFI programs from
+// boot images that are not said to be for it, too, as SUSE's are not.
 func ways(t *testing.T, image string) (out []way) {
 	b, err := isolayer.Open(image, isolayer.OpenOptions{})
 	if err != nil {
@@ -104,6 +105,9 @@ func ways(t *testing.T, image string) (out []way) {
 	has := map[string]bool{}
 	for _, w := range b.Boot().Ways() {
 		has[w.Firmware+w.Medium] = true
+	}
+	if len(b.Programs()) > 0 {
+		has["UEFICD"], has["UEFIdisk"] = true, true
 	}
 	for _, f := range []qemu.Firmware{qemu.BIOS, qemu.UEFI} {
 		for _, m := range []qemu.Media{qemu.CD, qemu.Disk} {

@@ -129,7 +129,7 @@ func shared(t *testing.T, image string) (bin, base string) {
 		t.Skip("makes an image")
 	}
 	bin, base = program(t), filepath.Join(t.TempDir(), "base.iso")
-	isotest.Run(t, "cp", isotest.Image(t, image), base)
+	isotest.Run(t, "cp", "--no-preserve=mode", isotest.Image(t, image), base)
 	open(t, filepath.Dir(bin))
 	open(t, filepath.Dir(base))
 	return bin, base

@@ -205,7 +205,7 @@ func FuzzProgram(f *testing.F) {
 	p := newPrograms(f)
 	for i, b := range p.bases {
 		f.Add([]byte(hostile.Encode(i, hostile.AllFixups())))
-		for field := 0; field < hostile.Fields(b.Image); field += 23 {
+		for field := 0; field < hostile.Fields(b.Image); field += 61 {
 			f.Add([]byte(hostile.Encode(i, hostile.AllFixups(), hostile.Step{Op: hostile.Set, Field: field, Kind: hostile.Like, Value: uint32(field)})))
 			f.Add([]byte(hostile.Encode(i, hostile.AllFixups(), hostile.Step{Op: hostile.Insert, Field: field, Value: uint32(field * 3)})))
 		}
@@ -224,6 +224,9 @@ func FuzzProgram(f *testing.F) {
 // field of every base, with and without fix-ups. Outside of a soak it takes some of them.
 func TestEveryField(t *testing.T) {
 	every := 499
+	if testing.Short() {
+		every = 4999
+	}
 	if os.Getenv("ISOLAYER_SOAK") != "" {
 		every = 1
 	}
@@ -256,7 +259,7 @@ func (p *programs) everyField(t *testing.T, base, every int) {
 		}
 	}
 	t.Logf("%d images, %d of them can be changed", n, changed)
-	if changed < n/4 || changed == n {
+	if n > 20 && (changed < n/4 || changed == n) {
 		t.Errorf("%d of %d images can be changed", changed, n)
 	}
 }

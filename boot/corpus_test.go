@@ -127,7 +127,7 @@ func resizeAndJudge(t *testing.T, path string, grow int64) {
 	}
 	end := max(base.end, usedEnd(t, f, limit))
 	big := filepath.Join(t.TempDir(), "big.iso")
-	if out, err := exec.Command("cp", "--sparse=always", "--reflink=auto", path, big).CombinedOutput(); err != nil {
+	if out, err := exec.Command("cp", "--sparse=always", "--reflink=auto", "--no-preserve=mode", path, big).CombinedOutput(); err != nil {
 		t.Fatalf("copy: %v: %s", err, out)
 	}
 	fit := apply(t, big, e, end, end+grow)

@@ -74,7 +74,7 @@ func TestHostile(t *testing.T) {
 		t.Run(r.ID, func(t *testing.T) {
 			in, size := r.ReaderAt(r.Image())
 			var got, twin result
-			quickly(10*time.Second, r.ID, func() { got = survey(in, size) })
+			quickly(10*time.Second, quoted(r.ID), func() { got = survey(in, size) })
 			if err := verdict(r, got); err != nil {
 				t.Error(err)
 			}

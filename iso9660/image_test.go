@@ -122,8 +122,8 @@ func readContent(w io.Writer, img *Image, e *Entry) error {
 }
 
 // quickly panics if f takes longer than the limit: a hang must not pass for a slow test.
-func quickly(limit time.Duration, what string, f func()) {
-	timer := time.AfterFunc(limit, func() { panic("takes too long: " + what) })
+func quickly(limit time.Duration, what fmt.Stringer, f func()) {
+	timer := time.AfterFunc(limit, func() { panic("takes too long: " + what.String()) })
 	defer timer.Stop()
 	f()
 }

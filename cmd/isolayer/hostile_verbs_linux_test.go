@@ -29,12 +29,19 @@ type verb struct {
 // more is what only few verbs have.
 type more struct {
 	reads bool // by its nature it reads all bytes
-	rare  bool // it starts processes: outside of a soak it runs with every 16th row
+	each  int  // outside of a soak it runs with every so many-th row, unless 0
 	root  bool // it needs root
 	// cannot is in errors about images, sound ones too, that the command cannot do with.
 	cannot string
 	run    func(c *matrixCase, v verb, do command) ended
 }
+
+// How many rows pass by verbs: those that start processes, and those that read images as
+// other verbs do.
+const (
+	rarely = 16
+	often  = 4
+)
 
 // command runs a command line.
 type command func(*testing.T, []string) ended
@@ -67,70 +74,70 @@ var verbs = []verb{
 	{"extract", func(c *matrixCase) []string { return []string{"extract", "--json", c.image, "-C", c.path("out")} }, unpacks, ok, more{}},
 	{"extract --devices", func(c *matrixCase) []string {
 		return []string{"extract", "--json", "--devices", "--preserve", "mode,owner", c.image, "-C", c.path("out")}
-	}, unpacks, ok, more{root: true}},
+	}, unpacks, ok, more{each: often, root: true}},
 	{"extract --boot", func(c *matrixCase) []string {
 		return []string{"extract", "--json", "--boot", c.image, "-C", c.path("boot")}
 	}, opens, ok, more{}},
 	{"verify", func(c *matrixCase) []string { return []string{"verify", "--json", c.image} }, needsContent, []int{0, 3}, more{}},
-	{"verify --base", func(c *matrixCase) []string { return []string{"verify", "--json", c.twin, "--base", c.image} }, opens, []int{0, 3}, more{}},
+	{"verify --base", func(c *matrixCase) []string { return []string{"verify", "--json", c.twin, "--base", c.image} }, opens, []int{0, 3}, more{each: often}},
 	{"diff", func(c *matrixCase) []string { return []string{"diff", "--json", c.twin, c.image} }, opens, []int{0, 1}, more{}},
-	{"diff --text", func(c *matrixCase) []string { return []string{"diff", "--json", "--text", c.image, c.twin} }, opens, []int{0, 1}, more{}},
+	{"diff --text", func(c *matrixCase) []string { return []string{"diff", "--json", "--text", c.image, c.twin} }, opens, []int{0, 1}, more{each: often}},
 	{"build", func(c *matrixCase) []string {
 		return []string{"build", "--json", c.image, "--add", c.twin + ":/new/file", "-o", c.path("out.iso")}
 	}, edits, ok, more{}},
 	{"build --label", func(c *matrixCase) []string {
 		return []string{"build", "--json", c.image, "--label", "NEW", "-o", c.path("out.iso")}
-	}, edits, ok, more{}},
+	}, edits, ok, more{each: often}},
 	{"build --layout", func(c *matrixCase) []string {
 		return []string{"build", "--json", c.image, "--layout", "compact", "-o", c.path("out.iso")}
-	}, edits, ok, more{}},
+	}, edits, ok, more{each: often}},
 	{"build --layer", func(c *matrixCase) []string {
 		return []string{"build", "--json", c.image, "--layer", c.layer(), "-o", c.path("out.iso")}
-	}, edits, ok, more{}},
+	}, edits, ok, more{each: often}},
 	{"build --karg", func(c *matrixCase) []string {
 		return []string{"build", "--json", c.image, "--karg", "quiet", "-o", c.path("out.iso")}
-	}, opens, failed, more{}},
+	}, opens, failed, more{each: often}},
 	{"build --kickstart", func(c *matrixCase) []string {
 		return []string{"build", "--json", c.image, "--kickstart", c.text("ks.cfg"), "-o", c.path("out.iso")}
-	}, opens, failed, more{}},
+	}, opens, failed, more{each: often}},
 	{"build --initrd-add", func(c *matrixCase) []string {
 		return []string{"build", "--json", c.image, "--initrd-add", c.text("x"), "-o", c.path("out.iso")}
-	}, opens, failed, more{}},
+	}, opens, failed, more{each: often}},
 	{"build --in-place", func(c *matrixCase) []string {
 		return []string{"build", "--json", c.copy(), "--mkdir", "/new", "--in-place", "--no-undo"}
 	}, edits, ok, more{}},
 	{"build -f", func(c *matrixCase) []string {
 		return []string{"build", "--json", "-f", c.isofile(), "--store", c.path("store"), "-o", c.path("out.iso")}
-	}, edits, ok, more{reads: true}},
+	}, edits, ok, more{each: often, reads: true}},
 	{"layer create", func(c *matrixCase) []string {
 		return []string{"layer", "create", "--json", c.twin, c.image, "-o", c.path("layer.tar")}
 	}, unpacks, ok, more{}},
 	{"layer apply", func(c *matrixCase) []string {
 		return []string{"layer", "apply", "--json", c.image, c.layer(), "-o", c.path("out.iso")}
-	}, edits, ok, more{}},
+	}, edits, ok, more{each: often}},
 	{"master --boot-from", func(c *matrixCase) []string {
 		return []string{"master", "-r", "-J", "--json", "--boot-from", c.image, "-o", c.path("out.iso"), c.text("x")}
-	}, opens, []int{0, 1}, more{}},
+	}, opens, []int{0, 1}, more{each: often}},
 	{"edit", func(c *matrixCase) []string {
 		return []string{"edit", "--json", "--workspace-dir", c.dir, "--strategy", "copy", "-o", c.path("out.iso"), c.image, "--", "touch", "new"}
-	}, unpacksAndEdits, ok, more{rare: true, cannot: "file name too long"}},
+	}, unpacksAndEdits, ok, more{each: rarely, cannot: "file name too long"}},
 	{"edit, overlay", func(c *matrixCase) []string {
 		return []string{"edit", "--json", "--workspace-dir", c.dir, "--strategy", "overlay", "-o", c.path("out.iso"), c.image, "--", "touch", "new"}
-	}, edits, ok, more{rare: true, root: true}},
+	}, edits, ok, more{each: rarely, root: true}},
 	{"edit true", func(c *matrixCase) []string {
 		return []string{"edit", "--json", "--workspace-dir", c.dir, "--strategy", "overlay", c.image, "--", "true"}
-	}, opens, ok, more{rare: true, root: true}},
+	}, opens, ok, more{each: rarely, root: true}},
 	{"mount, FUSE", func(c *matrixCase) []string {
 		return []string{"mount", "--json", "--workspace-dir", c.dir, "--view", "fuse", c.image, c.path("mnt")}
-	}, opens, ok, more{rare: true, root: true, run: mounted}},
+	}, opens, ok, more{each: rarely, root: true, run: mounted}},
 	{"mount, EROFS", func(c *matrixCase) []string {
 		return []string{"mount", "--json", "--workspace-dir", c.dir, "--view", "erofs", c.image, c.path("mnt")}
-	}, opens, ok, more{rare: true, root: true, run: mounted, cannot: erofs.ErrUnsupported.Error()}},
+	}, opens, ok, more{each: rarely, root: true, run: mounted, cannot: erofs.ErrUnsupported.Error()}},
 	{"mount --rw", func(c *matrixCase) []string {
 		return []string{"mount", "--json", "--workspace-dir", c.dir, "--rw", c.path("upper"), c.image, c.path("mnt")}
-	}, opens, ok, more{rare: true, root: true, run: mounted}},
+	}, opens, ok, more{each: rarely, root: true, run: mounted}},
 	{"md5 check", func(c *matrixCase) []string { return []string{"md5", "check", "--json", c.image} }, never, []int{3}, more{}},
-	{"md5 show", func(c *matrixCase) []string { return []string{"md5", "show", "--json", c.image} }, never, []int{3}, more{}},
+	{"md5 show", func(c *matrixCase) []string { return []string{"md5", "show", "--json", c.image} }, never, []int{3}, more{each: often}},
 	{"md5 implant", func(c *matrixCase) []string { return []string{"md5", "implant", "--json", c.copy()} }, never, []int{0, 1}, more{reads: true}},
 }
 

@@ -160,6 +160,7 @@ func TestExtractCannotEscape(t *testing.T) {
 		must(os.Mkdir(filepath.Join(tree, "locked"), 0o755))
 		must(os.WriteFile(filepath.Join(tree, "locked", "file"), []byte("z"), 0o444))
 		must(os.Chmod(filepath.Join(tree, "locked"), 0o555))
+		t.Cleanup(func() { must(os.Chmod(filepath.Join(tree, "locked"), 0o755)) }) // or it could not be removed
 	})
 	target := filepath.Join(dir, "target")
 	for _, iso := range []string{links, files, links, files} {

@@ -244,7 +244,11 @@ func linkOrCopy(from, to string) (err error) {
 		return err
 	}
 	defer in.Close()
-	out, err := os.Create(to)
+	info, err := in.Stat()
+	if err != nil {
+		return err
+	}
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, info.Mode().Perm()|0o200)
 	if err != nil {
 		return err
 	}

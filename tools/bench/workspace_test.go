@@ -11,8 +11,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/isolayer/isolayer/internal/isotest"
 )
 
 // ways are the ways to put one file into an image, or to replace one.
@@ -31,12 +29,7 @@ var ways = []struct{ name, args string }{
 
 // TestWays prints time and bytes written of each way; every result has a media check.
 func TestWays(t *testing.T) {
-	base := isotest.Image(t, "rhel-like-medium")
-	tool, err := filepath.Abs("../../bin/isolayer")
-	if err != nil {
-		t.Fatal(err)
-	}
-	work := t.TempDir()
+	tool, base, work := setup(t)
 	ks := filepath.Join(work, "kickstart.cfg")
 	if err := os.WriteFile(ks, []byte("text\nreboot\n"), 0o644); err != nil {
 		t.Fatal(err)

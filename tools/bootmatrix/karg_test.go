@@ -106,8 +106,12 @@ func ways(t *testing.T, image string) (out []way) {
 	for _, w := range b.Boot().Ways() {
 		has[w.Firmware+w.Medium] = true
 	}
-	if len(b.Programs()) > 0 {
-		has["UEFICD"], has["UEFIdisk"] = true, true
+	for _, o := range b.Boot().Objects() {
+		if v, err := b.FAT(o.Name); err == nil {
+			if _, dir, err := v.Lookup("EFI/BOOT"); err == nil && dir {
+				has["UEFICD"], has["UEFIdisk"] = true, true
+			}
+		}
 	}
 	for _, f := range []qemu.Firmware{qemu.BIOS, qemu.UEFI} {
 		for _, m := range []qemu.Media{qemu.CD, qemu.Disk} {

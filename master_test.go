@@ -239,7 +239,7 @@ func TestMasterTrees(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "tree")
 			want := randomTree(t, r, dir)
 			o := isolayer.MasterOptions{
-				RockRidge: true, Joliet: r.IntN(2) == 0, Enhanced: r.IntN(6) == 0, Padding: int64(r.IntN(200)),
+				RockRidge: true, Joliet: r.IntN(2) == 0, Enhanced: r.IntN(6) == 0, Padding: int64(8 + r.IntN(200)), // libarchive wants 24 blocks
 				Naming: iso9660.NamingRules{Length: []int{0, 31, 37}[r.IntN(3)], Lowercase: r.IntN(2) == 0, JolietLong: r.IntN(2) == 0, NoVersion: r.IntN(3) == 0},
 				Once:   r.IntN(3) == 0,
 			}
@@ -293,17 +293,18 @@ func listed(t *testing.T, out string, want isotest.Manifest, o isolayer.MasterOp
 	}
 	sizes := isotest.SevenZip(t, out)
 	if o.Joliet { // which cuts names, and has no links and no pipes
-		count := func(m isotest.Manifest, dir bool) int {
-			return len(m.Filter(func(_ string, e isotest.Entry) bool { return (e.Type == 'd') == dir && (dir || e.Type == 'f') }))
+		count := func(m isotest.Manifest, kind byte) int {
+			return len(m.Filter(func(_ string, e isotest.Entry) bool { return e.Type == kind }))
 		}
-		dirs := 0
-		for _, size := range sizes {
-			if size < 0 {
-				dirs++
+		shown := isotest.Manifest{}
+		for p, size := range sizes {
+			shown[p] = isotest.Entry{Type: map[bool]byte{true: 'd', false: 'f'}[size < 0]}
+		}
+		for _, kind := range []byte("df") { // 7z leaves out a dot at the end: then two may have one name
+			dots := count(want.Filter(func(p string, _ isotest.Entry) bool { return strings.HasSuffix(p, ".") }), kind)
+			if n := count(want, kind); count(shown, kind) > n || count(shown, kind) < n-dots {
+				t.Errorf("7z lists %d names of kind %c of Joliet, the tree has %d", count(shown, kind), kind, n)
 			}
-		}
-		if files := len(sizes) - dirs; files != count(want, false) || dirs != count(want, true) {
-			t.Errorf("7z lists %d files and %d directories of Joliet, the tree has %d and %d", files, dirs, count(want, false), count(want, true))
 		}
 		return
 	}
@@ -315,7 +316,7 @@ func listed(t *testing.T, out string, want isotest.Manifest, o isolayer.MasterOp
 		shared[strings.TrimSuffix(p, ".")]++
 	}
 	for p, e := range want {
-		if len(e.Link) > 50 || slices.ContainsFunc(strings.Split(p, "/"), func(name string) bool { return len(name) > 100 }) {
+		if len(e.Link)+len(p) > 60 && e.Type == 'l' || slices.ContainsFunc(strings.Split(p, "/"), func(name string) bool { return len(name) > 100 }) {
 			continue // 7z reads no continuation areas, which long names and links may need
 		}
 		p = strings.TrimSuffix(p, ".")

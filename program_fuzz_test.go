@@ -220,6 +220,25 @@ func FuzzProgram(f *testing.F) {
 	})
 }
 
+// TestFindings runs programs that once failed.
+func TestFindings(t *testing.T) {
+	p := newPrograms(t)
+	find := func(base, kind, field string, value uint32) hostile.Program {
+		i := slices.IndexFunc(p.bases, func(b hostile.Base) bool { return b.Name == base })
+		return hostile.Encode(i, hostile.AllFixups(), hostile.Step{Op: hostile.Set, Field: hostile.FieldOf(p.bases[i].Image, kind, field), Value: value})
+	}
+	for name, program := range map[string]hostile.Program{
+		"a partition moves in front of the first usable sector": find("boot", "GPT header", "first", 127),
+		"a compact image of a catalog that is not there":        find("boot", "descriptor", "catalog", 0x7fffffff),
+	} {
+		t.Run(name, func(t *testing.T) {
+			if !p.test(t, program) {
+				t.Errorf("%v: it cannot be changed", program)
+			}
+		})
+	}
+}
+
 // TestEveryField puts every value of a list, and the blocks of structures, into every
 // field of every base, with and without fix-ups. Outside of a soak it takes some of them.
 func TestEveryField(t *testing.T) {

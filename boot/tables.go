@@ -103,6 +103,7 @@ func (r *relocator) gptHeader(g *GPT, changed []int) {
 	put := binary.LittleEndian.PutUint64
 	put(h[24:], 1)
 	put(h[32:], uint64(alternate))
+	put(h[40:], r.firstUsable(g, changed))
 	put(h[48:], uint64(alternate-room))
 	array := r.area[g.Array*sectorSize:][:int64(g.Count)*gptEntrySize]
 	binary.LittleEndian.PutUint32(h[88:], crc32.ChecksumIEEE(array))
@@ -113,6 +114,18 @@ func (r *relocator) gptHeader(g *GPT, changed []int) {
 		r.patch(g.Array*sectorSize+int64(n-1)*gptEntrySize, gptEntrySize, fmt.Sprintf("GPT partition %d", n))
 	}
 	r.out.Patches = append(r.out.Patches, backupPatch(g, h, array, alternate))
+}
+
+// firstUsable is the first usable sector: in front of partitions that moved there. What
+// begins in front of it in the base, as in hybrid images, may go on doing so.
+func (r *relocator) firstUsable(g *GPT, changed []int) uint64 {
+	first := uint64(g.FirstUsable)
+	for _, p := range g.Partitions {
+		if b := r.gptEntry(g, p.Number); slices.Contains(changed, p.Number) && p.First >= g.FirstUsable && !zero(b) {
+			first = min(first, binary.LittleEndian.Uint64(b[32:]))
+		}
+	}
+	return first
 }
 
 // backupPatch makes the backup for the last sectors of the image: the array, then

@@ -246,3 +246,14 @@ func (a *anatomy) put(f *Field, v uint64, twins byte) {
 
 // Values counts the values that Like chooses from.
 func Values() int { return len(values) }
+
+// FieldOf is the number of the first field of that name in a part of that kind.
+func FieldOf(m Image, kind, name string) int {
+	a := dissect(m)
+	for i, f := range a.fields {
+		if a.parts[f.Part].Kind == kind && f.Name == name {
+			return i
+		}
+	}
+	panic("internal error: no " + kind + " with a " + name)
+}

@@ -19,12 +19,12 @@ var wild = []struct{ name, program, args string }{
 	{"centos 6", "genisoimage", "-r -T -J -V CENTOS6X8664 -b boot/loader.bin -c boot/boot.cat -no-emul-boot -boot-load-size 4 -boot-info-table -o OUT ."},
 	{"unattended ubuntu", "genisoimage", "-D -r -V UNATTENDED_UBUNTU -cache-inodes -J -l -b boot/loader.bin -c boot/boot.cat -no-emul-boot -boot-load-size 4 -boot-info-table -o OUT ."},
 	{"firmware update", "genisoimage", "-o OUT -q -l -N -boot-info-table -iso-level 4 -no-emul-boot -b boot/loader.bin -A Update -V FDBIOSUP -v ."},
-	{"grafts of the same files", "genisoimage", "-o OUT -R -J -graft-points new=sub sub=sub old=sub boot=boot -V TWICE"},
+	{"grafts of the same files", "xorriso", "-o OUT -R -J -V TWICE -graft-points new=sub sub=sub old=sub boot=boot"},
 	{"debian with preseed", "xorriso", "-r -V Debian -o OUT -J -joliet-long -cache-inodes -isohybrid-mbr ISOHDPFX -b boot/loader.bin -c boot/boot.cat -boot-load-size 4 -boot-info-table -no-emul-boot -eltorito-alt-boot -e boot/efi.img -no-emul-boot -isohybrid-gpt-basdat ."},
 	{"live-build", "xorriso", "-R -r -J -joliet-long -l -cache-inodes -iso-level 3 -isohybrid-mbr ISOHDPFX -partition_offset 16 -A Live -p live-build -publisher debian -V d-live -b boot/loader.bin -c boot/boot.cat -no-emul-boot -boot-load-size 4 -boot-info-table -eltorito-alt-boot -e boot/efi.img -no-emul-boot -isohybrid-gpt-basdat -o OUT ."},
 	{"mkarchiso", "xorriso", "-iso-level 3 -full-iso9660-filenames -joliet -joliet-long -rational-rock -volid ARCH -appid Arch -publisher arch -preparer mkarchiso -eltorito-boot boot/loader.bin -eltorito-catalog boot/boot.cat -no-emul-boot -boot-load-size 4 -boot-info-table -isohybrid-mbr ISOHDPFX --mbr-force-bootable -partition_offset 16 -append_partition 2 C12A7328-F81F-11D2-BA4B-00A0C93EC93B boot/efi.img -appended_part_as_gpt -eltorito-alt-boot -e --interval:appended_partition_2:all:: -no-emul-boot -output OUT ."},
 	{"ubuntu 22.04", "xorriso", "-r -V Ubuntu -J -joliet-long -l -iso-level 3 -partition_offset 16 --grub2-mbr GRUB2MBR --protective-msdos-label -append_partition 2 0xEF boot/efi.img -appended_part_as_gpt -c boot.catalog -b boot/loader.bin -no-emul-boot -boot-load-size 4 -boot-info-table --grub2-boot-info -eltorito-alt-boot -e --interval:appended_partition_2:all:: -no-emul-boot -o OUT ."},
-	{"grub-mkrescue", "xorriso", "-graft-points -b boot/loader.bin -no-emul-boot -boot-info-table --embedded-boot GRUB2MBR --protective-msdos-label -o OUT -r --efi-boot boot/efi.img -efi-boot-part --efi-boot-image --sort-weight 0 / --sort-weight 1 /boot -V X new=sub ."},
+	{"grub-mkrescue", "xorriso", "-graft-points -b boot/loader.bin -no-emul-boot -boot-load-size 4 -boot-info-table --grub2-boot-info --grub2-mbr GRUB2MBR --protective-msdos-label -o OUT -r --efi-boot boot/efi.img -efi-boot-part --efi-boot-image --sort-weight 0 / --sort-weight 1 /boot -V X new=sub ."},
 	{"rhel 9 without Rock Ridge named", "xorriso", "-iso-level 3 -o OUT -full-iso9660-filenames -volid CUSTOM -eltorito-boot boot/loader.bin -no-emul-boot -boot-load-size 4 -boot-info-table --eltorito-catalog boot/boot.cat -eltorito-alt-boot -e boot/efi.img -no-emul-boot -graft-points ."},
 }
 
@@ -35,8 +35,8 @@ func TestMasterWild(t *testing.T) {
 		t.Skip("runs other programs")
 	}
 	tree := masterTree(t)
-	isotest.Tool(t, "/usr/lib/ISOLINUX/isolinux.bin")
-	isotest.Tool(t, "/usr/lib/grub/i386-pc/boot_hybrid.img")
+	isotest.DataFile(t, "/usr/lib/ISOLINUX/isolinux.bin")
+	isotest.DataFile(t, "/usr/lib/grub/i386-pc/boot_hybrid.img")
 	files := strings.NewReplacer("ISOHDPFX", "/usr/lib/ISOLINUX/isohdpfx.bin", "GRUB2MBR", "/usr/lib/grub/i386-pc/boot_hybrid.img")
 	for _, w := range wild {
 		t.Run(w.name, func(t *testing.T) {

@@ -136,6 +136,16 @@ func file(tb testing.TB, path string) string {
 	return path
 }
 
+// DataFile returns a file of a Debian package that is no program. Without it the test is
+// skipped, or fails where CI is set.
+func DataFile(tb testing.TB, path string) string {
+	tb.Helper()
+	if _, err := os.Stat(path); err != nil {
+		missing(tb, path)
+	}
+	return path
+}
+
 func missing(tb testing.TB, name string) {
 	tb.Helper()
 	give := tb.Skipf

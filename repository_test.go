@@ -33,6 +33,7 @@ func refreshed(t *testing.T, root string, steps ...isolayer.Step) string {
 		t.Fatal(err)
 	}
 	isotest.Run(t, "bsdtar", "-xf", made, "-C", out)
+	isotest.Run(t, "chmod", "-R", "u+w", out) // or it could not be removed
 	checkSums(t, made)
 	return out
 }

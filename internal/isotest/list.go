@@ -48,8 +48,9 @@ func IsoinfoName(name string) string {
 }
 
 var (
+	// Owners above 4095 are printed without a space between.
 	isoinfoDir  = regexp.MustCompile(`^Directory listing of /(.*)$`)
-	isoinfoLine = regexp.MustCompile(`^(.{10})\s+\d+\s+\d+\s+\d+\s+(\d+) .{11} \[\s*(\d+) ([0-9a-f]{2})\]  (.*)$`)
+	isoinfoLine = regexp.MustCompile(`^(.{10})[ \d]+ (\d+) .{11} \[\s*(\d+) ([0-9a-f]{2})\]  (.*)$`)
 )
 
 func parseIsoinfo(tb testing.TB, text []byte) map[string]Listed {

@@ -73,21 +73,14 @@ func masterTable(t *testing.T, tool, tree, work string, rounds int) {
 	for round := range rounds + 1 { // the first one warms the cache
 		for _, i := range rand.Perm(len(masters)) {
 			out := filepath.Join(work, "out.iso")
-			cmd := exec.Command("bash", "-c", "exec "+masters[i].args)
+			// The CPU time of the fsync, which isolayer makes itself, is everybody's.
+			cmd := exec.Command("bash", "-c", masters[i].args+` && sync "$OUT"`)
 			cmd.Env = append(os.Environ(), "ISOLAYER="+tool, "OUT="+out, "TREE="+tree)
 			start := time.Now()
 			if text, err := cmd.CombinedOutput(); err != nil {
 				t.Fatalf("%s: %v\n%s", masters[i].name, err, text)
 			}
-			f, err := os.Open(out)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := f.Sync(); err != nil {
-				t.Fatal(err)
-			}
 			took := time.Since(start)
-			f.Close()
 			usage := cmd.ProcessState.SysUsage().(*syscall.Rusage)
 			if round > 0 {
 				wall[i] = append(wall[i], took)

@@ -69,6 +69,7 @@ type command struct {
 	tail  string
 	line  int // number of its first line, from 1
 	depth int // how many blocks are open around it
+	key   bool // the first word ends in an equals sign, which arguments directly follow
 }
 
 // File is a configuration. Its commands, one behind the other, are its bytes.
@@ -177,7 +178,7 @@ func (f *File) insert(behind *command, list ...*command) {
 
 // newLine makes a command of words that need no quotes, a blank between them.
 func (f *File) newLine(indent string, words ...string) *command {
-	c := &command{tail: f.eol}
+	c := &command{tail: f.eol, key: f.format == ESXi}
 	for i, w := range words {
 		gap := " "
 		if i == 0 {

@@ -10,7 +10,7 @@ import (
 func FuzzConfig(f *testing.F) {
 	for _, s := range []string{
 		"label a\n menu label ^b\n kernel v\n append x --- y\n", "menuentry 'a' { linux /v \"b c\"; }\n# x\n}", "title a\nkernel=/v x\n",
-		"linux /v\noptions a\n", "ro\n", "kernelopt=a b\r\n", "text help\nappend\nendtext", "submenu x { menuentry y { linux $a ${b} \\\n c\n} }", "'\"\\", "search --set=root -l 'a b'",
+		"linux /v\noptions a\n", "ro\n", "kernelopt=a b\r\n", "text help\nappend\nendtext", "kernelopt=", "submenu x { menuentry y { linux $a ${b} \\\n c\n} }", "'\"\\", "search --set=root -l 'a b'",
 	} {
 		for format := range formats {
 			f.Add(byte(format), s, "a=b")
@@ -40,7 +40,7 @@ func FuzzConfig(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if _, err := again.Karg(k); err == nil && string(again.Bytes()) != once && !strings.ContainsAny(text+spec, "\"\\'{}#;$\n\r") {
+		if _, err := again.Karg(k); err == nil && string(again.Bytes()) != once && !strings.ContainsAny(text+spec, "\"\\'{}#;$\n\r\x00\x1a") {
 			t.Errorf("twice: %q became %q", once, again.Bytes())
 		}
 		if _, err := c.Relabel("a", "b c"); err != nil {

@@ -218,7 +218,7 @@ func (l *cmdline) put(raw string) {
 	c := l.parts[len(l.parts)-1].c
 	i := len(c.words) - l.behind
 	gap := " "
-	if i == 1 && c.is(0, "kernelopt=") {
+	if i == 1 && c.key {
 		gap = ""
 	}
 	c.words = slices.Insert(c.words, i, word{gap, raw})
@@ -226,7 +226,7 @@ func (l *cmdline) put(raw string) {
 
 // first is the index at which a command may begin with an argument.
 func (c *command) first() int {
-	if c.is(0, "kernelopt=") {
+	if c.key {
 		return 1
 	}
 	return 0

@@ -38,6 +38,7 @@ func (l *lexer) lines(format Format) []*command {
 			c.tail = line
 		default:
 			c.words = split(text, format)
+			c.key = format == ESXi && len(c.words) > 0 && strings.HasSuffix(c.words[0].raw, "=")
 			n := 0
 			for _, w := range c.words {
 				n += len(w.gap) + len(w.raw)

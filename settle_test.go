@@ -117,6 +117,7 @@ func TestSignatures(t *testing.T) {
 	}
 	dir := t.TempDir()
 	isotest.Run(t, "bsdtar", "-xf", made, "-C", dir)
+	isotest.Run(t, "chmod", "-R", "u+w", dir) // or it could not be removed
 	ring := filepath.Join(dir, "installkey.gpg")
 	own, err := isolayer.Open(made, isolayer.OpenOptions{})
 	if err != nil {

@@ -41,7 +41,7 @@ func TestBenchFleet(t *testing.T) {
 		grown := used(t, dir) - before
 		// XFS reserves 128 KiB around every block that is copied on write, and gives them
 		// back when the inode leaves the cache.
-		isotest.Run(t, "sh", "-c", "echo 2 > /proc/sys/vm/drop_caches")
+		isotest.Run(t, "sh", "-c", "echo 3 > /proc/sys/vm/drop_caches")
 		lasting := used(t, dir) - before
 		one := append(args, "--set", "name=a", "--set", "ip=b", "--set", "rack=c", "-o", filepath.Join(dir, "one.iso"))
 		timed(t, tool, one...)

@@ -173,7 +173,7 @@ func TestLayerElsewhere(t *testing.T) {
 	unpacked := filepath.Join(dir, "unpacked.tar")
 	isotest.Run(t, "bsdtar", "-C", filepath.Join(bundle, "rootfs"), "-cf", unpacked, ".")
 	got := isotest.Bsdtar(t, unpacked)
-	isotest.Run(t, "chmod", "-R", "u+w", bundle) // or it could not be removed
+	isotest.Run(t, "chmod", "-R", "u+w", bundle)         // or it could not be removed
 	shape := func(m isotest.Manifest) isotest.Manifest { // who unpacks as nobody cannot have owners
 		out := isotest.Manifest{}
 		for p, x := range m {

@@ -67,8 +67,8 @@ type word struct {
 type command struct {
 	words []word
 	tail  string
-	line  int // number of its first line, from 1
-	depth int // how many blocks are open around it
+	line  int  // number of its first line, from 1
+	depth int  // how many blocks are open around it
 	key   bool // the first word ends in an equals sign, which arguments directly follow
 }
 

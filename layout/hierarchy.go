@@ -278,56 +278,6 @@ func (b *hierarchy) namer() *iso9660.Namer {
 	return b.namings[b.base].Namer()
 }
 
-// measureDirs finds how many blocks the directories take, and which differ from the base.
-// A directory is named, with its size, by the one it is in and by those in it: where the
-// size changes, those change too.
-func (b *hierarchy) measureDirs() error {
-	todo := slices.Clone(b.dirs)
-	for len(todo) > 0 {
-		d := todo[0]
-		todo = todo[1:]
-		if d.as {
-			d.blocks = d.oldBlocks
-			continue
-		}
-		d.blocks = d.size()
-		for _, r := range d.all() {
-			d.changed = d.changed || r.dirty
-		}
-		if d.found == nil || d.blocks == d.oldBlocks {
-			continue
-		}
-		near := []*directory{d.home}
-		for _, r := range d.records {
-			if sub := b.of[r.node]; sub != nil && sub.home == d {
-				near = append(near, sub)
-			}
-		}
-		for _, x := range near {
-			if x.as {
-				if err := b.draftAll(x); err != nil {
-					return err
-				}
-				todo = append(todo, x)
-			}
-		}
-	}
-	return nil
-}
-
-// draftRest makes drafts of all directories.
-func (b *hierarchy) draftRest() error {
-	for _, d := range b.dirs {
-		if d.as {
-			if err := b.draftAll(d); err != nil {
-				return err
-			}
-			d.blocks = d.size()
-		}
-	}
-	return nil
-}
-
 // countLinks brings link counts in line where the base counts subdirectories.
 func (b *hierarchy) countLinks(d *directory) error {
 	if b.rock == nil || !b.rock.LinkDirs || d.as {
@@ -376,27 +326,6 @@ func (b *hierarchy) countLinks(d *directory) error {
 		}
 	}
 	return nil
-}
-
-// all yields "." and ".." and then the other records.
-func (d *directory) all() []*record {
-	if d.as {
-		return d.records
-	}
-	return append([]*record{d.self, d.up}, d.records...)
-}
-
-// size is how many blocks the records take.
-func (d *directory) size() int64 {
-	return iso9660.DirectoryBlocks(func(yield func(int) bool) {
-		for _, r := range d.all() {
-			for _, dr := range r.drafts {
-				if !yield(len(dr.Record)) {
-					return
-				}
-			}
-		}
-	})
 }
 
 // inOrder lists the directories as path tables have them: by level, then by

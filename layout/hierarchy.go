@@ -298,9 +298,16 @@ func (b *hierarchy) countLinks(d *directory) error {
 	if d.links == 0 {
 		return nil
 	}
+	// The count stands in the record of d, in its own ".", and in the ".." of those in it.
+	near := []*directory{d.home}
 	for _, r := range d.records {
-		if sub := b.of[r.node]; sub != nil && sub.home == d && sub.as {
-			if err := b.draftAll(sub); err != nil {
+		if sub := b.of[r.node]; sub != nil && sub.home == d {
+			near = append(near, sub)
+		}
+	}
+	for _, x := range near {
+		if x.as {
+			if err := b.draftAll(x); err != nil {
 				return err
 			}
 		}

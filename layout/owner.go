@@ -38,43 +38,11 @@ func maxScan(size int64) int64 { return min(max(64<<20, size/256), 256<<20) }
 func (p *planner) owners() (*owners, error) {
 	o := &owners{}
 	base := p.base
-	var fixed, trees, meta []span
-	var content, stay spans
-	for _, s := range p.sets {
-		fixed = append(fixed, s.fixed())
-		for _, h := range iso9660.Hierarchies {
-			root, err := s.img.Tree(h)
-			if err != nil {
-				return nil, err
-			}
-			if root == nil {
-				continue
-			}
-			dirs := int64(0)
-			var files []span // mostly in the order of their addresses
-			for e := range physical(root) {
-				if !e.IsDir() {
-					continue
-				}
-				meta = s.metadata(meta, e)
-				dirs++
-				for _, c := range e.Children {
-					if !c.IsDir() {
-						files = s.content(files, c)
-					}
-				}
-			}
-			content = content.plus(union(files))
-			for _, t := range s.shift(tableSpans(s.img.Descriptor(h))) {
-				// Whatever a table claims: it holds no more than the directories there
-				// are, and lies in the image.
-				t.to = min(t.to, t.from+iso9660.Blocks(dirs*maxTableEntry), iso9660.Blocks(base.Source.Size()))
-				if t.from < t.to {
-					trees = append(trees, t)
-				}
-			}
-		}
+	fixed, meta, tables, content, err := p.named()
+	if err != nil {
+		return nil, err
 	}
+	var stay spans
 	var equipment, behind []span
 	for _, x := range base.Boot.Objects() {
 		s := span{x.Off / iso9660.BlockSize, iso9660.Blocks(x.End())}
@@ -103,7 +71,7 @@ func (p *planner) owners() (*owners, error) {
 	}
 	o.boot, o.behind = union(equipment), union(behind)
 	stay = stay.plus(union(p.patched(stay.plus(o.boot))))
-	o.content, o.trees = content, union(append(trees, meta...))
+	o.content, o.trees = content, union(append(tables, meta...))
 	if err := o.alias(union(append(meta, fixed...))); err != nil {
 		return nil, err
 	}
@@ -120,6 +88,47 @@ func (p *planner) owners() (*owners, error) {
 	o.kept = o.kept.plus(data)
 	o.end = max(used.end(), data.end())
 	return o, nil
+}
+
+// named finds what the descriptors of the base and its trees take: themselves, the
+// directories with their continuation areas, the path tables, and the content of all files.
+func (p *planner) named() (fixed, meta, tables []span, content spans, err error) {
+	for _, s := range p.sets {
+		fixed = append(fixed, s.fixed())
+		for _, h := range iso9660.Hierarchies {
+			root, err := s.img.Tree(h)
+			if err != nil {
+				return nil, nil, nil, nil, err
+			}
+			if root == nil {
+				continue
+			}
+			dirs := int64(0)
+			var files []span // mostly in the order of their addresses
+			for e := range physical(root) {
+				if !e.IsDir() {
+					continue
+				}
+				meta = s.metadata(meta, e)
+				dirs++
+				for _, c := range e.Children {
+					if !c.IsDir() {
+						files = s.content(files, c)
+					}
+				}
+			}
+			content = content.plus(union(files))
+			for _, t := range s.shift(tableSpans(s.img.Descriptor(h))) {
+				// Whatever a table claims: it holds no more than the directories there
+				// are, and lies in the image.
+				t.to = min(t.to, t.from+iso9660.Blocks(dirs*maxTableEntry), iso9660.Blocks(p.base.Source.Size()))
+				if t.from < t.to {
+					tables = append(tables, t)
+				}
+			}
+		}
+	}
+	return fixed, meta, tables, content, nil
 }
 
 // patches reports new content that is the old one, of n bytes at off of the base, with

@@ -80,6 +80,11 @@ func sub(t *testing.T, dir string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
 	return dir
 }
 
@@ -126,8 +131,15 @@ func TestFileSystems(t *testing.T) {
 			dir := mount(t)
 			t.Run("RandomMaps", func(t *testing.T) { testRandomMaps(t, sub(t, dir), 12) })
 			t.Run("Holes", func(t *testing.T) { testHoles(t, sub(t, dir)) })
+			if name != "tmpfs" && name != "btrfs" {
+				t.Run("Direct", func(t *testing.T) { testDirect(t, sub(t, dir)) })
+				t.Run("Shrinks", func(t *testing.T) { testShrinks(t, sub(t, dir)) })
+			}
+			if name == "ext4" {
+				t.Run("Faults", func(t *testing.T) { testFaults(t, sub(t, dir), Options{worth: &always}, native) })
+			}
 			if name == "btrfs" || name == "xfs" {
-				t.Run("Faults", func(t *testing.T) { testFaults(t, sub(t, dir)) })
+				t.Run("Faults", func(t *testing.T) { testFaults(t, sub(t, dir), Options{}, native, noTmpfile{native}) })
 				t.Run("Reflink", func(t *testing.T) { testReflink(t, sub(t, dir)) })
 				t.Run("ReflinkTight", func(t *testing.T) { testReflinkTight(t, sub(t, dir)) })
 			}

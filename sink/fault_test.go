@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -22,15 +23,21 @@ var errShort = errors.New("short")
 // faulty is a system whose call number k fails with err, or is done in part.
 type faulty struct {
 	system
-	k, calls int
-	err      error
-	only     string   // unless empty, count the calls of this method alone
-	hit      string   // the method that failed
-	log      []string // every method called
+	k    int
+	err  error
+	only string // unless empty, count the calls of this method alone
+
+	mu    sync.Mutex // sources are mapped beside the writing
+	calls int
+	hit   string   // the method that failed
+	cut   string   // the method that is to do less than it is told
+	log   []string // every method called
 }
 
 // fails counts a call and tells whether it is the one to fail.
 func (s *faulty) fails(method string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.log = append(s.log, method)
 	if s.only != "" && method != s.only {
 		return false
@@ -40,10 +47,23 @@ func (s *faulty) fails(method string) bool {
 		return false
 	}
 	s.hit = method
-	return s.err != errShort
+	if s.err == errShort {
+		s.cut = method
+		return false
+	}
+	return true
 }
 
-func (s *faulty) short() bool { return s.calls-1 == s.k && s.err == errShort }
+// short tells, once, whether a call is to be done in part.
+func (s *faulty) short(method string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cut != method {
+		return false
+	}
+	s.cut = ""
+	return true
+}
 
 func (s *faulty) openDir(path string) (*os.File, error) {
 	if s.fails("openDir") {
@@ -166,7 +186,7 @@ func (s *faulty) copyRange(dst *os.File, off int64, src *os.File, srcOff, n int6
 	if s.fails("copyRange") {
 		return 0, s.err
 	}
-	if s.short() {
+	if s.short("copyRange") {
 		n = n/2 + 1
 	}
 	return s.system.copyRange(dst, off, src, srcOff, n)
@@ -184,10 +204,47 @@ func (s *faulty) writeAt(f *os.File, p []byte, off int64) (int, error) {
 		n, err := s.system.writeAt(f, p[:len(p)/3], off)
 		return n, errors.Join(s.err, err)
 	}
-	if s.short() {
+	if s.short("writeAt") {
 		p = p[:len(p)/2+1]
 	}
 	return s.system.writeAt(f, p, off)
+}
+
+func (s *faulty) openDirect(f *os.File) (*os.File, error) {
+	if s.fails("openDirect") {
+		return nil, s.err
+	}
+	return s.system.openDirect(f)
+}
+
+func (s *faulty) writeDirect(f *os.File, vec [][]byte, off int64) (int64, error) {
+	if s.fails("writeDirect") {
+		n, err := s.system.writeDirect(f, vec[:len(vec)/2], off)
+		return n, errors.Join(s.err, err)
+	}
+	if s.short("writeDirect") {
+		vec = vec[:len(vec)/2]
+	}
+	return s.system.writeDirect(f, vec, off)
+}
+
+func (s *faulty) mapFile(src *os.File, off, n int64) ([]byte, error) {
+	if s.fails("mapFile") {
+		return nil, s.err
+	}
+	return s.system.mapFile(src, off, n)
+}
+
+// unmap unmaps in any case.
+func (s *faulty) unmap(b []byte) error {
+	fails := s.fails("unmap")
+	if err := s.system.unmap(b); err != nil {
+		return err
+	}
+	if fails {
+		return s.err
+	}
+	return nil
 }
 
 func (s *faulty) startWriteback(f *os.File, off, n int64) error {
@@ -205,7 +262,7 @@ func (s *faulty) awaitWriteback(f *os.File, off, n int64) error {
 }
 
 // testFaults makes every single call fail in every way.
-func testFaults(t *testing.T, dir string) {
+func testFaults(t *testing.T, dir string, o Options, systems ...system) {
 	r := rand.New(rand.NewPCG(5, 5))
 	pool := extent.NewFiles()
 	holes := filepath.Join(dir, "holes")
@@ -218,13 +275,13 @@ func testFaults(t *testing.T, dir string) {
 		extent.CopyOf(10<<20, other, 0, other.Size()),
 		extent.CopyOf(13<<20+2048, open(t, pool, holes), 0, 4<<20))
 	want := content(t, m)
-	for name, sys := range map[string]system{"unnamed": native, "named": noTmpfile{native}} {
+	for _, sys := range systems {
 		for _, fault := range []error{
 			syscall.ENOSPC, syscall.EIO, syscall.EDQUOT, syscall.EINTR, syscall.EFBIG, errShort,
 		} {
-			for k := 0; faultAt(t, dir, &faulty{system: sys, k: k, err: fault}, m, want); k++ {
+			for k := 0; faultAt(t, dir, &faulty{system: sys, k: k, err: fault}, m, want, o); k++ {
 				if k > 1000 {
-					t.Fatalf("%s, %v: no end of calls", name, fault)
+					t.Fatalf("%T, %v: no end of calls", sys, fault)
 				}
 			}
 		}
@@ -232,24 +289,25 @@ func testFaults(t *testing.T, dir string) {
 }
 
 // faultAt writes the map and reports whether the call to fail was made at all.
-func faultAt(t *testing.T, dir string, sys *faulty, m *extent.Map, want []byte) bool {
+func faultAt(t *testing.T, dir string, sys *faulty, m *extent.Map, want []byte, o Options) bool {
 	t.Helper()
 	path := filepath.Join(dir, "out.iso")
 	old := []byte("old output")
 	if err := os.WriteFile(path, old, 0o640); err != nil {
 		t.Fatal(err)
 	}
-	_, err := file(t.Context(), sys, path, m, Options{})
+	_, err := file(t.Context(), sys, path, m, o)
 	what := fmt.Sprintf("call %d, %s: %v", sys.k, sys.hit, sys.err)
 	// Nobody asks again after a sync or a close, whatever the reason.
-	final := sys.hit == "sync" || sys.hit == "syncDir" || sys.hit == "close"
-	succeeds := sys.hit == "" || sys.err == errShort || errors.Is(sys.err, syscall.EINTR) && !final
+	final := sys.hit == "sync" || sys.hit == "syncDir" || sys.hit == "close" || sys.hit == "unmap"
+	// What cannot be mapped is read.
+	succeeds := sys.hit == "" || sys.hit == "mapFile" || sys.err == errShort || errors.Is(sys.err, syscall.EINTR) && !final
 	switch {
 	case succeeds && err != nil:
 		t.Fatalf("%s: %v", what, err)
 	case !succeeds && !errors.Is(err, sys.err):
 		t.Fatalf("%s: got %v", what, err)
-	case !succeeds && errors.Is(sys.err, syscall.ENOSPC) && sys.hit == "writeAt" && !errors.Is(err, ErrNoSpace):
+	case !succeeds && errors.Is(sys.err, syscall.ENOSPC) && (sys.hit == "writeAt" || sys.hit == "writeDirect") && !errors.Is(err, ErrNoSpace):
 		t.Fatalf("%s: %v is not %v", what, err, ErrNoSpace)
 	}
 	// The new file has got its name when its directory fails to be synced.
@@ -264,7 +322,7 @@ func faultAt(t *testing.T, dir string, sys *faulty, m *extent.Map, want []byte) 
 	return sys.hit != ""
 }
 
-func TestFaults(t *testing.T) { testFaults(t, t.TempDir()) }
+func TestFaults(t *testing.T) { testFaults(t, t.TempDir(), Options{}, native, noTmpfile{native}) }
 
 // bigMap is large enough for the writer to wait for the disk.
 func bigMap(t *testing.T) *extent.Map {

@@ -36,6 +36,8 @@ type Options struct {
 	// Mode holds the permission bits of a file that does not exist yet;
 	// 0 means 0666 without the bits of the umask.
 	Mode fs.FileMode
+
+	worth *worth // tests set other limits than the usual ones
 }
 
 // Result tells how the bytes of an image came to be where they are.
@@ -51,6 +53,7 @@ type Result struct {
 // The ways to write, from the cheapest to the dearest.
 const (
 	MethodReflink = "reflink"         // whole blocks shared with a source
+	MethodDirect  = "direct"          // taken by the disk from where the sources are in memory
 	MethodCopy    = "copy_file_range" // copied by the kernel
 	MethodWrite   = "write"           // read and written
 )

@@ -169,6 +169,9 @@ func randomMap(t testing.TB, r *rand.Rand, sources []extent.Source) *extent.Map 
 	return m
 }
 
+// always writes everything directly that can be.
+var always worth
+
 // testRandomMaps is the law of the package, for a directory on any file system.
 func testRandomMaps(t *testing.T, dir string, rounds uint64) {
 	for seed := range rounds {
@@ -184,12 +187,14 @@ func testRandomMaps(t *testing.T, dir string, rounds uint64) {
 		want := content(t, m)
 		path := filepath.Join(dir, "out.iso")
 		for _, sys := range []system{native, noClone{native}, plain{}} {
-			res, err := file(t.Context(), sys, path, m, Options{})
-			if err != nil {
-				t.Fatalf("seed %d, %T: %v", seed, sys, err)
+			for _, o := range []Options{{}, {worth: &always}} {
+				res, err := file(t.Context(), sys, path, m, o)
+				if err != nil {
+					t.Fatalf("seed %d, %T: %v", seed, sys, err)
+				}
+				mustHold(t, path, want)
+				checkSum(t, res, m)
 			}
-			mustHold(t, path, want)
-			checkSum(t, res, m)
 		}
 		var buf bytes.Buffer
 		res, err := Stream(t.Context(), &buf, m, Options{})

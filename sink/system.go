@@ -36,6 +36,15 @@ type system interface {
 	// of the file it is empty.
 	nextRange(src *os.File, off int64) (start, end int64, err error)
 	writeAt(f *os.File, p []byte, off int64) (int, error)
+	// openDirect opens the file once more, for writing that bypasses the page cache.
+	openDirect(f *os.File) (*os.File, error)
+	// writeDirect writes memory and a range that start and end on pages, all of it
+	// or less.
+	writeDirect(f *os.File, vec [][]byte, off int64) (int64, error)
+	// mapFile maps a range of whole pages for writeDirect: to read it is a crash if the
+	// file gets shorter.
+	mapFile(src *os.File, off, n int64) ([]byte, error)
+	unmap(b []byte) error
 	startWriteback(f *os.File, off, n int64) error
 	awaitWriteback(f *os.File, off, n int64) error
 }
@@ -100,6 +109,17 @@ func (plain) clone(*os.File, *os.File) error                       { return erro
 func (plain) awaitWriteback(*os.File, int64, int64) error          { return errors.ErrUnsupported }
 func (plain) startWriteback(*os.File, int64, int64) error          { return errors.ErrUnsupported }
 func (plain) writeAt(f *os.File, p []byte, off int64) (int, error) { return f.WriteAt(p, off) }
+
+func (plain) openDirect(*os.File) (*os.File, error) { return nil, errors.ErrUnsupported }
+func (plain) unmap([]byte) error                    { return errors.ErrUnsupported }
+
+func (plain) writeDirect(*os.File, [][]byte, int64) (int64, error) {
+	return 0, errors.ErrUnsupported
+}
+
+func (plain) mapFile(*os.File, int64, int64) ([]byte, error) {
+	return nil, errors.ErrUnsupported
+}
 
 func (plain) cloneRange(*os.File, int64, *os.File, int64, int64) error {
 	return errors.ErrUnsupported

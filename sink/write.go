@@ -27,7 +27,8 @@ const (
 )
 
 // writer brings the bytes of a map into an empty file: it clones what can be
-// cloned, then makes sure that the rest fits, then writes that in ascending order.
+// cloned, then makes sure that the rest fits, then writes that: directly where that
+// pays, the remainder in ascending order.
 type writer struct {
 	ctx   context.Context
 	sys   system
@@ -44,12 +45,16 @@ type writer struct {
 	noClone map[*extent.File]bool
 	noShare map[uint64]bool // by device
 	noCopy  map[*extent.File]bool
+	worth   worth
 	noFlush bool
 	flushed int64 // writeback has been started up to here
 	settled int64 // and waited for up to here
 }
 
 func newWriter(ctx context.Context, sys system, dst *os.File, m *extent.Map, o Options) *writer {
+	if o.worth == nil {
+		o.worth = &usual
+	}
 	return &writer{
 		ctx: ctx, sys: sys, dst: dst, m: m,
 		meter:   newMeter(o.Progress, m.Size()),
@@ -57,6 +62,7 @@ func newWriter(ctx context.Context, sys system, dst *os.File, m *extent.Map, o O
 		noClone: map[*extent.File]bool{},
 		noShare: map[uint64]bool{},
 		noCopy:  map[*extent.File]bool{},
+		worth:   *o.worth,
 	}
 }
 
@@ -64,6 +70,9 @@ func (w *writer) write() error {
 	err := w.prepare()
 	if err == nil {
 		err = w.reserve()
+	}
+	if err == nil {
+		err = w.direct()
 	}
 	for i := 0; err == nil && i < len(w.rest); i++ {
 		err = w.do(w.rest[i])

@@ -1,0 +1,105 @@
+package sink
+
+import (
+	"errors"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/isolayer/isolayer/extent"
+)
+
+// files is a map of files that lie on pages, with what is not between them.
+func files(t *testing.T, dir string) *extent.Map {
+	t.Helper()
+	r := rand.New(rand.NewPCG(12, 12))
+	pool := extent.NewFiles()
+	list := []extent.Extent{extent.BytesOf(0, noise(r, 70_001))}
+	for off := int64(72 << 10); off < 24<<20; {
+		src := source(t, pool, dir, noise(r, 50_000+r.Int64N(1<<20)))
+		list = append(list, extent.CopyOf(off, src, 0, src.Size()))
+		off += (src.Size() + 4095) &^ 4095
+	}
+	size := list[len(list)-1].End() + 2048
+	return overlay(t, extent.Whole(&memory{}).Resize(size), list...)
+}
+
+// counting counts how many bytes were written directly, and how many were mapped.
+type counting struct {
+	system
+	direct, mapped int64
+}
+
+func (c *counting) writeDirect(f *os.File, vec [][]byte, off int64) (int64, error) {
+	n, err := c.system.writeDirect(f, vec, off)
+	c.direct += n
+	return n, err
+}
+
+func (c *counting) mapFile(src *os.File, off, n int64) ([]byte, error) {
+	c.mapped += n
+	return c.system.mapFile(src, off, n)
+}
+
+// testDirect is for file systems that are written directly.
+func testDirect(t *testing.T, dir string) {
+	m := files(t, dir)
+	want := content(t, m)
+	path := filepath.Join(dir, "out.iso")
+	for name, c := range map[string]struct {
+		worth worth
+		least int64 // bytes to be written directly
+		most  int64
+	}{
+		"always":   {always, m.Size() / 100 * 98, m.Size()},
+		"too slow": {worth{rate: 1 << 50, trial: 5 << 20}, 5 << 20, 5<<20 + directWindow},
+		"usual":    {usual, 0, 0},
+	} {
+		sys := &counting{system: noShare{native}}
+		res, err := file(t.Context(), sys, path, m, Options{worth: &c.worth})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		mustHold(t, path, want)
+		checkSum(t, res, m)
+		if sys.direct < c.least || sys.direct > c.most || (c.most > 0) != (res.Method == MethodDirect) {
+			t.Errorf("%s: %d of %d bytes written directly, method %s", name, sys.direct, m.Size(), res.Method)
+		}
+		if c.most == m.Size() && sys.mapped < m.Size()*3/4 {
+			t.Errorf("%s: %d of %d bytes mapped", name, sys.mapped, m.Size())
+		}
+	}
+}
+
+// noShare is a file system that shares no blocks.
+type noShare struct{ system }
+
+func (noShare) clone(*os.File, *os.File) error { return syscall.EOPNOTSUPP }
+
+func (noShare) cloneRange(*os.File, int64, *os.File, int64, int64) error {
+	return syscall.EOPNOTSUPP
+}
+
+// shrinking cuts a source as soon as it is mapped.
+type shrinking struct{ system }
+
+func (s shrinking) mapFile(src *os.File, off, n int64) ([]byte, error) {
+	b, err := s.system.mapFile(src, off, n)
+	return b, errors.Join(err, os.Truncate(src.Name(), off))
+}
+
+// testShrinks: neither a crash nor an image.
+func testShrinks(t *testing.T, dir string) {
+	src := source(t, extent.NewFiles(), dir, noise(rand.New(rand.NewPCG(1, 1)), 8<<20))
+	path := filepath.Join(dir, "out.iso")
+	if err := os.WriteFile(path, []byte("old"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	_, err := file(t.Context(), shrinking{noShare{native}}, path, extent.Whole(src), Options{worth: &always})
+	if !errors.Is(err, extent.ErrChanged) {
+		t.Errorf("got %v", err)
+	}
+	mustHold(t, path, []byte("old"))
+}

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/boot"
 	"github.com/isolayer/isolayer/internal/isotest"
@@ -158,6 +160,9 @@ var (
 	number = regexp.MustCompile(`[0-9]+`)
 	// sizes are lines that tell of sizes only: of free space, and whether a partition
 	// ends at a multiple of eight sectors.
+	// other is what may differ as well: which of the names of one content is found, and
+	// whether the entries of a GPT are in the order of their places; overlaps are for sgdisk.
+	other = regexp.MustCompile(`/images/pxeboot/|/isolinux/|separated|overlapping`)
 	sizes = regexp.MustCompile(`free sectors|segments|path|Caution: Partition|result in problems with some disk`)
 )
 
@@ -166,20 +171,24 @@ var (
 func sameReport(t *testing.T, base, out string) {
 	t.Helper()
 	for _, args := range [][]string{
-		{"xorriso", "-report_system_area", "plain", "-indev"}, {"xorriso", "-report_el_torito", "plain", "-indev"}, {"sgdisk", "-v"},
+		{"xorriso", "-no_rc", "-report_about", "SORRY", "-indev", "IMAGE", "-report_system_area", "plain"},
+		{"xorriso", "-no_rc", "-report_about", "SORRY", "-indev", "IMAGE", "-report_el_torito", "plain"},
+		{"sgdisk", "-v", "IMAGE"},
 	} {
 		var said [2][]string
 		for i, image := range []string{base, out} {
-			b, _ := exec.Command(isotest.Tool(t, args[0]), append(slices.Clone(args[1:]), image)...).Output() // they complain of odd bases too
+			words := slices.Clone(args[1:])
+			words[slices.Index(words, "IMAGE")] = image
+			b, _ := exec.Command(isotest.Tool(t, args[0]), words...).Output() // they complain of odd bases too
 			for line := range strings.Lines(string(b)) {
 				if sizes.MatchString(line) || strings.TrimSpace(line) == "" {
 					continue
 				}
-				said[i] = append(said[i], number.ReplaceAllString(line, "N"))
+				said[i] = append(said[i], strings.Join(strings.Fields(number.ReplaceAllString(other.ReplaceAllString(line, ""), "N")), " "))
 			}
 		}
-		if !slices.Equal(said[0], said[1]) {
-			t.Errorf("%s %s of the base and of the result:\n%s\n%s", args[0], args[1], strings.Join(said[0], ""), strings.Join(said[1], ""))
+		if d := cmp.Diff(said[0], said[1]); d != "" {
+			t.Errorf("%s of the base and of the result:\n%s", args, d)
 		}
 	}
 }

@@ -43,14 +43,17 @@ func (e *Equipment) Again() (s Spec, entries []EntrySpec, notes []string) {
 		s.PartitionOffset = int64(at) - 16
 	}
 	if e.Catalog != nil {
-		for i := range e.Catalog.Entries {
+		for i, en := range e.Catalog.Entries {
+			if m := area.MBR; m != nil && m.Code == CodeOther && m.Loader != 0 && m.Loader == en.LBA {
+				s.Loads, s.LoadsSecond = i+1, m.second
+			}
 			entries = append(entries, e.entryAgain(i, &s))
 		}
 	}
 	for _, x := range []struct {
 		there bool
 		what  string
-	}{{area.APM != nil, "Apple partition map"}, {area.HFS != "", area.HFS + " file system"}, {area.Foreign != "", area.Foreign}} {
+	}{{area.APM != nil && len(area.APM.Partitions) != int(inAPM(entries))+1, "Apple partition map"}, {area.HFS != "", area.HFS + " file system"}, {area.Foreign != "", area.Foreign}} {
 		if x.there {
 			notes = append(notes, fmt.Sprintf("the %s of the base is not made again", x.what))
 		}
@@ -103,10 +106,14 @@ func (e *Equipment) entryAgain(i int, s *Spec) EntrySpec {
 				if j != i || o.Appended {
 					continue
 				}
-				if p.table == "GPT" && e.System.GPT.Announced {
+				switch {
+				case p.table == "APM":
+					out.APM = true
+				case p.table == "GPT" && e.System.GPT.Announced:
 					s.EFIPartition = s.EFIPartition || p.esp
-				} else if p.table != "APM" {
+				default:
 					out.Partition = true
+					out.HFSPlus = out.HFSPlus || p.table == "GPT" && e.System.GPT.partition(p.number).Type == guidHFS
 				}
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/isolayer/isolayer/iso9660"
 )
@@ -15,6 +16,10 @@ type Spec struct {
 	// 32 KiB as they are.
 	Code Code
 	Boot []byte
+	// Loads is which entry's address other code keeps where that of isohybrid does, from
+	// 1 on, 0 if none; LoadsSecond where GRUB's does, that of the second sector.
+	Loads       int
+	LoadsSecond bool
 	// PartitionOffset is the block that a partition over the file system begins at; from
 	// 16 on the image has a second set of descriptors there.
 	PartitionOffset int64
@@ -160,6 +165,9 @@ func (s Spec) Area(entries []EntrySpec, a Arrangement, at []Located) (area, trai
 		return nil, nil, fmt.Errorf("boot code of %d bytes: %w", len(s.Boot), iso9660.ErrLimit)
 	}
 	copy(area, s.Boot)
+	if err := s.apm(area, entries, at); err != nil {
+		return nil, nil, err
+	}
 	if !s.hasMBR(entries) {
 		return area, nil, nil
 	}
@@ -192,23 +200,26 @@ func (s Spec) Area(entries []EntrySpec, a Arrangement, at []Located) (area, trai
 	return area, trailer, nil
 }
 
-// loader tells the code of the MBR where its boot image is: the first one for BIOS.
+// loader tells the code of the MBR where its boot image is: for known code the first one
+// for BIOS.
 func (s Spec) loader(area []byte, entries []EntrySpec, at []Located) error {
-	if s.Code != CodeIsohybrid && s.Code != CodeGRUB2 {
+	n, second := s.Loads-1, s.LoadsSecond
+	if s.Code == CodeIsohybrid || s.Code == CodeGRUB2 {
+		second = s.Code == CodeGRUB2
+		n = slices.IndexFunc(entries, func(en EntrySpec) bool { return en.Platform == BIOS && en.Media == NoEmulation })
+		if n < 0 {
+			return fmt.Errorf("the %s MBR starts a boot image for BIOS, and there is none", s.Code)
+		}
+	}
+	if n < 0 || n >= len(at) {
 		return nil
 	}
-	for i, en := range entries {
-		if en.Platform != BIOS || en.Media != NoEmulation {
-			continue
-		}
-		v := uint64(at[i].LBA) * perBlock
-		if s.Code == CodeGRUB2 {
-			v += perBlock
-		}
-		binary.LittleEndian.PutUint64(area[mbrLoaderOff:], v)
-		return nil
+	v := uint64(at[n].LBA) * perBlock
+	if second {
+		v += perBlock
 	}
-	return fmt.Errorf("the %s MBR starts a boot image for BIOS, and there is none", s.Code)
+	binary.LittleEndian.PutUint64(area[mbrLoaderOff:], v)
+	return nil
 }
 
 // mbrPart is an entry of the partition table to write. Sectors.
@@ -238,7 +249,7 @@ func (s Spec) mbrParts(entries []EntrySpec, a Arrangement, at []Located) []mbrPa
 	}
 	if s.Code == CodeIsohybrid {
 		cover.Type, cover.First = 0x17, start
-		if gpt {
+		if gpt || inAPM(entries) > 0 {
 			cover.Type = 0
 		}
 	}
@@ -264,7 +275,11 @@ func (s Spec) mbrParts(entries []EntrySpec, a Arrangement, at []Located) []mbrPa
 		for n := 2; n <= 4; n++ {
 			if !used[n] {
 				used[n] = true
-				out = append(out, mbrPart{n, typeESP, false, at[i].LBA * perBlock, at[i].sectors()})
+				p := mbrPart{n, typeESP, false, at[i].LBA * perBlock, at[i].sectors()}
+				if en.HFSPlus {
+					p.Type = 0
+				}
+				out = append(out, p)
 				break
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -133,9 +134,12 @@ func resizeAndJudge(t *testing.T, path string, grow int64) {
 	fit := apply(t, big, e, end, end+grow)
 	behind := end > base.volume.Blocks
 	if !behind {
-		sameVerdict(t, path, big, "sgdisk", "-v")
+		sameVerdict(t, path, big, "sgdisk", "-v", "IMAGE")
 	}
-	sameVerdict(t, path, big, "xorriso", "-report_system_area", "plain", "-indev")
+	if limit := int64(1 << 30); end*iso9660.BlockSize > limit || (end+grow)*iso9660.BlockSize <= limit {
+		// Of more than 1024 cylinders, of 1 MiB, an MBR cannot tell.
+		sameVerdict(t, path, big, "xorriso", "-no_rc", "-report_about", "SORRY", "-indev", "IMAGE", "-report_system_area", "plain")
+	}
 
 	g, _ := openImage(t, big)
 	v := base.volume
@@ -221,7 +225,9 @@ func sameVerdict(t *testing.T, a, b, tool string, args ...string) {
 	tool = isotest.Tool(t, tool)
 	report := func(path string) []string {
 		// sgdisk exits with an error for tables that were never announced.
-		out, _ := exec.Command(tool, append(args, path)...).Output()
+		words := slices.Clone(args)
+		words[slices.Index(words, "IMAGE")] = path
+		out, _ := exec.Command(tool, words...).Output()
 		var lines []string
 		for l := range strings.Lines(string(out)) {
 			if !fixed.MatchString(l) {

@@ -24,6 +24,10 @@ type EntrySpec struct {
 	InfoTable, GRUB2 bool
 	// Partition gives the image entries in partition tables, as isohybrid does.
 	Partition bool
+	// HFSPlus says of that partition that it is one of HFS+, as Macs look for.
+	HFSPlus bool
+	// APM gives the image an entry in an Apple partition map.
+	APM bool
 }
 
 // Located is where a boot image or an appended partition lies.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,6 +25,10 @@ func TestCreate(t *testing.T) {
 	uefi := EntrySpec{Platform: UEFI}
 	inner := EntrySpec{Platform: UEFI, Partition: true}
 	code := append(bytes.Repeat([]byte{0x90}, 400), "isolinux GRUB"...)
+	mac := EntrySpec{Platform: UEFI, Partition: true, HFSPlus: true, APM: true}
+	apple, both := mac, mac
+	apple.Partition, apple.HFSPlus, both.HFSPlus = false, false, false
+	hybrid := append([]byte{0x33, 0xed}, code...)
 	for _, c := range []struct {
 		name    string
 		s       Spec
@@ -34,6 +39,11 @@ func TestCreate(t *testing.T) {
 		{"plain", Spec{}, []EntrySpec{bios, uefi}, "plain El Torito", "CD BIOS,CD UEFI"},
 		{"isohybrid", Spec{Code: CodeIsohybrid, Boot: code}, []EntrySpec{bios}, "isohybrid MBR", "CD BIOS,disk BIOS"},
 		{"isohybrid with GPT", Spec{Code: CodeIsohybrid, Boot: code}, []EntrySpec{bios, inner}, "isohybrid MBR + GPT", "CD BIOS,CD UEFI,disk BIOS,disk UEFI"},
+		{"isohybrid with GPT and APM", Spec{Code: CodeIsohybrid, Boot: hybrid}, []EntrySpec{bios, both}, "isohybrid MBR + GPT + APM", "CD BIOS,CD UEFI,disk BIOS,disk UEFI"},
+		{"isohybrid with APM", Spec{Code: CodeIsohybrid, Boot: hybrid}, []EntrySpec{bios, apple}, "isohybrid MBR + APM", "CD BIOS,CD UEFI,disk BIOS"},
+		{"isohybrid for Macs", Spec{Code: CodeIsohybrid, Boot: hybrid}, []EntrySpec{bios, mac}, "isohybrid MBR + GPT + APM", "CD BIOS,CD UEFI,disk BIOS"},
+		{"GRUB with APM", Spec{Code: CodeGRUB2, Boot: append(append([]byte{0xeb, 0x63}, code[:24]...), "GRUB"...)}, []EntrySpec{bios, both}, "GRUB 2 MBR + GPT + APM", "CD BIOS,CD UEFI,disk BIOS,disk UEFI"},
+		{"APM alone", Spec{}, []EntrySpec{bios, apple}, "El Torito + APM", "CD BIOS,CD UEFI"},
 		{"isohybrid, appended", Spec{Code: CodeIsohybrid, Boot: code, PartitionOffset: 16, Appended: []AppendedSpec{{2, typeESP, guidESP, 3 << 20}}}, []EntrySpec{bios, uefi}, "isohybrid MBR, appended partition", "CD BIOS,CD UEFI,disk BIOS,disk UEFI"},
 		{"GRUB, appended in a GPT", Spec{Code: CodeGRUB2, Boot: code[404:], Appended: []AppendedSpec{{2, typeESP, guidESP, 3 << 20}}, AppendedGPT: true, ForceActive: true}, []EntrySpec{bios, uefi}, "GRUB 2 MBR + GPT, appended partition", "CD BIOS,CD UEFI,disk BIOS,disk UEFI"},
 		{"GRUB, ESP inside", Spec{Code: CodeGRUB2, Boot: code[404:], EFIPartition: true}, []EntrySpec{bios, uefi}, "GRUB 2 MBR + GPT", "CD BIOS,CD UEFI,disk BIOS,disk UEFI"},
@@ -95,6 +105,11 @@ func TestCreate(t *testing.T) {
 			if s.Code != c.s.Code && c.s.Code != "" || len(entries) != len(c.entries) || len(s.Appended) != len(c.s.Appended) || s.AppendedGPT != c.s.AppendedGPT || s.EFIPartition != c.s.EFIPartition || len(notes) > 0 {
 				t.Errorf("made again: %+v %+v %q", s, entries, notes)
 			}
+			for i, en := range entries {
+				if want := c.entries[i]; en.Partition != want.Partition || en.HFSPlus != want.HFSPlus || en.APM != want.APM {
+					t.Errorf("entry %d made again: %+v", i+1, en)
+				}
+			}
 		})
 	}
 }
@@ -111,6 +126,15 @@ func TestCreateRefused(t *testing.T) {
 	entries := []EntrySpec{{Platform: UEFI}}
 	if _, _, err := s.Area(entries, s.Arrange(entries, 1000, 0), at); err == nil {
 		t.Error("code of isohybrid without an image for BIOS passes")
+	}
+	apple := []EntrySpec{{APM: true}}
+	for _, s := range []Spec{{Code: CodeIsohybrid, Boot: []byte("\x33\xed\x90isolinux")}, {Code: CodeGRUB2, Boot: []byte("\xeb\x40GRUB")}, {Code: CodeOther, Boot: []byte("code")}} {
+		if _, _, err := s.Area(apple, s.Arrange(apple, 1000, 0), at); err == nil {
+			t.Errorf("an Apple partition map overwrites the code of %s", s.Code)
+		}
+	}
+	if _, _, err := (Spec{}).Area(slices.Repeat(apple, 7), Arrangement{}, slices.Repeat(at, 7)); !errors.Is(err, iso9660.ErrLimit) {
+		t.Errorf("7 Apple partitions: %v", err)
 	}
 	if _, err := InfoPatches(bytes.NewReader(make([]byte, 60)), 60, 100, true, false); !errors.Is(err, iso9660.ErrLimit) {
 		t.Errorf("a table in 60 bytes: %v", err)

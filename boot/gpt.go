@@ -73,6 +73,16 @@ type GPTPartition struct {
 	Role       Role   `json:"role"`
 }
 
+// partition returns the entry of that number.
+func (g *GPT) partition(number int) *GPTPartition {
+	for i := range g.Partitions {
+		if g.Partitions[i].Number == number {
+			return &g.Partitions[i]
+		}
+	}
+	return nil
+}
+
 func (p GPTPartition) count() int64 { return p.Last - p.First + 1 }
 
 // presetRole is the role that type and name tell; libisofs gives its gap fillers

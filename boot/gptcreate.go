@@ -27,6 +27,8 @@ func (s Spec) gptParts(entries []EntrySpec, a Arrangement, at []Located) []GPTPa
 			p := GPTPartition{Type: guidBasic, First: at[i].LBA * perBlock, Last: at[i].LBA*perBlock + at[i].sectors() - 1, Attributes: readOnlySystem, Name: "ISOHybrid1"}
 			if esp {
 				p.Type, p.Name = guidESP, "EFI boot partition"
+			} else if en.HFSPlus {
+				p.Type = guidHFS
 			}
 			inner = append(inner, p)
 		}
@@ -74,7 +76,8 @@ var guidBasic = GUID{0xa2, 0xa0, 0xd0, 0xeb, 0xe5, 0xb9, 0x33, 0x44, 0x87, 0xc0,
 
 // gpt writes the primary table and returns the backup, whole blocks.
 func (s Spec) gpt(area []byte, entries []EntrySpec, a Arrangement, at []Located) []byte {
-	array := area[2*sectorSize:][:gptEntries*gptEntrySize]
+	start := gptStart(entries)
+	array := area[start*sectorSize:][:gptEntries*gptEntrySize]
 	clear(array)
 	for _, p := range s.gptParts(entries, a, at) {
 		b := array[(p.Number-1)*gptEntrySize:][:gptEntrySize]
@@ -98,10 +101,10 @@ func (s Spec) gpt(area []byte, entries []EntrySpec, a Arrangement, at []Located)
 	binary.LittleEndian.PutUint32(h[12:], gptHeaderSize)
 	put(h[24:], 1)
 	put(h[32:], uint64(last))
-	put(h[40:], 2+gptArraySectors)
+	put(h[40:], uint64(start+gptArraySectors))
 	put(h[48:], uint64(last-gptArraySectors-1))
 	copy(h[56:], disk[:])
-	put(h[72:], 2)
+	put(h[72:], uint64(start))
 	binary.LittleEndian.PutUint32(h[80:], gptEntries)
 	binary.LittleEndian.PutUint32(h[84:], gptEntrySize)
 	binary.LittleEndian.PutUint32(h[88:], crc32.ChecksumIEEE(array))

@@ -25,7 +25,7 @@ func (r *relocator) loaderAddress() error {
 			continue
 		}
 		at := int64(p.LBA)
-		if m.Code == CodeGRUB2 { // its second sector
+		if m.second {
 			binary.LittleEndian.PutUint64(r.area[mbrLoaderOff:], uint64((at+1)*perBlock))
 		} else if at*perBlock > 1<<32-1 {
 			return fmt.Errorf("MBR, boot image address: block %d: %w", at, iso9660.ErrLimit)

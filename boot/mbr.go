@@ -32,9 +32,12 @@ const (
 type MBR struct {
 	Code      Code   `json:"code"`
 	Signature uint32 `json:"disk_signature"`
-	// Loader is the block of the boot image that isohybrid and GRUB 2 code loads.
+	// Loader is the block of the boot image that the code loads: that of isohybrid, of
+	// GRUB 2, and other code that keeps the address in the same place.
 	Loader     iso9660.LBA    `json:"loader_block,omitempty"`
 	Partitions []MBRPartition `json:"partitions"` // entries of size 0 are left out
+
+	second bool // the address is that of the image's second sector
 }
 
 // MBRPartition is an entry of the partition table. First and Count are sectors.
@@ -66,7 +69,7 @@ func parseMBR(b []byte) *MBR {
 	case m.Code == CodeIsohybrid && word%perBlock == 0 && word>>32 == 0:
 		m.Loader = iso9660.LBA(word / perBlock)
 	case m.Code == CodeGRUB2 && word%perBlock == 0 && word >= perBlock && word/perBlock <= maxBlocks:
-		m.Loader = iso9660.LBA(word/perBlock - 1)
+		m.Loader, m.second = iso9660.LBA(word/perBlock-1), true
 	}
 	for i := range 4 {
 		t := b[mbrTableOff+i*mbrEntrySize:][:mbrEntrySize]
@@ -94,19 +97,31 @@ func code(b []byte) Code {
 	return CodeOther
 }
 
-// checkLoaderAddress compares the address in the boot code with the catalog.
+// checkLoaderAddress compares the address in the boot code with the catalog. Of code that
+// is not known it is one only if it leads to an image for BIOS: that of memtest86+ does.
 func (e *Equipment) checkLoaderAddress() {
 	m := e.System.MBR
-	if m == nil || e.Catalog == nil || (m.Code != CodeIsohybrid && m.Code != CodeGRUB2) {
+	if m == nil || e.Catalog == nil || m.Code == CodeNone {
 		return
 	}
+	word := binary.LittleEndian.Uint64(e.area[mbrLoaderOff:])
 	for _, en := range e.Catalog.Entries {
-		if en.LBA == m.Loader {
+		if m.Code != CodeOther {
+			if en.LBA == m.Loader {
+				return
+			}
+			continue
+		}
+		first := uint64(en.LBA) * perBlock
+		if en.Platform == BIOS && first > 0 && (word == first || word == first+perBlock) {
+			m.Loader, m.second = en.LBA, word != first
 			return
 		}
 	}
-	e.find(mbrLoaderOff, "MBR, boot image address", iso9660.ErrConflict,
-		"the boot code loads block %d, where the boot catalog has no image", m.Loader)
+	if m.Code != CodeOther {
+		e.find(mbrLoaderOff, "MBR, boot image address", iso9660.ErrConflict,
+			"the boot code loads block %d, where the boot catalog has no image", m.Loader)
+	}
 }
 
 // CHS is an address of a partition table as stored: head, sector with the upper

@@ -37,6 +37,8 @@ func (e *Equipment) Options(image string) []string {
 		}
 		for _, p := range o.partitions {
 			switch {
+			case p.table == "GPT" && !s.GPT.Announced && s.GPT.partition(p.number).Type == guidHFS:
+				out = append(out, "-isohybrid-gpt-hfsplus")
 			case p.table == "GPT" && !s.GPT.Announced:
 				out = append(out, "-isohybrid-gpt-basdat")
 			case p.table == "APM":

@@ -169,7 +169,13 @@ func (e *Equipment) assignRoles() {
 		}
 	}
 	if s.GPT != nil {
-		roles := e.roles(s.partitions(), "GPT", func(i int) Role { return s.GPT.Partitions[i].presetRole() })
+		roles := e.roles(s.partitions(), "GPT", func(i int) Role {
+			p := s.GPT.Partitions[i]
+			if role := p.presetRole(); role != RoleHFS || e.hfsAt(p.First) {
+				return role
+			}
+			return "" // a boot image by -isohybrid-gpt-hfsplus
+		})
 		for i := range s.GPT.Partitions {
 			s.GPT.Partitions[i].Role = roles[i]
 		}
@@ -213,6 +219,15 @@ func (e *Equipment) roles(all []partition, table string, preset func(int) Role) 
 		}
 	}
 	return roles
+}
+
+// hfsAt tells whether such a file system begins at a sector, or may do so.
+func (e *Equipment) hfsAt(sector int64) bool {
+	if sector < 0 || sector > maxBlocks*perBlock {
+		return true
+	}
+	b, err := e.in.read(sector*sectorSize, 1024+sectorSize)
+	return err != nil || len(b) < 1024+2 || hfs(b) != ""
 }
 
 // outerRole tells whether a partition behind the descriptors lies inside the file

@@ -21,6 +21,9 @@ var wild = []struct{ name, program, args string }{
 	{"firmware update", "genisoimage", "-o OUT -q -l -N -boot-info-table -iso-level 4 -no-emul-boot -b boot/loader.bin -A Update -V FDBIOSUP -v ."},
 	{"grafts of the same files", "xorriso", "-o OUT -R -J -V TWICE -graft-points new=sub sub=sub old=sub boot=boot"},
 	{"debian with preseed", "xorriso", "-r -V Debian -o OUT -J -joliet-long -cache-inodes -isohybrid-mbr ISOHDPFX -b boot/loader.bin -c boot/boot.cat -boot-load-size 4 -boot-info-table -no-emul-boot -eltorito-alt-boot -e boot/efi.img -no-emul-boot -isohybrid-gpt-basdat ."},
+	{"debian installer", "xorriso", "-r -V Debian -o OUT -J -joliet-long -cache-inodes -isohybrid-mbr ISOHDPFX -b boot/loader.bin -c boot/boot.cat -boot-load-size 4 -boot-info-table -no-emul-boot -eltorito-alt-boot -e boot/efi.img -no-emul-boot -isohybrid-gpt-basdat -isohybrid-apm-hfsplus ."},
+	{"lorax with a Mac image", "xorriso", "-U -A Fedora -V Fedora -volset Fedora -J -joliet-long -r -rational-rock -o OUT -b boot/loader.bin -c boot/boot.cat -boot-load-size 4 -boot-info-table -no-emul-boot -isohybrid-mbr ISOHDPFX -eltorito-alt-boot -e boot/efi.img -no-emul-boot -isohybrid-gpt-basdat -eltorito-alt-boot -e sub/deep/er/file.dat -no-emul-boot -isohybrid-gpt-hfsplus -isohybrid-apm-hfsplus ."},
+	{"apple map alone", "xorriso", "-r -V X -o OUT -isohybrid-mbr ISOHDPFX -partition_offset 16 -apm-block-size 2048 -b boot/loader.bin -c boot/boot.cat -boot-load-size 4 -boot-info-table -no-emul-boot -eltorito-alt-boot -e boot/efi.img -no-emul-boot -isohybrid-apm-hfsplus ."},
 	{"live-build", "xorriso", "-R -r -J -joliet-long -l -cache-inodes -iso-level 3 -isohybrid-mbr ISOHDPFX -partition_offset 16 -A Live -p live-build -publisher debian -V d-live -b boot/loader.bin -c boot/boot.cat -no-emul-boot -boot-load-size 4 -boot-info-table -eltorito-alt-boot -e boot/efi.img -no-emul-boot -isohybrid-gpt-basdat -o OUT ."},
 	{"mkarchiso", "xorriso", "-iso-level 3 -full-iso9660-filenames -joliet -joliet-long -rational-rock -volid ARCH -appid Arch -publisher arch -preparer mkarchiso -eltorito-boot boot/loader.bin -eltorito-catalog boot/boot.cat -no-emul-boot -boot-load-size 4 -boot-info-table -isohybrid-mbr ISOHDPFX --mbr-force-bootable -partition_offset 16 -append_partition 2 C12A7328-F81F-11D2-BA4B-00A0C93EC93B boot/efi.img -appended_part_as_gpt -eltorito-alt-boot -e --interval:appended_partition_2:all:: -no-emul-boot -output OUT ."},
 	{"ubuntu 22.04", "xorriso", "-r -V Ubuntu -J -joliet-long -l -iso-level 3 -partition_offset 16 --grub2-mbr GRUB2MBR --protective-msdos-label -append_partition 2 0xEF boot/efi.img -appended_part_as_gpt -c boot.catalog -b boot/loader.bin -no-emul-boot -boot-load-size 4 -boot-info-table --grub2-boot-info -eltorito-alt-boot -e --interval:appended_partition_2:all:: -no-emul-boot -o OUT ."},
@@ -57,7 +60,7 @@ func TestMasterReplay(t *testing.T) {
 	if testing.Short() {
 		t.Skip("makes real images")
 	}
-	for _, name := range []string{"rhel-like-small", "ubuntu2204", "ubuntu2204-pkgs", "fedora"} {
+	for _, name := range []string{"rhel-like-small", "ubuntu2204", "ubuntu2204-pkgs", "fedora", "debian"} {
 		t.Run(name, func(t *testing.T) {
 			base, tree := isotest.Image(t, name), filepath.Join(t.TempDir(), "tree")
 			isotest.Run(t, "xorriso", "-no_rc", "-report_about", "SORRY", "-osirrox", "on", "-indev", base, "-extract", "/", tree)
@@ -140,6 +143,7 @@ func alike(t *testing.T, ours, theirs string) {
 
 var (
 	mbrLine = regexp.MustCompile(`(?m)^MBR partition      :   (\d)   (0x\S+)  (0x\S+)`)
+	apmLine = regexp.MustCompile(`(?m)^APM (block size|partition name|partition type) *:\s+(\S.*)`)
 	gptLine = regexp.MustCompile(`(?m)^GPT (partname local|type GUID|partition flags) *:\s+(\d+)\s+(\S+)`)
 )
 
@@ -152,6 +156,9 @@ func partitions(t *testing.T, image string) []string {
 	var out []string
 	for _, m := range mbrLine.FindAllStringSubmatch(string(report), -1) {
 		out = append(out, "MBR "+m[1]+" "+m[2]+" "+m[3])
+	}
+	for _, m := range apmLine.FindAllStringSubmatch(string(report), -1) {
+		out = append(out, "APM "+m[1]+" "+m[2])
 	}
 	gpt := map[string][]string{}
 	for _, m := range gptLine.FindAllStringSubmatch(string(report), -1) {

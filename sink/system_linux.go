@@ -152,7 +152,18 @@ func (linux) writeDirect(f *os.File, vec [][]byte, off int64) (int64, error) {
 	return int64(max(n, 0)), err
 }
 
+// mapFile is for files of the kernel's own file systems. Those that a program serves, and
+// what may lie over them, could be ours: it would wait for itself.
 func (linux) mapFile(src *os.File, off, n int64) ([]byte, error) {
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(int(src.Fd()), &st); err != nil {
+		return nil, err
+	}
+	switch uint32(st.Type) { // signed on some machines, of 32 bits on others
+	case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC, unix.TMPFS_MAGIC:
+	default:
+		return nil, errors.ErrUnsupported
+	}
 	return unix.Mmap(int(src.Fd()), off, int(n), unix.PROT_READ, unix.MAP_SHARED|unix.MAP_POPULATE)
 }
 

@@ -79,9 +79,9 @@ func (linux) space(f *os.File) (space, error) {
 	if os.Geteuid() == 0 {
 		free = st.Bfree // root may use what is held back
 	}
-	unit := st.Frsize
+	unit := int64(st.Frsize)
 	if unit == 0 {
-		unit = st.Bsize
+		unit = int64(st.Bsize)
 	}
 	return space{block: unit, free: int64(free) * unit}, nil
 }

@@ -1,6 +1,9 @@
 package isolayer_test
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -107,8 +110,15 @@ func TestCompactBoots(t *testing.T) {
 		{"rhel-like-small", qemu.BIOS, qemu.USB, "CORPUS-DONE"},
 		{"ubuntu2204", qemu.BIOS, qemu.Disk, "CORPUS-GRUB"},
 		{"fedora", qemu.UEFI, qemu.USB, "CORPUS-GRUB"},
+		{"debian", qemu.BIOS, qemu.USB, "CORPUS"},               // with an Apple partition map
+		{"memtest86+x64", qemu.BIOS, qemu.Disk, "Memtest86+ v"}, // by code of its own
 	} {
-		out, _ := build(t, isotest.Image(t, c.name), isolayer.Options{Compact: true}, isolayer.Add{Source: local(t, "ks.cfg", []byte("text\n"))})
+		// A directory of several blocks, for boot images to get other places.
+		crowd := t.TempDir()
+		for i := range 150 {
+			must(t, os.WriteFile(filepath.Join(crowd, fmt.Sprint("file", i)), []byte("text\n"), 0o644))
+		}
+		out, _ := build(t, isotest.Image(t, c.name), isolayer.Options{Compact: true}, isolayer.Add{Source: crowd, Dest: "/crowd"})
 		isotest.Boot(t, out, c.f, c.m, c.text)
 	}
 }

@@ -43,6 +43,8 @@ func TestCreate(t *testing.T) {
 		{"isohybrid with APM", Spec{Code: CodeIsohybrid, Boot: hybrid}, []EntrySpec{bios, apple}, "isohybrid MBR + APM", "CD BIOS,CD UEFI,disk BIOS"},
 		{"isohybrid for Macs", Spec{Code: CodeIsohybrid, Boot: hybrid}, []EntrySpec{bios, mac}, "isohybrid MBR + GPT + APM", "CD BIOS,CD UEFI,disk BIOS"},
 		{"GRUB with APM", Spec{Code: CodeGRUB2, Boot: append(append([]byte{0xeb, 0x63}, code[:24]...), "GRUB"...)}, []EntrySpec{bios, both}, "GRUB 2 MBR + GPT + APM", "CD BIOS,CD UEFI,disk BIOS,disk UEFI"},
+		{"code of its own", Spec{Code: CodeOther, Boot: []byte("code"), Protective: true, Loads: 1, LoadsSecond: true}, []EntrySpec{bios}, "MBR", "CD BIOS,disk BIOS"},
+		{"code of its own, first sector", Spec{Code: CodeOther, Boot: []byte("code"), Protective: true, Loads: 1}, []EntrySpec{bios}, "MBR", "CD BIOS,disk BIOS"},
 		{"APM alone", Spec{}, []EntrySpec{bios, apple}, "El Torito + APM", "CD BIOS,CD UEFI"},
 		{"isohybrid, appended", Spec{Code: CodeIsohybrid, Boot: code, PartitionOffset: 16, Appended: []AppendedSpec{{2, typeESP, guidESP, 3 << 20}}}, []EntrySpec{bios, uefi}, "isohybrid MBR, appended partition", "CD BIOS,CD UEFI,disk BIOS,disk UEFI"},
 		{"GRUB, appended in a GPT", Spec{Code: CodeGRUB2, Boot: code[404:], Appended: []AppendedSpec{{2, typeESP, guidESP, 3 << 20}}, AppendedGPT: true, ForceActive: true}, []EntrySpec{bios, uefi}, "GRUB 2 MBR + GPT, appended partition", "CD BIOS,CD UEFI,disk BIOS,disk UEFI"},
@@ -102,7 +104,7 @@ func TestCreate(t *testing.T) {
 				t.Errorf("%+v, table %+v", e.Catalog, b)
 			}
 			s, entries, notes := e.Again()
-			if s.Code != c.s.Code && c.s.Code != "" || len(entries) != len(c.entries) || len(s.Appended) != len(c.s.Appended) || s.AppendedGPT != c.s.AppendedGPT || s.EFIPartition != c.s.EFIPartition || len(notes) > 0 {
+			if s.Code != c.s.Code && c.s.Code != "" || len(entries) != len(c.entries) || len(s.Appended) != len(c.s.Appended) || s.AppendedGPT != c.s.AppendedGPT || s.EFIPartition != c.s.EFIPartition || s.Loads != c.s.Loads || s.LoadsSecond != c.s.LoadsSecond || len(notes) > 0 {
 				t.Errorf("made again: %+v %+v %q", s, entries, notes)
 			}
 			for i, en := range entries {

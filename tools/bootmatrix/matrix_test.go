@@ -47,7 +47,7 @@ var images = []struct {
 	{"padded-tail", nil},
 	{"grub-rescue-cdrom", map[qemu.Firmware]string{qemu.BIOS: "GNU GRUB"}},
 	{"ipxe", map[qemu.Firmware]string{qemu.BIOS: "iPXE initialising devices", qemu.UEFI: "iPXE initialising devices"}},
-	{"memtest86+x64", map[qemu.Firmware]string{qemu.BIOS: "Memtest86+", qemu.UEFI: "BdsDxe: starting Boot"}},
+	{"memtest86+x64", map[qemu.Firmware]string{qemu.BIOS: "Memtest86+ v", qemu.UEFI: "BdsDxe: starting Boot"}},
 }
 
 // kinds are the changes, in the order of the columns.

@@ -431,3 +431,25 @@ func TestNewUUID(t *testing.T) {
 		})
 	}
 }
+
+// TestDisguised: firmware starts the EFI program of a FAT image that is said to be for BIOS.
+func TestDisguised(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes real images")
+	}
+	b, err := isolayer.Open(isotest.Image(t, "suse"), isolayer.OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	var ways []string
+	for _, w := range b.Boot().Ways() {
+		ways = append(ways, w.Medium+" "+w.Firmware+": "+w.By)
+	}
+	if d := cmp.Diff([]string{"CD BIOS: isolinux", "CD UEFI: FAT image", "disk BIOS: isohybrid MBR"}, ways); d != "" {
+		t.Error(d)
+	}
+	if list := b.Programs(); len(list) != 1 || list[0].Path != "@boot2:/EFI/BOOT/BOOTX64.EFI" {
+		t.Errorf("programs %+v", list)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/isolayer/isolayer/boot"
@@ -28,8 +29,10 @@ type Program struct {
 // cannot be read is left out.
 func (b *Base) Programs() []Program {
 	var out []Program
+	ways := b.boot.Ways()
 	for _, o := range b.boot.Objects() {
-		if !o.BootsBeside([]boot.Platform{boot.BIOS}) {
+		starts := func(w boot.Way) bool { return w.Object == o && w.Firmware == boot.UEFI.String() }
+		if !o.BootsBeside([]boot.Platform{boot.BIOS}) && !slices.ContainsFunc(ways, starts) {
 			continue
 		}
 		img, err := fat.OpenWithin(io.NewSectionReader(b.src, o.Off, o.Len), o.Len, b.img.Budget())

@@ -1,6 +1,9 @@
 package boot
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Way is one way that the image boots, as far as its equipment tells.
 type Way struct {
@@ -16,7 +19,11 @@ type Way struct {
 func (e *Equipment) Ways() []Way {
 	var ways []Way
 	for _, p := range []Platform{BIOS, UEFI} {
-		if i := e.firstOf(p); i >= 0 {
+		i := e.firstOf(p)
+		if i < 0 && p == UEFI {
+			i = e.disguised()
+		}
+		if i >= 0 {
 			en := e.Catalog.Entries[i]
 			by := en.Image.Loader
 			if by == "" {
@@ -41,6 +48,17 @@ func (e *Equipment) Ways() []Way {
 		}
 	}
 	return ways
+}
+
+// disguised returns the entry of a FAT image that is said to be for BIOS, -1 if there is
+// none: firmware looks into it for an EFI program all the same. Images of SUSE rely on it.
+func (e *Equipment) disguised() int {
+	if e.Catalog == nil {
+		return -1
+	}
+	return slices.IndexFunc(e.Catalog.Entries, func(en Entry) bool {
+		return en.Bootable && en.Media == NoEmulation && en.Image.Loader == LoaderFAT
+	})
 }
 
 // startable tells whether code in sector 0 has what it loads: that of isolinux and

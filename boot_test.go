@@ -158,11 +158,11 @@ func checkObjects(t *testing.T, out string, want map[string][]byte) {
 
 var (
 	number = regexp.MustCompile(`[0-9]+`)
-	// sizes are lines that tell of sizes only: of free space, and whether a partition
-	// ends at a multiple of eight sectors.
 	// other is what may differ as well: which of the names of one content is found, and
 	// whether the entries of a GPT are in the order of their places; overlaps are for sgdisk.
 	other = regexp.MustCompile(`/images/pxeboot/|/isolinux/|separated|overlapping`)
+	// sizes are lines that tell of sizes only: of free space, and whether a partition
+	// ends at a multiple of eight sectors.
 	sizes = regexp.MustCompile(`free sectors|segments|path|Caution: Partition|result in problems with some disk`)
 )
 

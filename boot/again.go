@@ -33,6 +33,8 @@ func (e *Equipment) Again() (s Spec, entries []EntrySpec, notes []string) {
 		a := AppendedSpec{Number: p.number, Size: p.count * sectorSize, GUID: guidBasic, Type: 0x83}
 		if p.esp {
 			a.GUID, a.Type = guidESP, typeESP
+		} else if p.table == "GPT" {
+			a.GUID = area.GPT.partition(p.number).Type
 		} else if p.table == "MBR" {
 			a.Type = area.MBR.partition(p.number).Type
 		}
@@ -50,10 +52,13 @@ func (e *Equipment) Again() (s Spec, entries []EntrySpec, notes []string) {
 			entries = append(entries, e.entryAgain(i, &s))
 		}
 	}
+	if n := int(inAPM(entries)); n > 0 && n+1 < len(area.APM.Partitions) {
+		notes = append(notes, "of the Apple partition map of the base only the boot images are made again")
+	}
 	for _, x := range []struct {
 		there bool
 		what  string
-	}{{area.APM != nil && len(area.APM.Partitions) != int(inAPM(entries))+1, "Apple partition map"}, {area.HFS != "", area.HFS + " file system"}, {area.Foreign != "", area.Foreign}} {
+	}{{area.APM != nil && inAPM(entries) == 0, "Apple partition map"}, {area.HFS != "", area.HFS + " file system"}, {area.Foreign != "", area.Foreign}} {
 		if x.there {
 			notes = append(notes, fmt.Sprintf("the %s of the base is not made again", x.what))
 		}
@@ -101,20 +106,18 @@ func (e *Equipment) entryAgain(i int, s *Spec) EntrySpec {
 		out.Sectors = 0 // all of it, whatever it is
 	}
 	for _, o := range e.objects {
-		for _, j := range o.entries {
-			for _, p := range o.partitions {
-				if j != i || o.Appended {
-					continue
-				}
-				switch {
-				case p.table == "APM":
-					out.APM = true
-				case p.table == "GPT" && e.System.GPT.Announced:
-					s.EFIPartition = s.EFIPartition || p.esp
-				default:
-					out.Partition = true
-					out.HFSPlus = out.HFSPlus || p.table == "GPT" && e.System.GPT.partition(p.number).Type == guidHFS
-				}
+		if o.Appended || len(o.entries) == 0 || o.entries[0] != i { // one entry makes its partitions
+			continue
+		}
+		for _, p := range o.partitions {
+			switch {
+			case p.table == "APM":
+				out.APM = true
+			case p.table == "GPT" && e.System.GPT.Announced:
+				s.EFIPartition = s.EFIPartition || p.esp
+			default:
+				out.Partition = true
+				out.HFSPlus = out.HFSPlus || p.table == "GPT" && e.System.GPT.partition(p.number).Type == guidHFS
 			}
 		}
 	}

@@ -13,7 +13,7 @@ const (
 	// where a GPT has its header.
 	apmBlock = iso9660.BlockSize
 
-	// apmMost is how many images a map can have with a GPT behind it.
+	// apmMost is how many images a map can have that leaves room for a GPT.
 	apmMost = (systemAreaSectors - gptArraySectors - 2*perBlock) / perBlock
 
 	// apmStatus says of a partition what libisofs says: valid, allocated, readable and
@@ -58,11 +58,13 @@ func (s Spec) apm(area []byte, entries []EntrySpec, at []Located) error {
 	if err := s.apmHead(area); err != nil {
 		return err
 	}
+	if err := vacant(area[apmBlock:(n+2)*apmBlock], "Apple partition map"); err != nil {
+		return err
+	}
 	number := 0
 	put := func(name, kind string, first, count int64, status uint32) {
 		number++
 		b := area[number*apmBlock:][:sectorSize]
-		clear(b)
 		copy(b, "PM")
 		binary.BigEndian.PutUint32(b[4:], uint32(n+1))
 		binary.BigEndian.PutUint32(b[8:], uint32(first))
@@ -83,18 +85,26 @@ func (s Spec) apm(area []byte, entries []EntrySpec, at []Located) error {
 
 // apmHead writes the signature over boot code that is made for that.
 func (s Spec) apmHead(area []byte) error {
-	head, idle := []byte{'E', 'R', 8, 0}, area[:8]
+	nops := func(b []byte) bool { return bytes.Count(b, []byte{0x90}) == len(b) }
 	switch {
-	case bytes.HasPrefix(area, head): // code of an image that had a map
-		return nil
-	case s.Code == CodeIsohybrid && bytes.HasPrefix(area, []byte{0x33, 0xed}):
-		head, idle = apmHeadIsohybrid, bytes.Trim(area[2:32], "\x90")
-	case s.Code == CodeGRUB2 && bytes.HasPrefix(area, []byte{0xeb, 0x63}):
-		head, idle = apmHeadGRUB2, bytes.Trim(area[2:26], "\x90")
-	}
-	if len(bytes.Trim(idle, "\x00")) > 0 {
+	case bytes.HasPrefix(area, []byte("ER")): // code of an image that had a map
+		copy(area[2:], []byte{apmBlock >> 8, apmBlock & 0xff})
+	case s.Code == CodeIsohybrid && bytes.HasPrefix(area, []byte{0x33, 0xed}) && nops(area[2:32]):
+		copy(area, apmHeadIsohybrid)
+	case s.Code == CodeGRUB2 && bytes.HasPrefix(area, []byte{0xeb, 0x63}) && nops(area[2:26]):
+		copy(area, apmHeadGRUB2)
+	case zero(area[:sectorSize]):
+		copy(area, apmHeadIsohybrid[:4])
+	default:
 		return fmt.Errorf("this %s MBR leaves no room for an Apple partition map", s.Code)
 	}
-	copy(area, head)
+	return nil
+}
+
+// vacant fails where boot code lies that a table is to overwrite.
+func vacant(area []byte, what string) error {
+	if !zero(area) {
+		return fmt.Errorf("the boot code lies where the %s is to be: %w", what, iso9660.ErrConflict)
+	}
 	return nil
 }

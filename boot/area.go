@@ -176,6 +176,11 @@ func (s Spec) Area(entries []EntrySpec, a Arrangement, at []Located) (area, trai
 	}
 	gpt, _ := s.hasGPT(entries)
 	if gpt {
+		for _, r := range [][2]int64{{gptOff, gptOff + sectorSize}, {gptStart(entries) * sectorSize, (gptStart(entries) + gptArraySectors) * sectorSize}} {
+			if err := vacant(area[r[0]:r[1]], "GPT"); err != nil {
+				return nil, nil, err
+			}
+		}
 		trailer = s.gpt(area, entries, a, at)
 	}
 	sig := s.id("disk signature")

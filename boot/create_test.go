@@ -130,7 +130,7 @@ func TestCreateRefused(t *testing.T) {
 		t.Error("code of isohybrid without an image for BIOS passes")
 	}
 	apple := []EntrySpec{{APM: true}}
-	for _, s := range []Spec{{Code: CodeIsohybrid, Boot: []byte("\x33\xed\x90isolinux")}, {Code: CodeGRUB2, Boot: []byte("\xeb\x40GRUB")}, {Code: CodeOther, Boot: []byte("code")}} {
+	for _, s := range []Spec{{Code: CodeIsohybrid, Boot: []byte("\x33\xed\x90isolinux")}, {Code: CodeIsohybrid, Boot: append([]byte{0x33, 0xed}, bytes.Repeat([]byte{0x99, 0xf8}, 20)...)}, {Code: CodeGRUB2, Boot: []byte("\xeb\x63\x90GRUB")}, {Code: CodeGRUB2, Boot: append([]byte{0xeb, 0x63}, make([]byte, 90)...)}, {Code: CodeOther, Boot: []byte("code")}, {Code: CodeOther, Boot: append(make([]byte, 3000), 1)}} {
 		if _, _, err := s.Area(apple, s.Arrange(apple, 1000, 0), at); err == nil {
 			t.Errorf("an Apple partition map overwrites the code of %s", s.Code)
 		}

@@ -24,7 +24,7 @@ func (s Spec) gptParts(entries []EntrySpec, a Arrangement, at []Located) []GPTPa
 	for i, en := range entries {
 		esp := announced && s.EFIPartition && en.Platform == UEFI
 		if (esp || en.Partition) && !s.appendedAt(a, at[i].LBA) {
-			p := GPTPartition{Type: guidBasic, First: at[i].LBA * perBlock, Last: at[i].LBA*perBlock + at[i].sectors() - 1, Attributes: readOnlySystem, Name: "ISOHybrid1"}
+			p := GPTPartition{Type: guidBasic, First: at[i].LBA * perBlock, Last: at[i].LBA*perBlock + at[i].sectors() - 1, Attributes: readOnlySystem, Name: "ISOHybrid" + strconv.Itoa(len(inner)+1)}
 			if esp {
 				p.Type, p.Name = guidESP, "EFI boot partition"
 			} else if en.HFSPlus {

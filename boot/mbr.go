@@ -105,17 +105,19 @@ func (e *Equipment) checkLoaderAddress() {
 		return
 	}
 	word := binary.LittleEndian.Uint64(e.area[mbrLoaderOff:])
-	for _, en := range e.Catalog.Entries {
-		if m.Code != CodeOther {
-			if en.LBA == m.Loader {
+	for _, second := range []bool{false, true} {
+		for _, en := range e.Catalog.Entries {
+			at := uint64(en.LBA) * perBlock
+			if second {
+				at += perBlock
+			}
+			switch {
+			case m.Code != CodeOther && en.LBA == m.Loader:
+				return
+			case m.Code == CodeOther && en.Platform == BIOS && en.LBA > 0 && word == at:
+				m.Loader, m.second = en.LBA, second
 				return
 			}
-			continue
-		}
-		first := uint64(en.LBA) * perBlock
-		if en.Platform == BIOS && first > 0 && (word == first || word == first+perBlock) {
-			m.Loader, m.second = en.LBA, word != first
-			return
 		}
 	}
 	if m.Code != CodeOther {

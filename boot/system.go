@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/isolayer/isolayer/iso9660"
 )
@@ -83,8 +84,7 @@ func (s *System) partitions() []partition {
 	return ps
 }
 
-// readSystemArea reads all tables of the system area and gives their partitions
-// a role.
+// readSystemArea reads all tables of the system area.
 func (e *Equipment) readSystemArea() error {
 	b, err := e.in.read(0, systemAreaSize)
 	if err != nil {
@@ -101,7 +101,6 @@ func (e *Equipment) readSystemArea() error {
 	if err := e.readGPT(); err != nil {
 		return err
 	}
-	e.assignRoles()
 	e.checkUnknown()
 	return nil
 }
@@ -154,8 +153,8 @@ func alpha(area []byte) bool {
 	return length != 0 && start != 0 && sum == binary.LittleEndian.Uint64(area[504:])
 }
 
-// assignRoles classifies the partitions of each table.
-func (e *Equipment) assignRoles() {
+// assignRoles classifies the partitions of each table, for which the catalog is known.
+func (e *Equipment) assignRoles() error {
 	s := &e.System
 	if s.MBR != nil {
 		roles := e.roles(s.partitions(), "MBR", func(i int) Role {
@@ -171,10 +170,10 @@ func (e *Equipment) assignRoles() {
 	if s.GPT != nil {
 		roles := e.roles(s.partitions(), "GPT", func(i int) Role {
 			p := s.GPT.Partitions[i]
-			if role := p.presetRole(); role != RoleHFS || e.hfsAt(p.First) {
+			if role := p.presetRole(); role != RoleHFS || !e.bootsAt(p.First) {
 				return role
 			}
-			return "" // a boot image by -isohybrid-gpt-hfsplus
+			return "" // a boot image, by -isohybrid-gpt-hfsplus
 		})
 		for i := range s.GPT.Partitions {
 			s.GPT.Partitions[i].Role = roles[i]
@@ -186,6 +185,7 @@ func (e *Equipment) assignRoles() {
 			s.APM.Partitions[i].Role = roles[i]
 		}
 	}
+	return nil
 }
 
 // roles gives each partition of one table its role; preset tells the roles that
@@ -221,13 +221,11 @@ func (e *Equipment) roles(all []partition, table string, preset func(int) Role) 
 	return roles
 }
 
-// hfsAt tells whether such a file system begins at a sector, or may do so.
-func (e *Equipment) hfsAt(sector int64) bool {
-	if sector < 0 || sector > maxBlocks*perBlock {
-		return true
-	}
-	b, err := e.in.read(sector*sectorSize, 1024+sectorSize)
-	return err != nil || len(b) < 1024+2 || hfs(b) != ""
+// bootsAt tells whether a boot image begins at a sector.
+func (e *Equipment) bootsAt(sector int64) bool {
+	return e.Catalog != nil && slices.ContainsFunc(e.Catalog.Entries, func(en Entry) bool {
+		return int64(en.LBA)*perBlock == sector
+	})
 }
 
 // outerRole tells whether a partition behind the descriptors lies inside the file

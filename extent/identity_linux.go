@@ -8,7 +8,7 @@ import (
 func identify(info fs.FileInfo) identity {
 	id := identity{size: info.Size(), mtime: info.ModTime().UnixNano()}
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		id.dev, id.ino = st.Dev, st.Ino
+		id.dev, id.ino = uint64(st.Dev), st.Ino // of 32 bits on some machines
 		id.ctime = st.Ctim.Nano()
 	}
 	return id

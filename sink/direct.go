@@ -100,22 +100,18 @@ func (w *writer) direct() error {
 	if sum < w.worth.least || len(list) == 0 {
 		return nil
 	}
-	var f *os.File
-	err := again(func() (err error) {
-		f, err = w.sys.openDirect(w.dst)
-		return err
-	})
-	if unsupported(err) {
+	f, err := w.sys.openDirect(w.dst)
+	if err != nil { // then not: the other ways need no further descriptor
 		return nil
 	}
-	if err != nil {
-		return wrap("open for direct writing", err)
-	}
 	left, err := w.drive(f, list)
-	err = errors.Join(err, wrap("close", w.sys.close(f)))
+	if err = errors.Join(err, wrap("close", w.sys.close(f))); err != nil {
+		return err
+	}
 	w.rest = append(others, left...)
 	slices.SortFunc(w.rest, func(a, b piece) int { return cmp.Compare(a.off, b.off) })
-	return err
+	w.flushed, w.settled = 0, 0
+	return nil
 }
 
 // drive writes spans as they get ready. It returns what it left undone since that is
@@ -225,18 +221,20 @@ func (l *load) write(w *writer, f *os.File) (n int64, err error) {
 		return err
 	})
 	// EFAULT: a source got shorter, or its disk failed.
-	if err != nil && !unsupported(err) && !errors.Is(err, syscall.EFAULT) {
+	if err != nil && !unsupported(err) && !errors.Is(err, syscall.EFAULT) && !errors.Is(err, syscall.ENOMEM) {
 		return n, fmt.Errorf("write at %d: %w", l.off, err)
 	}
 	if n > 0 && w.res.Method != MethodReflink {
 		w.res.Method = MethodDirect
 	}
 	before, _ := part(slices.Clone(l.pieces), l.off+n)
+	var sum int64
 	for _, p := range before {
-		w.res.Written += p.n
-		w.meter.add(p.n)
+		sum += p.n
 	}
-	return n, nil
+	// To write back is nothing to do then, but for file systems that use their cache all
+	// the same, such as ext4 with data=journal.
+	return n, w.wrote(l.off+n, sum)
 }
 
 // release gives the mapped memory back.

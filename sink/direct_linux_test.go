@@ -1,10 +1,13 @@
 package sink
 
 import (
+	"context"
+	"crypto/sha256"
 	"errors"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -102,4 +105,70 @@ func testShrinks(t *testing.T, dir string) {
 		t.Errorf("got %v", err)
 	}
 	mustHold(t, path, []byte("old"))
+}
+
+// stopping ends the run at a direct write.
+type stopping struct {
+	system
+	at     int
+	cancel context.CancelFunc
+}
+
+func (s *stopping) writeDirect(f *os.File, vec [][]byte, off int64) (int64, error) {
+	if s.at--; s.at < 0 {
+		s.cancel()
+	}
+	return s.system.writeDirect(f, vec, off)
+}
+
+// testDirectCancel: whenever a run is ended nothing is left, no descriptor either.
+func testDirectCancel(t *testing.T, dir string) {
+	m := files(t, dir)
+	path := filepath.Join(dir, "out.iso")
+	if err := os.WriteFile(path, []byte("old"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	before := maps(t, dir)
+	for at := 0; ; at++ {
+		ctx, cancel := context.WithCancel(t.Context())
+		sys := &stopping{noShare{native}, at, cancel}
+		_, err := file(ctx, sys, path, m, Options{worth: &always})
+		cancel()
+		if sys.at >= 0 {
+			if err != nil || at == 0 {
+				t.Errorf("%d writes: %v", at, err)
+			}
+			mustHold(t, path, content(t, m))
+			break
+		}
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("ended at write %d: %v", at, err)
+		}
+		mustHold(t, path, []byte("old"))
+	}
+	if after := maps(t, dir); after > before {
+		t.Errorf("%d mappings, %d before", after, before)
+	}
+}
+
+// maps counts the mappings of files in a directory.
+func maps(t *testing.T, dir string) int {
+	t.Helper()
+	b, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Count(string(b), dir)
+}
+
+// testDirectLate: what an observer adds at last lies over what was written directly.
+func testDirectLate(t *testing.T, dir string) {
+	m := files(t, dir)
+	path := filepath.Join(dir, "out.iso")
+	obs, _ := sum(40_000)
+	want := sha256.Sum256(content(t, m))
+	if _, err := file(t.Context(), noShare{native}, path, m, Options{worth: &always, Observe: []Observer{obs}}); err != nil {
+		t.Fatal(err)
+	}
+	mustHold(t, path, content(t, overlay(t, m, extent.BytesOf(40_000, want[:]))))
 }

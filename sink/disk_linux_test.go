@@ -133,6 +133,8 @@ func TestFileSystems(t *testing.T) {
 			t.Run("Holes", func(t *testing.T) { testHoles(t, sub(t, dir)) })
 			if name != "tmpfs" && name != "btrfs" {
 				t.Run("Direct", func(t *testing.T) { testDirect(t, sub(t, dir)) })
+				t.Run("DirectCancel", func(t *testing.T) { testDirectCancel(t, sub(t, dir)) })
+				t.Run("DirectLate", func(t *testing.T) { testDirectLate(t, sub(t, dir)) })
 				t.Run("Shrinks", func(t *testing.T) { testShrinks(t, sub(t, dir)) })
 			}
 			if name == "ext4" {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -22,7 +23,7 @@ var wild = []struct{ name, program, args string }{
 	{"grafts of the same files", "xorriso", "-o OUT -R -J -V TWICE -graft-points new=sub sub=sub old=sub boot=boot"},
 	{"debian with preseed", "xorriso", "-r -V Debian -o OUT -J -joliet-long -cache-inodes -isohybrid-mbr ISOHDPFX -b boot/loader.bin -c boot/boot.cat -boot-load-size 4 -boot-info-table -no-emul-boot -eltorito-alt-boot -e boot/efi.img -no-emul-boot -isohybrid-gpt-basdat ."},
 	{"debian installer", "xorriso", "-r -V Debian -o OUT -J -joliet-long -cache-inodes -isohybrid-mbr ISOHDPFX -b boot/loader.bin -c boot/boot.cat -boot-load-size 4 -boot-info-table -no-emul-boot -eltorito-alt-boot -e boot/efi.img -no-emul-boot -isohybrid-gpt-basdat -isohybrid-apm-hfsplus ."},
-	{"lorax with a Mac image", "xorriso", "-U -A Fedora -V Fedora -volset Fedora -J -joliet-long -r -rational-rock -o OUT -b boot/loader.bin -c boot/boot.cat -boot-load-size 4 -boot-info-table -no-emul-boot -isohybrid-mbr ISOHDPFX -eltorito-alt-boot -e boot/efi.img -no-emul-boot -isohybrid-gpt-basdat -eltorito-alt-boot -e sub/deep/er/file.dat -no-emul-boot -isohybrid-gpt-hfsplus -isohybrid-apm-hfsplus ."},
+	{"lorax with a Mac image", "xorriso", "-U -A Fedora -V Fedora -volset Fedora -J -joliet-long -r -rational-rock -o OUT -b boot/loader.bin -c boot/boot.cat -boot-load-size 4 -boot-info-table -no-emul-boot -isohybrid-mbr ISOHDPFX -eltorito-alt-boot -e boot/efi.img -no-emul-boot -isohybrid-gpt-basdat -eltorito-alt-boot -e boot/mac.img -no-emul-boot -isohybrid-gpt-hfsplus -isohybrid-apm-hfsplus ."},
 	{"apple map alone", "xorriso", "-r -V X -o OUT -isohybrid-mbr ISOHDPFX -partition_offset 16 -apm-block-size 2048 -b boot/loader.bin -c boot/boot.cat -boot-load-size 4 -boot-info-table -no-emul-boot -eltorito-alt-boot -e boot/efi.img -no-emul-boot -isohybrid-apm-hfsplus ."},
 	{"live-build", "xorriso", "-R -r -J -joliet-long -l -cache-inodes -iso-level 3 -isohybrid-mbr ISOHDPFX -partition_offset 16 -A Live -p live-build -publisher debian -V d-live -b boot/loader.bin -c boot/boot.cat -no-emul-boot -boot-load-size 4 -boot-info-table -eltorito-alt-boot -e boot/efi.img -no-emul-boot -isohybrid-gpt-basdat -o OUT ."},
 	{"mkarchiso", "xorriso", "-iso-level 3 -full-iso9660-filenames -joliet -joliet-long -rational-rock -volid ARCH -appid Arch -publisher arch -preparer mkarchiso -eltorito-boot boot/loader.bin -eltorito-catalog boot/boot.cat -no-emul-boot -boot-load-size 4 -boot-info-table -isohybrid-mbr ISOHDPFX --mbr-force-bootable -partition_offset 16 -append_partition 2 C12A7328-F81F-11D2-BA4B-00A0C93EC93B boot/efi.img -appended_part_as_gpt -eltorito-alt-boot -e --interval:appended_partition_2:all:: -no-emul-boot -output OUT ."},
@@ -38,6 +39,9 @@ func TestMasterWild(t *testing.T) {
 		t.Skip("runs other programs")
 	}
 	tree := masterTree(t)
+	mac := make([]byte, 40<<10)
+	copy(mac[1024:], "H+\x00\x04") // the header of an HFS+ file system
+	must(t, os.WriteFile(filepath.Join(tree, "boot/mac.img"), mac, 0o644))
 	isotest.DataFile(t, "/usr/lib/ISOLINUX/isolinux.bin")
 	isotest.DataFile(t, "/usr/lib/grub/i386-pc/boot_hybrid.img")
 	files := strings.NewReplacer("ISOHDPFX", "/usr/lib/ISOLINUX/isohdpfx.bin", "GRUB2MBR", "/usr/lib/grub/i386-pc/boot_hybrid.img")
@@ -50,6 +54,16 @@ func TestMasterWild(t *testing.T) {
 				return
 			}
 			alike(t, ours, theirs)
+			for _, base := range []string{ours, theirs} { // and written afresh
+				fresh := filepath.Join(t.TempDir(), "fresh.iso")
+				var said bytes.Buffer
+				if code := run(t.Context(), []string{"build", base, "--layout", "compact", "-o", fresh}, strings.NewReader(""), &said, &said); code != 0 {
+					t.Fatalf("exit %d\n%s", code, &said)
+				}
+				if a, b := partitions(t, base), partitions(t, fresh); !slices.Equal(a, b) {
+					t.Errorf("partitions before and after:\n%s\n\n%s", strings.Join(a, "\n"), strings.Join(b, "\n"))
+				}
+			}
 		})
 	}
 }
@@ -166,7 +180,10 @@ func partitions(t *testing.T, image string) []string {
 	}
 	for _, p := range gpt {
 		if !strings.HasPrefix(p[0], "Gap") || p[0] == "Gap0" {
-			out = append(out, "GPT "+strings.Join(p[1:], " "))
+			if !strings.HasPrefix(p[0], "ISOHybrid") { // of the others the names are ours
+				p = p[1:]
+			}
+			out = append(out, "GPT "+strings.Join(p, " "))
 		}
 	}
 	slices.Sort(out)

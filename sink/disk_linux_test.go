@@ -3,6 +3,7 @@ package sink
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"math/rand/v2"
@@ -124,6 +125,15 @@ func TestFileSystems(t *testing.T) {
 		"ext4-1k": func(t *testing.T) string {
 			return loop(t, 1<<30, "mkfs.ext4", "-q", "-b", "1024")
 		},
+		"overlay": func(t *testing.T) string {
+			below := loop(t, 1<<30, "mkfs.ext4", "-q")
+			for _, d := range []string{"lower", "upper", "work"} {
+				if err := os.Mkdir(filepath.Join(below, d), 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return mount(t, "-t", "overlay", "-o", fmt.Sprintf("lowerdir=%[1]s/lower,upperdir=%[1]s/upper,workdir=%[1]s/work", below), "overlay")
+		},
 		"btrfs": func(t *testing.T) string { return loop(t, 1<<30, "mkfs.btrfs", "-q") },
 		"xfs":   func(t *testing.T) string { return loop(t, 1<<30, "mkfs.xfs", "-q", "-m", "reflink=1") },
 	} {
@@ -132,7 +142,7 @@ func TestFileSystems(t *testing.T) {
 			t.Run("RandomMaps", func(t *testing.T) { testRandomMaps(t, sub(t, dir), 12) })
 			t.Run("Holes", func(t *testing.T) { testHoles(t, sub(t, dir)) })
 			if name != "tmpfs" && name != "btrfs" {
-				t.Run("Direct", func(t *testing.T) { testDirect(t, sub(t, dir)) })
+				t.Run("Direct", func(t *testing.T) { testDirect(t, sub(t, dir), name != "overlay") })
 				t.Run("DirectCancel", func(t *testing.T) { testDirectCancel(t, sub(t, dir)) })
 				t.Run("DirectLate", func(t *testing.T) { testDirectLate(t, sub(t, dir)) })
 				t.Run("Shrinks", func(t *testing.T) { testShrinks(t, sub(t, dir)) })

@@ -128,13 +128,16 @@ func (linux) nextRange(src *os.File, off int64) (start, end int64, err error) {
 }
 
 // openDirect is for file systems whose direct writing is simple, ext2 to ext4 and XFS: those
-// with checksums or copies of their own want memory that nobody changes meanwhile.
+// with checksums or copies of their own want memory that nobody changes meanwhile. The files
+// of overlays, which containers have, lie on one of them as a rule.
 func (linux) openDirect(f *os.File) (*os.File, error) {
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(int(f.Fd()), &st); err != nil {
 		return nil, err
 	}
-	if st.Type != unix.EXT4_SUPER_MAGIC && st.Type != unix.XFS_SUPER_MAGIC {
+	switch uint32(st.Type) {
+	case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.OVERLAYFS_SUPER_MAGIC:
+	default:
 		return nil, errors.ErrUnsupported
 	}
 	fd, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", f.Fd()), unix.O_WRONLY|unix.O_DIRECT|unix.O_CLOEXEC, 0)

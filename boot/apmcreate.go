@@ -53,7 +53,7 @@ func (s Spec) apm(area []byte, entries []EntrySpec, at []Located) error {
 		return nil
 	}
 	if n > apmMost {
-		return fmt.Errorf("Apple partition map of %d images: %w", n, iso9660.ErrLimit)
+		return fmt.Errorf("an Apple partition map of %d images: %w", n, iso9660.ErrLimit)
 	}
 	if err := s.apmHead(area); err != nil {
 		return err

@@ -85,7 +85,7 @@ func Parse(r io.ReaderAt, size int64, v Volume) (*Equipment, error) {
 		return nil, fmt.Errorf("read boot equipment: size %d, volume of %d blocks: %w", size, v.Blocks, iso9660.ErrRange)
 	}
 	e := &Equipment{in: source{r, size}, volume: v, budget: maxSummed}
-	for _, step := range []func() error{e.readSystemArea, e.readCatalog, e.assignRoles, e.readImages, e.readSecondSuperblocks} {
+	for _, step := range []func() error{e.readSystemArea, e.readCatalog, e.readImages, e.readSecondSuperblocks} {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("read boot equipment: %w", err)
 		}

@@ -54,6 +54,7 @@ type BootInfo struct {
 
 // readImages looks at each boot image of the catalog.
 func (e *Equipment) readImages() error {
+	e.assignRoles() // which some images are known by
 	if e.Catalog == nil {
 		return nil
 	}

@@ -154,7 +154,7 @@ func alpha(area []byte) bool {
 }
 
 // assignRoles classifies the partitions of each table, for which the catalog is known.
-func (e *Equipment) assignRoles() error {
+func (e *Equipment) assignRoles() {
 	s := &e.System
 	if s.MBR != nil {
 		roles := e.roles(s.partitions(), "MBR", func(i int) Role {
@@ -185,7 +185,6 @@ func (e *Equipment) assignRoles() error {
 			s.APM.Partitions[i].Role = roles[i]
 		}
 	}
-	return nil
 }
 
 // roles gives each partition of one table its role; preset tells the roles that

@@ -3,6 +3,7 @@ package boot
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"github.com/isolayer/isolayer/iso9660"
@@ -27,6 +28,9 @@ var (
 	apmHeadIsohybrid = append([]byte{'E', 'R', 8, 0, 0, 0, 0x90, 0x90}, make([]byte, 24)...)
 	apmHeadGRUB2     = []byte{'E', 'R', 8, 0, 0xeb, 2, 0xff, 0xff}
 )
+
+// ErrNoRoom reports boot code that lies where a table is to be.
+var ErrNoRoom = errors.New("the boot code leaves no room for it")
 
 // inAPM counts the images that an Apple partition map is to have.
 func inAPM(entries []EntrySpec) (n int64) {
@@ -96,7 +100,7 @@ func (s Spec) apmHead(area []byte) error {
 	case zero(area[:sectorSize]):
 		copy(area, apmHeadIsohybrid[:4])
 	default:
-		return fmt.Errorf("this %s MBR leaves no room for an Apple partition map", s.Code)
+		return fmt.Errorf("%s MBR, Apple partition map: %w", s.Code, ErrNoRoom)
 	}
 	return nil
 }
@@ -104,7 +108,7 @@ func (s Spec) apmHead(area []byte) error {
 // vacant fails where boot code lies that a table is to overwrite.
 func vacant(area []byte, what string) error {
 	if !zero(area) {
-		return fmt.Errorf("the boot code lies where the %s is to be: %w", what, iso9660.ErrConflict)
+		return fmt.Errorf("%s: %w", what, ErrNoRoom)
 	}
 	return nil
 }

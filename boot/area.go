@@ -213,7 +213,7 @@ func (s Spec) loader(area []byte, entries []EntrySpec, at []Located) error {
 		second = s.Code == CodeGRUB2
 		n = slices.IndexFunc(entries, func(en EntrySpec) bool { return en.Platform == BIOS && en.Media == NoEmulation })
 		if n < 0 {
-			return fmt.Errorf("the %s MBR starts a boot image for BIOS, and there is none", s.Code)
+			return fmt.Errorf("%s MBR: %w", s.Code, ErrNoImage)
 		}
 	}
 	if n < 0 || n >= len(at) {

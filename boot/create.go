@@ -39,6 +39,9 @@ type Located struct {
 // ErrMedia reports a boot image that is no image of the medium it shall be.
 var ErrMedia = errors.New("boot image has the wrong size for its medium")
 
+// ErrNoImage reports boot code without the boot image that it starts.
+var ErrNoImage = errors.New("it starts a boot image for BIOS, and there is none")
+
 // CatalogOf encodes a boot catalog of one block: a section for each entry but the first.
 // heads are the first bytes of the images, from which hard disks tell their type.
 func CatalogOf(entries []EntrySpec, at []Located, heads [][]byte) ([]byte, error) {

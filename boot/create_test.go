@@ -126,12 +126,12 @@ func TestCreateRefused(t *testing.T) {
 	}
 	s := Spec{Code: CodeIsohybrid, Boot: []byte("isolinux")}
 	entries := []EntrySpec{{Platform: UEFI}}
-	if _, _, err := s.Area(entries, s.Arrange(entries, 1000, 0), at); err == nil {
+	if _, _, err := s.Area(entries, s.Arrange(entries, 1000, 0), at); !errors.Is(err, ErrNoImage) {
 		t.Error("code of isohybrid without an image for BIOS passes")
 	}
 	apple := []EntrySpec{{APM: true}}
 	for _, s := range []Spec{{Code: CodeIsohybrid, Boot: []byte("\x33\xed\x90isolinux")}, {Code: CodeIsohybrid, Boot: append([]byte{0x33, 0xed}, bytes.Repeat([]byte{0x99, 0xf8}, 20)...)}, {Code: CodeGRUB2, Boot: []byte("\xeb\x63\x90GRUB")}, {Code: CodeGRUB2, Boot: append([]byte{0xeb, 0x63}, make([]byte, 90)...)}, {Code: CodeOther, Boot: []byte("code")}, {Code: CodeOther, Boot: append(make([]byte, 3000), 1)}} {
-		if _, _, err := s.Area(apple, s.Arrange(apple, 1000, 0), at); err == nil {
+		if _, _, err := s.Area(apple, s.Arrange(apple, 1000, 0), at); !errors.Is(err, ErrNoRoom) {
 			t.Errorf("an Apple partition map overwrites the code of %s", s.Code)
 		}
 	}

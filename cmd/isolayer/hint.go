@@ -11,6 +11,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/boot"
 	"github.com/isolayer/isolayer/bootcfg"
 	"github.com/isolayer/isolayer/cpio"
 	"github.com/isolayer/isolayer/distro"
@@ -58,6 +59,9 @@ var hints = []struct {
 	{extent.ErrChanged, "let whoever writes to it finish, then run the command again"},
 	{layout.ErrUnsupported, "isolayer info shows what the image has; its content can be read with ls, cat and extract"},
 	{layout.ErrBootImage, "replace it with --add FILE:PATH, or give up booting from it: --no-boot bios|uefi|all"},
+	{boot.ErrNoImage, "name one with -b, or leave the MBR out"},
+	{boot.ErrNoRoom, "isolinux's isohdpfx.bin and GRUB's boot_hybrid.img have room for every table; only Macs of before 2012 need -isohybrid-apm-hfsplus"},
+	{boot.ErrMedia, "leave the medium to the image's size: floppy disks have 1200, 1440 or 2880 KiB, others want -no-emul-boot or -hard-disk-boot"},
 	{isolayer.ErrBaseDigest, "pin the digest of the base that you mean: FROM base.iso@sha256:…"},
 	{isolayer.ErrOutside, "copy it into the folder of the Isofile; images are made of what is there"},
 	{isolayer.ErrCommand, "nothing of it is kept; its own messages stand above"},

@@ -186,9 +186,10 @@ func (a *anatomy) do(s Step) {
 		a.insert(a.parts[f.Part], a.parts[other.Part], s.Twins)
 	case Cut:
 		at := a.parts[f.Part]
-		copy(a.m[at.Off:at.room], a.m[at.Off+at.n:at.room])
-		clear(a.m[max(at.room-at.n, at.Off):at.room])
-		a.lengthen(at, -at.n, s.Twins)
+		n := min(at.n, at.room-at.Off) // an earlier step may have said more
+		copy(a.m[at.Off:at.room], a.m[at.Off+n:at.room])
+		clear(a.m[at.room-n : at.room])
+		a.lengthen(at, -n, s.Twins)
 	}
 }
 

@@ -6,7 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
+	"slices"
 	"testing"
 	"time"
 
@@ -29,8 +29,8 @@ func TestVictim(t *testing.T) {
 		t.Skip("only called by TestKill")
 	}
 	m := victimMap(t, open(t, extent.NewFiles(), paths[0]))
-	for {
-		if _, err := File(t.Context(), paths[1], m, Options{}); err != nil {
+	for _, o := range slices.Repeat([]Options{{worth: &always}, {}}, 1000) {
+		if _, err := File(t.Context(), paths[1], m, o); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -39,8 +39,8 @@ func TestVictim(t *testing.T) {
 // TestKill expects the old or the new output, whole, whenever the writer dies.
 func TestKill(t *testing.T) {
 	rounds := 20
-	if n, err := strconv.Atoi(os.Getenv("ISOLAYER_SOAK")); err == nil {
-		rounds = n
+	if os.Getenv("ISOLAYER_SOAK") != "" {
+		rounds = 1000
 	}
 	if testing.Short() {
 		rounds = 3

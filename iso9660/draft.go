@@ -12,6 +12,9 @@ const maxRecord = 254
 // ceLen is the length of a CE entry (SUSP 5.1).
 const ceLen = 28
 
+// NoEntries is the skip of records whose system use fields are not read.
+const NoEntries = maxRecord
+
 // Draft is a directory record that is being written, with the continuation
 // areas of its system use field. Addresses are filled in when they are known.
 type Draft struct {
@@ -272,6 +275,10 @@ func (d *Draft) Rename(id []byte, names []SystemUseEntry) {
 		head = append(head, 0)
 	}
 	front := d.Record.SystemUse()[:d.skip]
+	if len(out) == 0 { // nothing counts on its length
+		front = front[:min(len(front), (maxRecord-len(head))&^1)]
+		d.skip = len(front)
+	}
 	d.Record = append(head, front...)
 	d.Pack(out)
 }

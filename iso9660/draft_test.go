@@ -333,3 +333,20 @@ func TestSessions(t *testing.T) {
 		t.Errorf("broken session: %v", err)
 	}
 }
+
+// TestDraftWithoutEntries: system use fields that are not read stay as they are, as far as
+// a longer identifier leaves room.
+func TestDraftWithoutEntries(t *testing.T) {
+	su := append([]byte("CE\x1c\x01"), bytes.Repeat([]byte{'S'}, 180)...)
+	r := NewDraft([]byte("A"), 0, time.Time{}, nil).Record
+	r = append(r, su...)
+	r[0] = byte(len(r))
+	d := Raw{Record: r}.Draft(NoEntries)
+	if !bytes.Equal(d.Record, r) || len(d.Entries()) > 0 {
+		t.Errorf("%x became %x", r, d.Record)
+	}
+	d.Rename(bytes.Repeat([]byte{'B'}, 100), nil)
+	if n := len(d.Record); n != maxRecord || int(d.Record[0]) != n || !bytes.HasPrefix(su, d.Record.SystemUse()) {
+		t.Errorf("renamed: %d bytes, %x", n, d.Record)
+	}
+}

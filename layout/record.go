@@ -81,9 +81,11 @@ func (b *hierarchy) alter(dr *iso9660.Draft, n *tree.Node) bool {
 	return n.Redated()
 }
 
+// skip returns how many bytes of a system use field are not entries: without Rock Ridge all,
+// whatever they look like.
 func (b *hierarchy) skip() int {
 	if b.rock == nil {
-		return 0
+		return iso9660.NoEntries
 	}
 	return b.rock.Skip
 }

@@ -96,7 +96,11 @@ func (d *Draft) Entries() []SystemUseEntry {
 // What does not fit into the record goes to continuation areas; names are cut
 // where the record ends, other entries stay whole.
 func (d *Draft) Pack(entries []SystemUseEntry) {
-	head := recordFixed + len(d.Record.ID()) + (len(d.Record.ID())+1)%2 + d.skip
+	head := recordFixed + len(d.Record.ID()) + (len(d.Record.ID())+1)%2
+	if len(entries) == 0 { // nothing counts on the length of what stands in front
+		d.skip = max(0, min(d.skip, maxRecord-head))
+	}
+	head += d.skip
 	d.Record, d.Areas = d.Record[:head:head], nil
 	room := maxRecord - head
 	rest := d.fill(entries, room)
@@ -275,10 +279,6 @@ func (d *Draft) Rename(id []byte, names []SystemUseEntry) {
 		head = append(head, 0)
 	}
 	front := d.Record.SystemUse()[:d.skip]
-	if len(out) == 0 { // nothing counts on its length
-		front = front[:min(len(front), (maxRecord-len(head))&^1)]
-		d.skip = len(front)
-	}
 	d.Record = append(head, front...)
 	d.Pack(out)
 }

@@ -341,6 +341,12 @@ func TestDraftWithoutEntries(t *testing.T) {
 	r := NewDraft([]byte("A"), 0, time.Time{}, nil).Record
 	r = append(r, su...)
 	r[0] = byte(len(r))
+	odd := append(r[:len(r):len(r)], bytes.Repeat([]byte{'S'}, 255-len(r))...)
+	odd[0] = 255
+	if d := (Raw{Record: odd}).Draft(NoEntries); !bytes.Equal(d.Record[1:], odd[1:254]) || d.Record[0] != 254 {
+		t.Errorf("%x became %x", odd, d.Record)
+	}
+	r[0] = byte(len(r))
 	d := Raw{Record: r}.Draft(NoEntries)
 	if !bytes.Equal(d.Record, r) || len(d.Entries()) > 0 {
 		t.Errorf("%x became %x", r, d.Record)

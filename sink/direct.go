@@ -26,8 +26,8 @@ const (
 
 // worth tells when to leave out the page cache. Amounts are bytes.
 type worth struct {
-	// least is the amount to write from which on it is tried. A small image is likely to
-	// be read at once, and has little to gain.
+	// least is the amount to write from which on it is tried. A small image has little to
+	// gain, and whoever reads it next finds it in the page cache.
 	least int64
 
 	// span is the shortest range to write so.
@@ -42,7 +42,7 @@ type worth struct {
 	trial int64
 }
 
-var usual = worth{least: 128 << 20, span: 1 << 20, rate: 512 << 20, trial: 64 << 20}
+var usual = worth{least: 512 << 20, span: 1 << 20, rate: 512 << 20, trial: 64 << 20}
 
 // span is a range of the output, of whole blocks and pages, with what is to do in it.
 type span struct {

@@ -299,18 +299,8 @@ func (b *hierarchy) countLinks(d *directory) error {
 		return nil
 	}
 	// The count stands in the record of d, in its own ".", and in the ".." of those in it.
-	near := []*directory{d.home}
-	for _, r := range d.records {
-		if sub := b.of[r.node]; sub != nil && sub.home == d {
-			near = append(near, sub)
-		}
-	}
-	for _, x := range near {
-		if x.as {
-			if err := b.draftAll(x); err != nil {
-				return err
-			}
-		}
+	if _, err := b.draftNear(d); err != nil {
+		return err
 	}
 	touch := func(in *directory, r *record) {
 		for _, dr := range r.drafts {
@@ -357,4 +347,24 @@ func (b *hierarchy) inOrder() []*directory {
 		level = next
 	}
 	return out
+}
+
+// draftNear drafts the directories whose records tell of d: the one that lists it and those
+// that it lists. It returns those that were not drafted before.
+func (b *hierarchy) draftNear(d *directory) (drafted []*directory, err error) {
+	near := []*directory{d.home}
+	for _, r := range d.records {
+		if sub := b.of[r.node]; sub != nil && sub.home == d {
+			near = append(near, sub)
+		}
+	}
+	for _, x := range near {
+		if x.as {
+			if err := b.draftAll(x); err != nil {
+				return nil, err
+			}
+			drafted = append(drafted, x)
+		}
+	}
+	return drafted, nil
 }

@@ -25,20 +25,11 @@ func (b *hierarchy) measureDirs() error {
 		if d.found == nil || d.blocks == d.oldBlocks {
 			continue
 		}
-		near := []*directory{d.home}
-		for _, r := range d.records {
-			if sub := b.of[r.node]; sub != nil && sub.home == d {
-				near = append(near, sub)
-			}
+		drafted, err := b.draftNear(d)
+		if err != nil {
+			return err
 		}
-		for _, x := range near {
-			if x.as {
-				if err := b.draftAll(x); err != nil {
-					return err
-				}
-				todo = append(todo, x)
-			}
-		}
+		todo = append(todo, drafted...)
 	}
 	return nil
 }

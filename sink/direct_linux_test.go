@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/isolayer/isolayer/extent"
@@ -61,7 +60,7 @@ func testDirect(t *testing.T, dir string, mapped bool) {
 		"too slow": {worth{rate: 1 << 50, trial: 5 << 20}, 5 << 20, 5<<20 + directWindow},
 		"usual":    {usual, 0, 0},
 	} {
-		sys := &counting{system: noShare{native}}
+		sys := &counting{system: noClone{native}}
 		res, err := file(t.Context(), sys, path, m, Options{worth: &c.worth})
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -75,15 +74,6 @@ func testDirect(t *testing.T, dir string, mapped bool) {
 			t.Errorf("%s: %d of %d bytes mapped", name, sys.mapped, m.Size())
 		}
 	}
-}
-
-// noShare is a file system that shares no blocks.
-type noShare struct{ system }
-
-func (noShare) clone(*os.File, *os.File) error { return syscall.EOPNOTSUPP }
-
-func (noShare) cloneRange(*os.File, int64, *os.File, int64, int64) error {
-	return syscall.EOPNOTSUPP
 }
 
 // shrinking cuts a source as soon as it is mapped.
@@ -101,7 +91,7 @@ func testShrinks(t *testing.T, dir string) {
 	if err := os.WriteFile(path, []byte("old"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	_, err := file(t.Context(), shrinking{noShare{native}}, path, extent.Whole(src), Options{worth: &always})
+	_, err := file(t.Context(), shrinking{noClone{native}}, path, extent.Whole(src), Options{worth: &always})
 	if !errors.Is(err, extent.ErrChanged) {
 		t.Errorf("got %v", err)
 	}
@@ -132,7 +122,7 @@ func testDirectCancel(t *testing.T, dir string) {
 	before := maps(t, dir)
 	for at := 0; ; at++ {
 		ctx, cancel := context.WithCancel(t.Context())
-		sys := &stopping{noShare{native}, at, cancel}
+		sys := &stopping{noClone{native}, at, cancel}
 		_, err := file(ctx, sys, path, m, Options{worth: &always})
 		cancel()
 		if sys.at >= 0 {
@@ -168,7 +158,7 @@ func testDirectLate(t *testing.T, dir string) {
 	path := filepath.Join(dir, "out.iso")
 	obs, _ := sum(40_000)
 	want := sha256.Sum256(content(t, m))
-	if _, err := file(t.Context(), noShare{native}, path, m, Options{worth: &always, Observe: []Observer{obs}}); err != nil {
+	if _, err := file(t.Context(), noClone{native}, path, m, Options{worth: &always, Observe: []Observer{obs}}); err != nil {
 		t.Fatal(err)
 	}
 	mustHold(t, path, content(t, overlay(t, m, extent.BytesOf(40_000, want[:]))))

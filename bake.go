@@ -144,7 +144,7 @@ func (k *Bakery) Bake(ctx context.Context, r *recipe.Recipe, values map[string]s
 	if o.MediaCheck == "" {
 		o.MediaCheck = MediaCheck(s.config.Options["media-check"])
 	}
-	img, err := s.build(o, nil)
+	img, err := s.build(ctx, o, nil)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", r.File, err)
 	}
@@ -370,8 +370,8 @@ func (k *Bakery) options(s *state) Options {
 }
 
 // build plans the image of the state, with more steps if there are any.
-func (s *state) build(o Options, more []Step) (*Image, error) {
-	return s.base.Build(slices.Concat(s.steps, more), o)
+func (s *state) build(ctx context.Context, o Options, more []Step) (*Image, error) {
+	return s.base.Build(ctx, slices.Concat(s.steps, more), o)
 }
 
 // locked makes sure that one result is made once, also by several images at the same time.
@@ -422,11 +422,11 @@ func (c *kitchen) makeLayer(ctx context.Context, s *state, steps func() ([]Step,
 	if err != nil {
 		return d, err
 	}
-	before, err := s.build(c.options(s), nil)
+	before, err := s.build(ctx, c.options(s), nil)
 	if err != nil {
 		return d, err
 	}
-	after, err := s.build(c.options(s), list)
+	after, err := s.build(ctx, c.options(s), list)
 	if err != nil {
 		return d, err
 	}
@@ -442,7 +442,7 @@ func (c *kitchen) makeLayer(ctx context.Context, s *state, steps func() ([]Step,
 
 // materialise writes the image of a state to a temporary file, for RUN.
 func (c *kitchen) materialise(ctx context.Context, s *state) (path string, remove func() error, err error) {
-	img, err := s.build(c.options(s), nil)
+	img, err := s.build(ctx, c.options(s), nil)
 	if err != nil {
 		return "", nil, err
 	}

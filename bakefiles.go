@@ -327,7 +327,7 @@ func (g *gatherer) stageSource(from, word, dest string) error {
 	var sum string
 	if n, ok := g.r.Stage(from, len(g.stages)); ok {
 		s := g.stages[n]
-		img, err := s.build(g.options(s), nil)
+		img, err := s.build(g.ctx, g.options(s), nil)
 		if err != nil {
 			return err
 		}

@@ -224,7 +224,7 @@ func TestBootRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := b.Build([]isolayer.Step{c.step}, c.o); !errors.Is(err, c.want) {
+		if _, err := b.Build(t.Context(), []isolayer.Step{c.step}, c.o); !errors.Is(err, c.want) {
 			t.Errorf("%s: %s: %v, want %v", c.image, c.step, err, c.want)
 		}
 		b.Close()

@@ -402,7 +402,7 @@ func TestCoreOS(t *testing.T) {
 	}
 	defer b.Close()
 	for _, k := range []string{"a=" + strings.Repeat("b", 300), "-initrd"} {
-		if _, err := b.Build([]isolayer.Step{isolayer.Kargs{Args: []string{k}}}, isolayer.Options{}); !errors.Is(err, bootcfg.ErrRoom) {
+		if _, err := b.Build(t.Context(), []isolayer.Step{isolayer.Kargs{Args: []string{k}}}, isolayer.Options{}); !errors.Is(err, bootcfg.ErrRoom) {
 			t.Errorf("%s: %v", k, err)
 		}
 	}
@@ -424,7 +424,7 @@ func TestKargsInPlace(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer b.Close()
-			img, err := b.Build(kargs, isolayer.Options{InPlace: true, MediaCheck: isolayer.MediaStrip})
+			img, err := b.Build(t.Context(), kargs, isolayer.Options{InPlace: true, MediaCheck: isolayer.MediaStrip})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -482,7 +482,7 @@ func TestInsideRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = b.Build([]isolayer.Step{c.step}, isolayer.Options{})
+		_, err = b.Build(t.Context(), []isolayer.Step{c.step}, isolayer.Options{})
 		if (err == nil) != (c.want == errNone) || c.want != nil && c.want != errNone && !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", c.step, err, c.want)
 		}

@@ -32,7 +32,7 @@ func stream(t *testing.T, base string, o isolayer.Options, steps ...isolayer.Ste
 		t.Fatal(err)
 	}
 	defer b.Close()
-	img, err := b.Build(steps, o)
+	img, err := b.Build(t.Context(), steps, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func TestMediaCheck(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer b.Close()
-			img, err := b.Build([]isolayer.Step{add}, isolayer.Options{MediaCheck: isolayer.MediaImplant})
+			img, err := b.Build(t.Context(), []isolayer.Step{add}, isolayer.Options{MediaCheck: isolayer.MediaImplant})
 			if err != nil {
 				if !strings.Contains(err.Error(), mediacheck.ErrShort.Error()) || b.Size() > 2<<20 {
 					t.Error(err)
@@ -215,7 +215,7 @@ func TestChecksum(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	img, err := b.Build([]isolayer.Step{isolayer.Add{Source: local(t, "x", []byte("x")), Dest: "/x"}}, isolayer.Options{})
+	img, err := b.Build(t.Context(), []isolayer.Step{isolayer.Add{Source: local(t, "x", []byte("x")), Dest: "/x"}}, isolayer.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -75,9 +75,9 @@ func TestCompactGaps(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer b.Close()
-		img, err := b.Build([]isolayer.Step{isolayer.Remove{Pattern: "/**/*.c32"}}, isolayer.Options{Compact: true})
+		img, err := b.Build(t.Context(), []isolayer.Step{isolayer.Remove{Pattern: "/**/*.c32"}}, isolayer.Options{Compact: true})
 		if name == "utf8" {
-			img, err = b.Build(nil, isolayer.Options{Compact: true})
+			img, err = b.Build(t.Context(), nil, isolayer.Options{Compact: true})
 		}
 		if err != nil {
 			t.Fatal(err)

@@ -157,7 +157,7 @@ func TestCoreOSHeader(t *testing.T) {
 		"everything moved":       {isolayer.Remove{Pattern: "/images/pxeboot/vmlinuz"}, isolayer.Options{Compact: true}, isolayer.ErrReserved},
 		"no room":                {isolayer.Kargs{Args: []string{"a=" + strings.Repeat("b", areaSize)}}, isolayer.Options{}, bootcfg.ErrRoom},
 	} {
-		if _, err := b.Build([]isolayer.Step{c.step}, c.options); !errors.Is(err, c.want) {
+		if _, err := b.Build(t.Context(), []isolayer.Step{c.step}, c.options); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 	}

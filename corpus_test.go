@@ -47,7 +47,7 @@ func build(t *testing.T, base string, o isolayer.Options, steps ...isolayer.Step
 		t.Fatal(err)
 	}
 	defer b.Close()
-	img, err := b.Build(steps, o)
+	img, err := b.Build(t.Context(), steps, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -427,7 +427,7 @@ func TestRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer b.Close()
-			_, err = b.Build([]isolayer.Step{isolayer.Add{Source: ks}}, isolayer.Options{})
+			_, err = b.Build(t.Context(), []isolayer.Step{isolayer.Add{Source: ks}}, isolayer.Options{})
 			if !errors.Is(err, layout.ErrUnsupported) || !strings.Contains(err.Error(), refused[name]) {
 				t.Errorf("got %v, want a refusal that says %q", err, refused[name])
 			}

@@ -3,6 +3,7 @@ package isolayer
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"fmt"
 	"io"
 	"io/fs"
@@ -28,7 +29,7 @@ func (s *stage) refreshDeb(dir string, x *shop) error {
 	var stanzas []byte
 	if len(x.added) > 0 {
 		var err error
-		if stanzas, err = own(dir, "apt-ftparchive", "apt-utils", "packages", "."); err != nil {
+		if stanzas, err = own(s.ctx, dir, "apt-ftparchive", "apt-utils", "packages", "."); err != nil {
 			return err
 		}
 	}
@@ -51,7 +52,7 @@ func (s *stage) refreshDeb(dir string, x *shop) error {
 		return fmt.Errorf("no dists/*/Release: %w", iso9660.ErrUnsupported)
 	}
 	for _, suite := range suites {
-		if err := release(suite); err != nil {
+		if err := release(s.ctx, suite); err != nil {
 			return err
 		}
 	}
@@ -174,7 +175,7 @@ func componentOf(name string) string {
 
 // release lets apt-ftparchive write the sums of a suite, and keeps the fields, the date
 // too, that its Release file had.
-func release(suite string) error {
+func release(ctx context.Context, suite string) error {
 	file := filepath.Join(suite, "Release")
 	old, err := os.ReadFile(file)
 	if err != nil {
@@ -183,7 +184,7 @@ func release(suite string) error {
 	if err := os.Remove(file); err != nil { // it would list itself
 		return err
 	}
-	text, err := own(suite, "apt-ftparchive", "apt-utils", "release", ".")
+	text, err := own(ctx, suite, "apt-ftparchive", "apt-utils", "release", ".")
 	if err != nil {
 		return err
 	}

@@ -166,7 +166,7 @@ func buildTree(t *testing.T, empty, src, image string) {
 	defer b.Close()
 	epoch := time.Unix(1e9, 0)
 	steps := []isolayer.Step{isolayer.Remove{Pattern: "/0seed"}, isolayer.Add{Source: filepath.Join(src, "top"), Dest: "/top"}}
-	img, err := b.Build(steps, isolayer.Options{Epoch: &epoch})
+	img, err := b.Build(t.Context(), steps, isolayer.Options{Epoch: &epoch})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +187,7 @@ func editTree(t *testing.T, image string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		img, err := b.Build([]isolayer.Step{step}, isolayer.Options{})
+		img, err := b.Build(t.Context(), []isolayer.Step{step}, isolayer.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,7 @@
 package isolayer
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/isolayer/isolayer/tree"
@@ -25,7 +26,7 @@ func (e Edits) apply(s *stage) error {
 
 // Edits returns the edits of the tree that the steps come to. Steps that change what no
 // directory lists, or texts of descriptors, are no such edits and give ErrNoEdit.
-func (b *Base) Edits(steps []Step, o Options) ([]tree.Edit, error) {
+func (b *Base) Edits(ctx context.Context, steps []Step, o Options) ([]tree.Edit, error) {
 	t, err := b.Tree()
 	if err != nil {
 		return nil, err
@@ -33,12 +34,12 @@ func (b *Base) Edits(steps []Step, o Options) ([]tree.Edit, error) {
 	if o.Epoch != nil {
 		t.Epoch = *o.Epoch
 	}
-	s := b.stage(t, o)
+	s := b.stage(ctx, t, o)
 	var done []tree.Edit
 	t.Note = func(e tree.Edit) { done = append(done, e) }
 	for _, step := range joined(steps) {
-		if err := step.apply(s); err != nil {
-			return nil, fmt.Errorf("%s: %w", step, err)
+		if err := s.do(step); err != nil {
+			return nil, err
 		}
 		if len(s.objects)+len(s.fields) > 0 || !s.modified.IsZero() {
 			return nil, fmt.Errorf("%s: %w", step, ErrNoEdit)

@@ -77,7 +77,7 @@ func rebuild(tb testing.TB, base, made string, steps ...isolayer.Step) *isolayer
 		tb.Fatal(err)
 	}
 	defer b.Close()
-	img, err := b.Build(steps, isolayer.Options{})
+	img, err := b.Build(tb.Context(), steps, isolayer.Options{})
 	if err != nil {
 		tb.Fatalf("%s: %v", base, err)
 	}

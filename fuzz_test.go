@@ -111,7 +111,7 @@ func FuzzBuild(f *testing.F) {
 			return
 		}
 		defer b.Close()
-		img, err := b.Build([]isolayer.Step{isolayer.Add{Source: ks, Dest: "/new/ks.cfg"}, isolayer.Remove{Pattern: "/docs"}}, isolayer.Options{})
+		img, err := b.Build(t.Context(), []isolayer.Step{isolayer.Add{Source: ks, Dest: "/new/ks.cfg"}, isolayer.Remove{Pattern: "/docs"}}, isolayer.Options{})
 		if err != nil {
 			return
 		}

@@ -105,7 +105,7 @@ func TestLabelUnreadableInitrd(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	img, err := b.Build([]isolayer.Step{
+	img, err := b.Build(t.Context(), []isolayer.Step{
 		isolayer.Add{Source: localFile(t, "initrd", "something else\n"), Dest: "/boot/x86_64/loader/"}, isolayer.Label{ID: "MY-AGAMA"},
 	}, isolayer.Options{})
 	if err != nil {

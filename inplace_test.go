@@ -40,7 +40,7 @@ func tryEdit(t *testing.T, image string, o isolayer.Options, undo inplace.UndoPo
 	}
 	defer b.Close()
 	o.InPlace = true
-	img, err := b.Build(steps, o)
+	img, err := b.Build(t.Context(), steps, o)
 	if err != nil {
 		return inplace.Result{}, layout.Report{}, err
 	}
@@ -225,7 +225,7 @@ func TestInPlaceRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	img, err := b.Build([]isolayer.Step{isolayer.Add{Source: src, Dest: "/y"}}, isolayer.Options{InPlace: true})
+	img, err := b.Build(t.Context(), []isolayer.Step{isolayer.Add{Source: src, Dest: "/y"}}, isolayer.Options{InPlace: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,7 @@
 // are needed.
 //
 //	base, err := isolayer.Open("base.iso", isolayer.OpenOptions{})
-//	image, err := base.Build([]isolayer.Step{isolayer.Add{Source: "ks.cfg"}}, isolayer.Options{})
+//	image, err := base.Build(ctx, []isolayer.Step{isolayer.Add{Source: "ks.cfg"}}, isolayer.Options{})
 //	_, err = image.WriteFile(ctx, "out.iso", sink.Options{})
 //
 // It does not master images from directories.
@@ -259,13 +259,25 @@ type Image struct {
 }
 
 // stage is where steps change the tree.
-func (b *Base) stage(t *tree.Tree, o Options) *stage {
-	return &stage{base: b, fields: map[iso9660.Field]string{}, tree: t, files: b.files, options: o, links: map[fileKey]*extent.File{}, boot: b.boot, objects: map[string]extent.Source{}}
+func (b *Base) stage(ctx context.Context, t *tree.Tree, o Options) *stage {
+	return &stage{ctx: ctx, base: b, fields: map[iso9660.Field]string{}, tree: t, files: b.files, options: o, links: map[fileKey]*extent.File{}, boot: b.boot, objects: map[string]extent.Source{}}
+}
+
+// do carries out a step, unless the context has ended.
+func (s *stage) do(step Step) error {
+	err := s.ctx.Err()
+	if err == nil {
+		err = step.apply(s)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", step, err)
+	}
+	return nil
 }
 
 // Build plans the image that the steps, in order, make of the base. Nothing is
-// written. Errors of a step name it.
-func (b *Base) Build(steps []Step, o Options) (*Image, error) {
+// written. Errors of a step name it. When the context ends, so does Build.
+func (b *Base) Build(ctx context.Context, steps []Step, o Options) (*Image, error) {
 	t, err := b.Tree()
 	if err != nil {
 		return nil, err
@@ -273,10 +285,10 @@ func (b *Base) Build(steps []Step, o Options) (*Image, error) {
 	if o.Epoch != nil {
 		t.Epoch = *o.Epoch
 	}
-	s := b.stage(t, o)
+	s := b.stage(ctx, t, o)
 	for _, step := range joined(steps) {
-		if err := step.apply(s); err != nil {
-			return nil, fmt.Errorf("%s: %w", step, err)
+		if err := s.do(step); err != nil {
+			return nil, err
 		}
 	}
 	s.installs()

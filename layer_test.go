@@ -212,7 +212,7 @@ func TestLayerRefused(t *testing.T) {
 	}
 	defer base.Close()
 	for _, content := range [][]byte{nil, []byte("no archive"), []byte("\x28\xb5\x2f\xfdrubbish"), []byte("\x1f\x8brubbish")} {
-		if _, err := base.Build([]isolayer.Step{isolayer.Layer{Path: local(t, "x.tar", content)}}, isolayer.Options{}); err == nil {
+		if _, err := base.Build(t.Context(), []isolayer.Step{isolayer.Layer{Path: local(t, "x.tar", content)}}, isolayer.Options{}); err == nil {
 			t.Errorf("%q is taken for a layer", content)
 		}
 	}

@@ -162,7 +162,7 @@ func (p *programs) build(t *testing.T, b *isolayer.Base, was map[string]string, 
 		return false
 	}
 	what := fmt.Sprintf("compact %v, in place %v", o.Compact, o.InPlace)
-	img, err := b.Build([]isolayer.Step{isolayer.Add{Source: p.ks, Dest: added}}, o)
+	img, err := b.Build(t.Context(), []isolayer.Step{isolayer.Add{Source: p.ks, Dest: added}}, o)
 	if err != nil {
 		if strings.Contains(err.Error(), "internal error") {
 			t.Errorf("%s: %v", what, err)

@@ -2,6 +2,7 @@ package isolayer
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -174,12 +175,12 @@ func (s *stage) copyTree(n *tree.Node, to string) error {
 }
 
 // own runs a program of a distribution and returns what it prints.
-func own(dir, program, pkg string, args ...string) ([]byte, error) {
+func own(ctx context.Context, dir, program, pkg string, args ...string) ([]byte, error) {
 	file, err := exec.LookPath(program)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s is not installed (package %s)", ErrProgram, program, pkg)
 	}
-	cmd := exec.Command(file, args...)
+	cmd := exec.CommandContext(ctx, file, args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "TZ=UTC")
 	var out, complaint bytes.Buffer
@@ -252,7 +253,7 @@ func (s *stage) refreshRPM(dir string, x *shop) error {
 	if !slices.ContainsFunc(meta.Children, func(n *tree.Node) bool { return strings.Contains(n.Name, ".sqlite") }) {
 		args = append(args, "--no-database")
 	}
-	if _, err := own(dir, "createrepo_c", "createrepo-c or createrepo_c", append(args, dir)...); err != nil {
+	if _, err := own(s.ctx, dir, "createrepo_c", "createrepo-c or createrepo_c", append(args, dir)...); err != nil {
 		return err
 	}
 	return s.putBack(meta, filepath.Join(dir, "repodata"))

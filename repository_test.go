@@ -25,7 +25,7 @@ func refreshed(t *testing.T, root string, steps ...isolayer.Step) string {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	img, err := b.Build(steps, isolayer.Options{RefreshRepo: true})
+	img, err := b.Build(t.Context(), steps, isolayer.Options{RefreshRepo: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,10 +173,10 @@ func TestRefreshNeedsProgram(t *testing.T) {
 	defer b.Close()
 	t.Setenv("PATH", t.TempDir())
 	add := isolayer.Add{Source: localFile(t, "x.rpm", "x"), Dest: "/Packages/"}
-	if _, err := b.Build([]isolayer.Step{add}, isolayer.Options{RefreshRepo: true}); !errors.Is(err, isolayer.ErrProgram) || !strings.Contains(err.Error(), "createrepo") {
+	if _, err := b.Build(t.Context(), []isolayer.Step{add}, isolayer.Options{RefreshRepo: true}); !errors.Is(err, isolayer.ErrProgram) || !strings.Contains(err.Error(), "createrepo") {
 		t.Error(err)
 	}
-	if _, err := b.Build([]isolayer.Step{add}, isolayer.Options{}); err != nil {
+	if _, err := b.Build(t.Context(), []isolayer.Step{add}, isolayer.Options{}); err != nil {
 		t.Error(err)
 	}
 }

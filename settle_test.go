@@ -105,7 +105,7 @@ func TestSignatures(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	img, err := b.Build([]isolayer.Step{step}, isolayer.Options{Resign: "test@example.org"})
+	img, err := b.Build(t.Context(), []isolayer.Step{step}, isolayer.Options{Resign: "test@example.org"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +167,7 @@ func TestReserved(t *testing.T) {
 		"argument in the area":   {isolayer.Kargs{Args: []string{"console=tty0"}}, nil},
 		"initrd":                 {isolayer.InitrdAdd{Adds: []isolayer.Add{{Source: localFile(t, "file", "x")}}}, nil},
 	} {
-		if _, err := b.Build([]isolayer.Step{c.step}, isolayer.Options{}); !errors.Is(err, c.want) {
+		if _, err := b.Build(t.Context(), []isolayer.Step{c.step}, isolayer.Options{}); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 	}

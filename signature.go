@@ -2,6 +2,7 @@ package isolayer
 
 import (
 	"bytes"
+	"context"
 	"crypto"
 	"errors"
 	"fmt"
@@ -98,7 +99,7 @@ func (b *books) resign() (changed bool, err error) {
 		if got, err := r.ReadAt(text, 0); int64(got) < size {
 			return false, err
 		}
-		sig, err := sign(key, path.Base(x.Path), old, text)
+		sig, err := sign(b.s.ctx, key, path.Base(x.Path), old, text)
 		if err != nil {
 			return false, fmt.Errorf("%s: %w", x.Path, err)
 		}
@@ -131,7 +132,7 @@ func (b *books) stale() []layout.Signature {
 
 // sign runs gpg: a detached signature, with armor if the old one has it, or for
 // InRelease a signed text.
-func sign(key, name string, old, text []byte) ([]byte, error) {
+func sign(ctx context.Context, key, name string, old, text []byte) ([]byte, error) {
 	args := []string{"--batch", "--yes", "--local-user", key, "--digest-algo", "SHA256"}
 	switch {
 	case name == "InRelease":
@@ -141,12 +142,12 @@ func sign(key, name string, old, text []byte) ([]byte, error) {
 	default:
 		args = append(args, "--detach-sign")
 	}
-	return gpg(text, args...)
+	return gpg(ctx, text, args...)
 }
 
 // gpg runs GnuPG with the user's keyring.
-func gpg(in []byte, args ...string) ([]byte, error) {
-	cmd := exec.Command("gpg", args...)
+func gpg(ctx context.Context, in []byte, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, "gpg", args...)
 	cmd.Stdin = bytes.NewReader(in)
 	var out, complaint bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaint
@@ -162,7 +163,7 @@ func (s *stage) trust() error {
 	if s.options.Resign == "" || s.release().ID != "suse" {
 		return nil
 	}
-	public, err := gpg(nil, "--batch", "--export", s.options.Resign)
+	public, err := gpg(s.ctx, nil, "--batch", "--export", s.options.Resign)
 	if err != nil {
 		return err
 	}

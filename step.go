@@ -2,6 +2,7 @@ package isolayer
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -83,6 +84,7 @@ func (c Chown) String() string  { return fmt.Sprintf("chown %d:%d %s", c.UID, c.
 
 // stage is what steps work on.
 type stage struct {
+	ctx      context.Context // of Build
 	base     *Base
 	modified time.Time // the modification date of the descriptors, if a layer has one
 

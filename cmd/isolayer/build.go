@@ -258,7 +258,7 @@ func (a *app) build(ctx context.Context, path string, o buildOptions, options is
 	if o.strategy != native {
 		return a.buildIn(ctx, base, steps, o, options)
 	}
-	img, err := base.Build(steps, options)
+	img, err := base.Build(ctx, steps, options)
 	if err != nil {
 		return err
 	}

@@ -163,7 +163,7 @@ func (a *app) finish(ctx context.Context, base *isolayer.Base, path string, res 
 		return nil
 	}
 	b.asJSON = false
-	img, err := base.Build([]isolayer.Step{isolayer.Edits{List: res.Edits, From: path}}, options)
+	img, err := base.Build(ctx, []isolayer.Step{isolayer.Edits{List: res.Edits, From: path}}, options)
 	if err != nil {
 		return err
 	}

@@ -71,7 +71,7 @@ func (a *app) withUpper(base *isolayer.Base, o buildOptions, options isolayer.Op
 // buildIn builds by way of a directory.
 func (a *app) buildIn(ctx context.Context, base *isolayer.Base, steps []isolayer.Step, o buildOptions, options isolayer.Options) (err error) {
 	start := time.Now()
-	edits, err := base.Edits(steps, options)
+	edits, err := base.Edits(ctx, steps, options)
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func (a *app) buildIn(ctx context.Context, base *isolayer.Base, steps []isolayer
 		}
 		steps = []isolayer.Step{isolayer.Edits{List: res.Edits, From: w.Strategy.String()}}
 	}
-	img, err := base.Build(steps, options)
+	img, err := base.Build(ctx, steps, options)
 	if err != nil {
 		return err
 	}

@@ -252,7 +252,7 @@ func make1(t *testing.T, base string, steps []isolayer.Step) string {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	img, err := b.Build(steps, isolayer.Options{MediaCheck: isolayer.MediaStrip})
+	img, err := b.Build(t.Context(), steps, isolayer.Options{MediaCheck: isolayer.MediaStrip})
 	if err != nil {
 		t.Fatal(err)
 	}

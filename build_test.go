@@ -1,0 +1,69 @@
+package isolayer_test
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/iso9660"
+	"github.com/isolayer/isolayer/sink"
+)
+
+// made is an image of files, by their paths, made here: short tests have no other.
+func made(t *testing.T, files map[string][]byte) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		p := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(p, files[name], 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at := time.Unix(1_600_000_000, 0).UTC()
+	img, err := isolayer.Master([]isolayer.Graft{{Source: dir}}, isolayer.MasterOptions{
+		RockRidge: true, Joliet: true, Epoch: &at, Texts: iso9660.VolumeTexts{Volume: "MADE", Created: at, Modified: at},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer img.Close()
+	out := filepath.Join(t.TempDir(), "made.iso")
+	if _, err := img.WriteFile(t.Context(), out, sink.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// opened is an image file that is closed with the test.
+func opened(t *testing.T, path string) *isolayer.Base {
+	t.Helper()
+	b, err := isolayer.Open(path, isolayer.OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.Close() })
+	return b
+}
+
+// TestBuildEnds: a context that has ended ends planning.
+func TestBuildEnds(t *testing.T) {
+	b := opened(t, made(t, map[string][]byte{"a": []byte("a")}))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	steps := []isolayer.Step{isolayer.Mkdir{Path: "/new"}}
+	if _, err := b.Build(ctx, steps, isolayer.Options{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("Build: %v", err)
+	}
+	if _, err := b.Edits(ctx, steps, isolayer.Options{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("Edits: %v", err)
+	}
+}

@@ -11,8 +11,32 @@ var debian = &Family{
 	Name:       "debian",
 	Recognise:  recogniseDebian,
 	Answers:    map[Kind]Rule{Preseed: debianPreseed},
+	Argument:   debianArgument,
 	Signatures: debSignatures,
 	Repository: Deb,
+}
+
+// debianAliases are the short names that the installer takes for questions on the
+// kernel's command line (installation guide, B.2.1 and B.2.2).
+var debianAliases = map[string]string{
+	"auto": "auto-install/enable", "classes": "auto-install/classes", "fb": "debian-installer/framebuffer", "language": "debian-installer/language",
+	"country": "debian-installer/country", "locale": "debian-installer/locale", "theme": "debian-installer/theme", "priority": "debconf/priority",
+	"file": "preseed/file", "url": "preseed/url", "interface": "netcfg/choose_interface", "hostname": "netcfg/get_hostname",
+	"domain": "netcfg/get_domain", "suite": "mirror/suite", "protocol": "mirror/protocol", "modules": "anna/choose_modules",
+	"recommends": "base-installer/install-recommends", "tasks": "tasksel/first", "desktop": "tasksel/desktop",
+	"dmraid": "disk-detect/dmraid/enable", "keymap": "keyboard-configuration/xkb-keymap", "rescue": "rescue/enable", "lowmem": "lowmem/low",
+}
+
+// debianArgument is the long name of a question, without the package that owns it.
+func debianArgument(name string) string {
+	if long := debianAliases[name]; long != "" {
+		return long
+	}
+	_, question, owned := strings.Cut(name, ":")
+	if owned {
+		return question
+	}
+	return name
 }
 
 // diskInfo is the line of .disk/info: name, version, code name, the rest.

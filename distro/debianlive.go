@@ -1,7 +1,5 @@
 package distro
 
-import "errors"
-
 // debianLive are live systems made by live-build.
 var debianLive = &Family{
 	Name: "debian-live",
@@ -25,10 +23,11 @@ var debianLive = &Family{
 	},
 	Answers: map[Kind]Rule{Preseed: func(m Medium, r *Release, f File) (Plan, error) {
 		if err := only(r, Preseed, "it has no installer beside the live system", "live with installer"); err != nil {
-			return Plan{}, errors.Join(err)
+			return Plan{}, err
 		}
 		return debianPreseed(m, r, f)
 	}},
+	Argument:   debianArgument,
 	Signatures: debSignatures,
 	Repository: Deb,
 }

@@ -35,6 +35,13 @@ type Family struct {
 	Recognise func(m Medium) *Release
 	// Answers are the answer files that its installers read.
 	Answers map[Kind]Rule
+	// Argument returns one name for all that the installer takes for one kernel argument;
+	// nil where each has one name.
+	Argument func(name string) string
+	// Checks returns, for a file whose signature the installer insists on, which of the
+	// files that it lists the installer compares with it; nil for other files. All paths
+	// are of the tree, without a slash in front.
+	Checks func(list string) func(name string) bool
 	// Signatures tells what becomes of a signature that does not hold any more, by the
 	// path of what it signs; empty if nobody looks at it.
 	Signatures func(signed string) string
@@ -75,10 +82,19 @@ const (
 
 // Families are all that are known. The first that recognises an image has it; those that
 // look at one certain file come first.
-var Families = []*Family{coreos, proxmox, esxi, windows, arch, agama, suse, ubuntu, debianLive, debian, fedora, rhel}
+var Families = []*Family{coreos, proxmox, esxi, windows, xenserver, photon, arch, agama, suse, ubuntu, debianLive, debian, fedora, rhel}
 
 // Generic is the family of what no other recognises.
 var Generic = &Family{Name: "generic"}
+
+// Argument returns one name for all that the installer of the image takes for one kernel
+// argument, such as file for preseed/file.
+func (r *Release) Argument(name string) string {
+	if r.Family.Argument == nil {
+		return name
+	}
+	return r.Family.Argument(name)
+}
 
 // Recognise tells what an image is. It never fails: what is not known is generic.
 func Recognise(m Medium) *Release {
@@ -111,6 +127,21 @@ func (m Medium) text(name string) string {
 		return ""
 	}
 	return string(b)
+}
+
+// menuFiles are where boot menus are that say which installer they start.
+var menuFiles = []string{
+	"isolinux/isolinux.cfg", "isolinux/grub.conf", "EFI/BOOT/grub.cfg", "EFI/BOOT/BOOT.conf", "EFI/BOOT/BOOTX64.conf",
+	"boot/grub/grub.cfg", "boot/grub2/grub.cfg", "boot/grub2/grub-iso.cfg", "boot/isolinux/isolinux.cfg", "images/generic.prm",
+}
+
+// menus is the text of the usual boot menus.
+func (m Medium) menus() string {
+	var all strings.Builder
+	for _, name := range menuFiles {
+		all.WriteString(m.text(name))
+	}
+	return all.String()
 }
 
 // line is line n of a text, from 0, without blanks around it.

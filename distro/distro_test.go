@@ -1,6 +1,7 @@
 package distro_test
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"strings"
@@ -51,7 +52,8 @@ func TestAnswer(t *testing.T) {
 			continue
 		}
 		kind := distro.Kind(f.head["answer"])
-		p, err := r.Answer(m, kind, distro.File{Path: "answer", Content: []byte(answers[kind])})
+		content := cmp.Or(f.head["content"], answers[kind])
+		p, err := r.Answer(m, kind, distro.File{Path: "answer", Content: []byte(content)})
 		if err != nil {
 			t.Errorf("%s: %v", f.name, err)
 			continue
@@ -63,7 +65,7 @@ func TestAnswer(t *testing.T) {
 			t.Errorf("%s: unattended: %q", f.name, p.Unattended)
 		}
 		for where, list := range map[string][]distro.File{"to": p.Files, "initrd": p.Initrd} {
-			if want := f.head[where]; want != "" && !slices.ContainsFunc(list, func(x distro.File) bool { return x.Path == want && string(x.Content) == answers[kind] }) {
+			if want := f.head[where]; want != "" && !slices.ContainsFunc(list, func(x distro.File) bool { return x.Path == want && string(x.Content) == content }) {
 				t.Errorf("%s: nothing at %s: %v", f.name, want, list)
 			}
 		}

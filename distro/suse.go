@@ -2,7 +2,10 @@ package distro
 
 import (
 	"bytes"
+	"encoding/xml"
+	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"strings"
 
@@ -14,6 +17,8 @@ var suse = &Family{
 	Name:       "suse",
 	Recognise:  recogniseSUSE,
 	Answers:    map[Kind]Rule{AutoYaST: suseAutoYaST},
+	Argument:   suseArgument,
+	Checks:     suseChecks,
 	Signatures: suseSignatures,
 	Repository: RPM,
 }
@@ -46,28 +51,96 @@ func recogniseSUSE(m Medium) *Release {
 	return r
 }
 
-// suseAutoYaST puts the file at the root and names it by the label of the medium.
+// suseAutoYaST puts the file at the root and names it by the label of the medium. The
+// name of one with embedded Ruby ends in ".erb", or it is not rendered.
 func suseAutoYaST(m Medium, _ *Release, f File) (Plan, error) {
-	if !bytes.Contains(f.Content, []byte("<profile")) && !bytes.Contains(f.Content, []byte("<%")) {
-		return Plan{}, fmt.Errorf("%s %w: it has no element <profile>", f.Path, ErrAnswer)
+	erb := bytes.Contains(f.Content, []byte("<%")) || strings.HasSuffix(strings.ToLower(f.Path), ".erb")
+	if !erb {
+		if err := profileRoot(f.Content); err != nil {
+			return Plan{}, fmt.Errorf("%s %w: %w", f.Path, ErrAnswer, err)
+		}
+	}
+	name := "/autoinst.xml"
+	if erb {
+		name += ".erb"
 	}
 	p := Plan{
-		Files: []File{{"/autoinst.xml", f.Content}},
-		Args:  []string{"autoyast=label://" + bootcfg.Udev(m.Label) + "/autoinst.xml"},
+		Files: []File{{name, f.Content}},
+		Args:  []string{"autoyast=label://" + bootcfg.Udev(m.Label) + name},
 	}
-	if !bytes.Contains(f.Content, []byte(`<confirm config:type="boolean">true`)) && !bytes.Contains(f.Content, []byte(`<confirm t="boolean">true`)) {
-		p.Unattended = "AutoYaST does not ask unless the profile says <confirm>"
+	switch {
+	case profileConfirm.Match(f.Content):
+		p.Unattended = "the profile says <confirm>false</confirm>: AutoYaST does not ask before it writes to disks"
+	case erb && bytes.Contains(f.Content, []byte("<confirm")):
+		p.Unattended = "the profile computes <confirm>, without which AutoYaST does not ask before it writes to disks"
+	default:
+		p.Notes = append(p.Notes, "AutoYaST shows what it will do and waits, unless the profile says <confirm config:type=\"boolean\">false</confirm>")
 	}
 	return p, nil
 }
 
-// suseSignatures tells what a broken signature means to linuxrc and zypper.
+// profileConfirm is general/mode/confirm as "false". It is true where it is not set.
+var profileConfirm = regexp.MustCompile(`<confirm(?:\s[^>]*)?>\s*false\s*</confirm>`)
+
+// profileRoot reports, as an error, a document of XML whose root is no profile.
+func profileRoot(text []byte) error {
+	d := xml.NewDecoder(bytes.NewReader(text))
+	d.CharsetReader, d.Strict = asUTF8, true
+	for {
+		t, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			return errors.New("it has no element <profile>")
+		}
+		if err != nil {
+			return err
+		}
+		if e, ok := t.(xml.StartElement); ok {
+			if e.Name.Local != "profile" {
+				return fmt.Errorf("it is a document of <%s>, not of <profile>", e.Name.Local)
+			}
+			return nil
+		}
+	}
+}
+
+// suseArgument is an option as linuxrc compares it: without regard to case, '-', '_' and
+// '.'. autoyast2 is autoyast, read by linuxrc itself.
+func suseArgument(name string) string {
+	name = strings.NewReplacer("-", "", "_", "", ".", "").Replace(strings.ToLower(name))
+	if name == "autoyast2" {
+		return "autoyast"
+	}
+	return name
+}
+
+// suseParts are files that linuxrc loads into memory and compares with the signed list:
+// the installation system, in its parts.
+var suseParts = regexp.MustCompile(`^boot/[a-z0-9_]+/[^/]+$`)
+
+// suseChecks is what the installer itself compares with a list that it wants signed:
+// CHECKSUMS, or content, which also has the package descriptions that libzypp reads.
+// linuxrc ends with a wrong signature of these, and asks where there is none.
+func suseChecks(list string) func(string) bool {
+	switch list {
+	case "CHECKSUMS":
+		return suseParts.MatchString
+	case "repodata/repomd.xml": // of a medium that is one repository; it lists no files of the image
+		return func(string) bool { return false }
+	case "content":
+		return func(name string) bool {
+			return suseParts.MatchString(name) || strings.HasPrefix(name, "suse/") || strings.HasPrefix(name, "gpg-pubkey") || strings.HasPrefix(name, "license")
+		}
+	}
+	return nil
+}
+
+// suseSignatures says what a broken signature means to linuxrc and zypper.
 func suseSignatures(signed string) string {
 	switch {
 	case strings.HasSuffix(signed, "/CHECKSUMS") || strings.HasSuffix(signed, "/content"):
-		return "linuxrc warns and asks whether to go on, unless insecure=1 is given"
+		return "linuxrc ends the installation at it, unless insecure=1 is given"
 	case strings.HasSuffix(signed, "repomd.xml"):
-		return "the installer asks whether to trust the repository"
+		return "linuxrc ends the installation at it on a medium with one repository, zypper asks whether to trust it"
 	}
 	return ""
 }

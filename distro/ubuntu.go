@@ -1,9 +1,8 @@
 package distro
 
 import (
-	"bytes"
 	"fmt"
-	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -27,34 +26,45 @@ var ubuntu = &Family{
 		return r
 	},
 	Answers:    map[Kind]Rule{Autoinstall: ubuntuAutoinstall, Preseed: ubuntuPreseed},
+	Argument:   debianArgument,
 	Signatures: debSignatures,
 	Repository: Deb,
 }
 
-// autoinstallKey is the key that makes user data an answer file.
-var autoinstallKey = regexp.MustCompile(`(?m)^autoinstall:`)
+// subiquity reports Canonical's installer on the medium, the only one that reads
+// autoinstall. Many live systems are made with casper alone and install with Calamares or
+// a program of their own.
+func subiquity(m Medium, r *Release) bool {
+	if m.has("casper/install-sources.yaml") || r.Kind == "live server" {
+		return true
+	}
+	names, _ := m.List("casper")
+	return slices.ContainsFunc(names, func(n string) bool {
+		return n == "installer.squashfs" || strings.HasSuffix(n, ".installer.squashfs") || strings.HasSuffix(n, ".live.squashfs")
+	})
+}
 
 // ubuntuAutoinstall makes a seed of the data source that cloud-init looks at first, and
 // says "autoinstall", without which the installer asks before it begins.
 func ubuntuAutoinstall(m Medium, r *Release, f File) (Plan, error) {
-	if strings.HasPrefix(r.Version, "18.") || strings.HasPrefix(r.Version, "16.") || strings.HasPrefix(r.Version, "14.") {
+	switch {
+	case strings.HasPrefix(r.Version, "18.") || strings.HasPrefix(r.Version, "16.") || strings.HasPrefix(r.Version, "14."):
 		return Plan{}, only(r, Autoinstall, "installers before 20.04 do not know it")
-	}
-	if m.has("preseed") && r.Kind == "desktop" && !m.has("casper/install-sources.yaml") {
+	case !subiquity(m, r) && m.has("preseed"):
 		return Plan{}, only(r, Autoinstall, "its installer takes --preseed")
+	case !subiquity(m, r):
+		return Plan{}, only(r, Autoinstall, "Ubuntu's installer (subiquity) is not on it: there is no casper/install-sources.yaml")
 	}
-	text := f.Content
-	if !autoinstallKey.Match(text) {
-		return Plan{}, fmt.Errorf("%s %w: it has no key autoinstall: at the beginning of a line", f.Path, ErrAnswer)
-	}
-	if !bytes.HasPrefix(text, []byte("#cloud-config")) {
-		text = append([]byte("#cloud-config\n"), text...)
+	text, notes, err := userData(f.Content)
+	if err != nil {
+		return Plan{}, fmt.Errorf("%s %w: %w", f.Path, ErrAnswer, err)
 	}
 	return Plan{
 		Files: []File{{"/nocloud/user-data", text}, {"/nocloud/meta-data", []byte("instance-id: isolayer\n")}},
 		// A trailing slash belongs to the place: files are named after it.
 		Args:       []string{"autoinstall", "ds=nocloud;s=/cdrom/nocloud/"},
 		Unattended: "the installer does not ask when it finds \"autoinstall\", and takes the largest disk if the file does not say otherwise",
+		Notes:      notes,
 	}, nil
 }
 

@@ -238,6 +238,9 @@ type Options struct {
 	RefreshRepo bool
 	// Resign is a key of GnuPG that signs anew what the edit made invalid.
 	Resign string
+	// Insecure lets SUSE's installer go on where a signature does not hold any more: every
+	// entry gets insecure=1. Other installers have no such argument.
+	Insecure bool
 	// Fields are texts of the volume descriptors to set.
 	Fields map[iso9660.Field]string
 }
@@ -290,6 +293,9 @@ func (b *Base) Build(ctx context.Context, steps []Step, o Options) (*Image, erro
 		if err := s.do(step); err != nil {
 			return nil, err
 		}
+	}
+	if err := s.insecure(); err != nil {
+		return nil, err
 	}
 	s.installs()
 	if err := s.refreshRepositories(); err != nil {

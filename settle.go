@@ -63,7 +63,7 @@ func (s *stage) settle(plan func() (*layout.Result, error)) (*layout.Result, err
 				return nil, err
 			}
 			res.Report.Signatures = b.broken()
-			return res, nil
+			return res, b.insisted(res.Report.Signatures)
 		}
 		if res, err = plan(); err != nil {
 			return nil, err
@@ -190,23 +190,28 @@ func (b *books) rewrite(n *tree.Node) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	now, count, err := b.list(n, text)
+	l, e, err := b.edits(n, text)
+	count := len(e.Sums) + len(e.Drop) + len(e.Add)
 	if err != nil || count == 0 {
 		return false, err
 	}
+	if stays, err := b.sealed(n, l, e); err != nil || stays {
+		return false, err
+	}
+	now := l.Edit(e)
 	b.mine[n.Path()] = true
 	b.s.changed(n.Path(), "checksums", count)
 	return true, b.s.tree.Do(tree.Put{Path: n.Path(), Attr: n.Attr, Source: fat.Bytes(now)})
 }
 
-// list brings a list of checksums in line: sums of what changed, no lines of what is
-// gone, and lines of what is new where the list has those of nearly all files.
-func (b *books) list(n *tree.Node, text []byte) ([]byte, int, error) {
+// edits are what brings a list of checksums in line: sums of what changed, no lines of
+// what is gone, and lines of what is new where the list has those of nearly all files.
+func (b *books) edits(n *tree.Node, text []byte) (*sums.List, sums.Edit, error) {
+	e := sums.Edit{Sums: map[int]string{}, Drop: map[int]bool{}}
 	l, err := sums.Parse(n.Path(), text)
 	if err != nil || len(l.Lines) == 0 {
-		return text, 0, err
+		return l, e, err
 	}
-	e := sums.Edit{Sums: map[int]string{}, Drop: map[int]bool{}}
 	listed := map[string]bool{}
 	for i, x := range l.Lines {
 		listed[x.Path] = true
@@ -219,7 +224,7 @@ func (b *books) list(n *tree.Node, text []byte) ([]byte, int, error) {
 		default:
 			sum, err := b.sum(is, x.Hash)
 			if err != nil {
-				return nil, 0, err
+				return nil, e, err
 			}
 			if sum != x.Sum {
 				e.Sums[i] = sum
@@ -228,10 +233,42 @@ func (b *books) list(n *tree.Node, text []byte) ([]byte, int, error) {
 	}
 	if h := l.Hash(); h != 0 && n.Parent.Parent == nil && b.covers(l) {
 		if e.Add, err = b.newcomers(h, listed); err != nil {
-			return nil, 0, err
+			return nil, e, err
 		}
 	}
-	return l.Edit(e), len(e.Sums) + len(e.Drop) + len(e.Add), nil
+	return l, e, nil
+}
+
+// ErrSealed reports a list of checksums whose signature the installer insists on, though
+// a file changed that it compares with the list.
+var ErrSealed = errors.New("the installer ends where a signature does not hold")
+
+// sealed reports a list that stays as it was, so that its signature holds: the installer
+// insists on that, and compares with the list none of the files that changed.
+func (b *books) sealed(n *tree.Node, l *sums.List, e sums.Edit) (bool, error) {
+	o := b.s.options
+	if o.Resign != "" || o.Insecure || b.mine[n.Path()] {
+		return false, nil
+	}
+	f := b.s.release().Family
+	sig := exact(b.s.tree, slashless(n.Path())+".asc")
+	if f.Checks == nil || sig == nil || sig.Replaced() {
+		return false, nil
+	}
+	checks := f.Checks(slashless(n.Path()))
+	if checks == nil {
+		return false, nil
+	}
+	for i, x := range l.Lines {
+		if _, changed := e.Sums[i]; (changed || e.Drop[i]) && checks(x.Path) {
+			return false, fmt.Errorf("/%s changed, which the installer compares with the signed %s: %w", x.Path, n.Path(), ErrSealed)
+		}
+	}
+	note := fmt.Sprintf("%s stays as it was, so that its signature holds; the installer compares none of the changed files with it", n.Path())
+	if !slices.Contains(b.s.notes, note) {
+		b.s.notes = append(b.s.notes, note)
+	}
+	return true, nil
 }
 
 // covers reports a list that has at least half of the base's files.

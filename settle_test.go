@@ -36,13 +36,13 @@ func TestSums(t *testing.T) {
 		{"debian", []isolayer.Step{isolayer.Kargs{Args: []string{"a=b"}}, isolayer.Kargs{Args: []string{"-a"}}}, 10},
 		{"ubuntu", []isolayer.Step{isolayer.InitrdAdd{Adds: []isolayer.Add{{Source: localFile(t, "new", "new")}}}}, 7},
 		{"rhel9", []isolayer.Step{isolayer.InitrdAdd{Adds: []isolayer.Add{{Source: localFile(t, "new", "new"), Dest: "/etc/new"}}}, isolayer.Add{Source: localFile(t, "repomd.xml", "<x/>"), Dest: "/repodata/"}}, 3},
-		{"suse", []isolayer.Step{isolayer.Remove{Pattern: "/media.1/products"}, isolayer.Kargs{Args: []string{"a=b"}}}, 5},
+		{"suse", []isolayer.Step{isolayer.Remove{Pattern: "/media.1/products"}, isolayer.Kargs{Args: []string{"a=b"}}}, 6},
 		{"arch", []isolayer.Step{isolayer.Add{Source: localFile(t, "airootfs.sfs", "other"), Dest: "/arch/x86_64/"}}, 1},
 		{"debian-live", []isolayer.Step{isolayer.InitrdAdd{Adds: []isolayer.Add{{Source: localFile(t, "new", "new")}}}, isolayer.Add{Source: localFile(t, "new", "new")}}, 8},
 	} {
 		base, _, _ := isotest.Family(t, "distro/testdata/"+c.fixture+".txtar")
 		made := filepath.Join(t.TempDir(), "made.iso")
-		rebuild(t, base, made, c.steps...)
+		rebuildAs(t, base, made, isolayer.Options{Insecure: c.fixture == "suse"}, c.steps...)
 		if n := checkSums(t, made); n != c.checked {
 			t.Errorf("%s %s: %d files checked, want %d", c.fixture, c.steps, n, c.checked)
 		}
@@ -81,16 +81,49 @@ func TestTables(t *testing.T) {
 	}
 }
 
-// TestSignatures: those that break are told, with what that means, and made anew by the
-// user's key, which the installer is given where it looks for keys.
+// TestSealed: SUSE's installer ends where the signature of CHECKSUMS does not hold. The
+// list stays as it was, unless the installer compares with it what changed: that is
+// refused, or the user gives up signatures.
+func TestSealed(t *testing.T) {
+	base, _, _ := isotest.Family(t, "distro/testdata/suse.txtar")
+	made := filepath.Join(t.TempDir(), "made.iso")
+	list := func(image string) string {
+		return string(isotest.Run(t, "isoinfo", "-R", "-i", image, "-x", "/CHECKSUMS"))
+	}
+	r := rebuild(t, base, made, isolayer.Kargs{Args: []string{"a=b"}}, isolayer.Remove{Pattern: "/media.1/products"}).Report
+	if len(r.Signatures) != 0 || list(made) != list(base) || !strings.Contains(strings.Join(r.Notes, "\n"), "/CHECKSUMS stays as it was") {
+		t.Errorf("signatures %+v, notes %q", r.Signatures, r.Notes)
+	}
+	b, err := isolayer.Open(base, isolayer.OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	for name, step := range map[string]isolayer.Step{
+		"part of the installation system": isolayer.Add{Source: localFile(t, "root", "another"), Dest: "/boot/x86_64/"},
+		"it is gone":                      isolayer.Remove{Pattern: "/boot/x86_64/root"},
+		"the list itself":                 isolayer.Add{Source: localFile(t, "CHECKSUMS", "x"), Dest: "/"},
+	} {
+		if _, err := b.Build(t.Context(), []isolayer.Step{step}, isolayer.Options{}); !errors.Is(err, isolayer.ErrSealed) {
+			t.Errorf("%s: %v", name, err)
+		}
+		r := rebuildAs(t, base, made, isolayer.Options{Insecure: true}, step).Report
+		if menu := string(isotest.Run(t, "isoinfo", "-R", "-i", made, "-x", "/boot/x86_64/loader/isolinux.cfg")); strings.Count(menu, "insecure=1") != 2 || len(r.Signatures) != 1 || len(r.Warnings) == 0 {
+			t.Errorf("%s: %s, signatures %+v, warnings %q", name, menu, r.Signatures, r.Warnings)
+		}
+	}
+	r = rebuild(t, base, made, isolayer.Remove{Pattern: "/CHECKSUMS.asc"}).Report
+	if !strings.Contains(strings.Join(r.Warnings, "\n"), "the installer asks") {
+		t.Errorf("warnings %q", r.Warnings)
+	}
+}
+
+// TestSignatures: those that break are made anew by the user's key, which the installer is
+// given where it looks for keys.
 func TestSignatures(t *testing.T) {
 	base, _, _ := isotest.Family(t, "distro/testdata/suse.txtar")
 	made := filepath.Join(t.TempDir(), "made.iso")
 	step := isolayer.Kargs{Args: []string{"a=b"}}
-	r := rebuild(t, base, made, step).Report
-	if len(r.Signatures) != 1 || r.Signatures[0].Path != "/CHECKSUMS.asc" || !strings.Contains(r.Signatures[0].Meaning, "insecure") {
-		t.Errorf("signatures: %+v", r.Signatures)
-	}
 	isotest.Tool(t, "gpg")
 	home, err := os.MkdirTemp("", "key") // a socket's path is short
 	if err != nil {
@@ -141,7 +174,7 @@ func TestSignatures(t *testing.T) {
 	}
 	// As linuxrc does.
 	isotest.Run(t, "gpg", "--batch", "--no-default-keyring", "--keyring", ring, "--verify", filepath.Join(dir, "CHECKSUMS.asc"), filepath.Join(dir, "CHECKSUMS"))
-	if n := checkSums(t, made); n != 6 {
+	if n := checkSums(t, made); n != 7 {
 		t.Errorf("%d sums", n)
 	}
 }

@@ -157,6 +157,41 @@ func gpg(ctx context.Context, in []byte, args ...string) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
+// insecure lets SUSE's installer take signatures that do not hold.
+func (s *stage) insecure() error {
+	if !s.options.Insecure {
+		return nil
+	}
+	r := s.release()
+	if r.Family.Checks == nil {
+		return fmt.Errorf("%s has no installer that takes insecure=1: %w", r, errors.ErrUnsupported)
+	}
+	s.warn("the installer checks no signatures and no checksums any more, neither of this medium nor of others (insecure=1)")
+	return s.do(Kargs{Args: []string{"insecure=1"}})
+}
+
+// insisted reports, as an error, a signature that does not hold any more and without which
+// the installer ends. One that is gone only makes it ask, which is worth a warning.
+func (b *books) insisted(broken []layout.Signature) error {
+	o := b.s.options
+	checks := b.s.release().Family.Checks
+	if o.Insecure || checks == nil {
+		return nil
+	}
+	for _, x := range broken {
+		if checks(slashless(x.Signs)) != nil {
+			return fmt.Errorf("%s changed, and %s does not fit it: %w", x.Signs, x.Path, ErrSealed)
+		}
+	}
+	return b.base.Walk(func(n *tree.Node) error {
+		if signed := b.signs(n); signed != nil && n.IsRegular() && checks(slashless(signed.Path())) != nil &&
+			exact(b.tree, slashless(n.Path())) == nil && exact(b.tree, slashless(signed.Path())) != nil {
+			b.s.warn(fmt.Sprintf("%s has no signature any more: the installer asks whether to go on", signed.Path()))
+		}
+		return nil
+	})
+}
+
 // trust lets SUSE's installer accept the key: linuxrc verifies by the keyring
 // /installkey.gpg of the initrd.
 func (s *stage) trust() error {

@@ -41,6 +41,7 @@ type buildOptions struct {
 	noBoot      string
 	repair      bool
 	resign      string
+	insecure    bool
 	refreshRepo bool
 	uuid        string
 	checksum    string
@@ -115,6 +116,7 @@ func (o *buildOptions) addFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.wipe, "wipe", true, "overwrite the bytes of removed files with zeros")
 	choiceVar(f, &o.noBoot, "no-boot", "bios|uefi|all", "give up booting that way, so that boot images may be removed")
 	f.BoolVar(&o.refreshRepo, "refresh-repo", false, "where packages were added or removed, let createrepo_c or apt-ftparchive write the repository's metadata")
+	f.BoolVar(&o.insecure, "suse-insecure", false, "let SUSE's installer go on where a signature does not hold (insecure=1)")
 	f.StringVar(&o.resign, "resign", "", "sign anew what signatures in BASE do not fit any more, by `KEY` of GnuPG")
 	f.BoolVar(&o.repair, "repair", false, "make boot tables and checksums right that BASE has wrong")
 	choiceVar(f, &o.checksum, "checksum", "sha256|sha512", "also write the image's checksum, to OUT.sha256 or OUT.sha512")
@@ -175,7 +177,7 @@ func (o *buildOptions) options(given func(flag string) bool) (isolayer.Options, 
 			out.NoBoot = append(out.NoBoot, boot.Platform(p))
 		}
 	}
-	out.Resign, out.RefreshRepo = o.resign, o.refreshRepo
+	out.Resign, out.Insecure, out.RefreshRepo = o.resign, o.insecure, o.refreshRepo
 	out.Repair, out.NewUUID, out.Compact = o.repair, o.uuid == "new", o.layout == "compact"
 	out.KeepFreed = !o.wipe
 	for what := range strings.SplitSeq(o.preserve, ",") {

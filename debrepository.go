@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -34,6 +36,7 @@ func (s *stage) refreshDeb(dir string, x *shop) error {
 		}
 	}
 	var suites []string
+	indexes := map[string]bool{} // COMPONENT/binary-ARCH
 	err := filepath.WalkDir(filepath.Join(dir, "dists"), func(p string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil || d.IsDir():
@@ -41,6 +44,7 @@ func (s *stage) refreshDeb(dir string, x *shop) error {
 		case d.Name() == "Release" && filepath.Base(filepath.Dir(filepath.Dir(p))) == "dists":
 			suites = append(suites, filepath.Dir(p))
 		case strings.HasPrefix(d.Name(), "Packages"):
+			indexes[indexOf(dir, p)] = true
 			return reindex(dir, p, splitStanzas(stanzas), x.removed)
 		}
 		return nil
@@ -50,6 +54,9 @@ func (s *stage) refreshDeb(dir string, x *shop) error {
 	}
 	if len(suites) == 0 {
 		return fmt.Errorf("no dists/*/Release: %w", iso9660.ErrUnsupported)
+	}
+	if err := unlisted(splitStanzas(stanzas), indexes); err != nil {
+		return err
 	}
 	for _, suite := range suites {
 		if err := release(s.ctx, suite); err != nil {
@@ -127,15 +134,10 @@ func reindex(dir, file string, added [][]byte, removed []string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", filepath.Base(file), err)
 	}
-	rel, err := filepath.Rel(filepath.Join(dir, "dists"), file)
-	if err != nil {
-		return err
-	}
-	parts := strings.Split(filepath.ToSlash(rel), "/") // SUITE COMPONENT… binary-ARCH Packages
-	if len(parts) < 4 {
+	component, arch, ok := strings.Cut(indexOf(dir, file), "/binary-")
+	if !ok {
 		return nil
 	}
-	component, arch := strings.Join(parts[1:len(parts)-2], "/"), strings.TrimPrefix(parts[len(parts)-2], "binary-")
 	gone := map[string]bool{}
 	for _, r := range removed {
 		gone[r] = true
@@ -163,6 +165,37 @@ func reindex(dir, file string, added [][]byte, removed []string) error {
 		return err
 	}
 	return os.WriteFile(file, out.Bytes(), 0o644)
+}
+
+// indexOf is what an index is of, COMPONENT/binary-ARCH, by its place:
+// dists/SUITE/COMPONENT/binary-ARCH/Packages; "" elsewhere.
+func indexOf(dir, file string) string {
+	rel, err := filepath.Rel(filepath.Join(dir, "dists"), file)
+	parts := strings.Split(filepath.ToSlash(rel), "/")
+	if err != nil || len(parts) < 4 {
+		return ""
+	}
+	return path.Join(parts[1 : len(parts)-1]...)
+}
+
+// ErrComponent reports a package that no index of its repository would list.
+var ErrComponent = errors.New("no index of the repository would list it")
+
+// unlisted reports, as an error, new packages that are in none of the indexes: apt would
+// never find them.
+func unlisted(added [][]byte, indexes map[string]bool) error {
+	delete(indexes, "")
+	for _, s := range added {
+		name := strings.TrimPrefix(stanzaField(s, "Filename"), "./")
+		component, arch := componentOf(name), stanzaField(s, "Architecture")
+		fits := func(index string) bool {
+			return index == component+"/binary-"+arch || arch == "all" && strings.HasPrefix(index, component+"/binary-")
+		}
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(indexes)), fits) {
+			return fmt.Errorf("/%s (component %s, architecture %s): %w; there are %s", name, component, arch, ErrComponent, strings.Join(slices.Sorted(maps.Keys(indexes)), ", "))
+		}
+	}
+	return nil
 }
 
 // componentOf is the component of a package by its path: pool/COMPONENT/…, else main.

@@ -153,6 +153,36 @@ func TestRefreshDeb(t *testing.T) {
 		" grep -q $(sha256sum Packages.xz | cut -d' ' -f1) ../../Release && grep -q ^Codename:.bookworm ../../Release")
 }
 
+// TestRefreshNoComponent: a package that no index would list is refused, with the ones
+// there are.
+func TestRefreshNoComponent(t *testing.T) {
+	isotest.Tool(t, "apt-ftparchive")
+	root := t.TempDir()
+	index := filepath.Join(root, "dists/bookworm/main/binary-arm64")
+	if err := errors.Join(os.MkdirAll(index, 0o755), os.MkdirAll(filepath.Join(root, "pool/main"), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{filepath.Join(index, "Packages"), filepath.Join(root, "dists/bookworm/Release")} {
+		if err := os.WriteFile(name, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	base := filepath.Join(t.TempDir(), "base.iso")
+	isotest.Run(t, "xorriso", "-as", "mkisofs", "-quiet", "-r", "-V", "REPO", "-o", base, root)
+	b, err := isolayer.Open(base, isolayer.OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	pkg := deb(t, "new")
+	for dest, ok := range map[string]bool{"/pool/main/": true, "/pool/extras/": false, "/pool/contrib/n/new/": false} {
+		_, err := b.Build(t.Context(), []isolayer.Step{isolayer.Add{Source: pkg, Dest: dest}}, isolayer.Options{RefreshRepo: true})
+		if ok != (err == nil) || !ok && (!errors.Is(err, isolayer.ErrComponent) || !strings.Contains(err.Error(), "main/binary-arm64")) {
+			t.Errorf("%s: %v", dest, err)
+		}
+	}
+}
+
 // TestRefreshNeedsProgram: without the program there is an error that names the package.
 func TestRefreshNeedsProgram(t *testing.T) {
 	root := t.TempDir()

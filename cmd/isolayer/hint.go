@@ -81,6 +81,7 @@ var hints = []struct {
 	{distro.ErrKind, "isolayer info tells what the image is"},
 	{isolayer.ErrReserved, "leave the file as it is, or remove what names it with --rm too"},
 	{isolayer.ErrProgram, "install it, or leave --refresh-repo out and write the metadata yourself"},
+	{isolayer.ErrComponent, "add it below pool/COMPONENT/ of a component that has an index for its architecture"},
 	{isolayer.ErrSealed, "--resign KEY signs anew and puts the key into the initrd; --suse-insecure lets the installer go on without signatures"},
 	{isolayer.ErrSign, "gpg --list-secret-keys shows the keys there are"},
 	{exec.ErrNotFound, "install it"},

@@ -26,7 +26,7 @@ func (a *app) lsInitrd(base *isolayer.Base, number int, inside string, o lsOptio
 	var out []listed
 	for _, e := range i.Entries() {
 		below := e.Name != top.Name && (top.Name == "" || strings.HasPrefix(e.Name, top.Name+"/"))
-		if e == top && !top.IsDir() || below && (o.recursive || path.Dir(e.Name) == path.Dir(top.Name+"/x")) {
+		if e == top && !top.IsDir() || below && (o.recursive || path.Dir(e.Name) == path.Dir(path.Join(top.Name, "x"))) {
 			out = append(out, initrdEntry(e))
 		}
 	}

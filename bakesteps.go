@@ -290,6 +290,9 @@ func (x items) String() string { return x.text }
 
 func (x items) apply(s *stage) error {
 	for _, i := range x.list {
+		if err := s.place(i.dest); err != nil {
+			return err
+		}
 		if i.attr.Mode&iso9660.ModeType == iso9660.ModeDir {
 			if n, err := s.tree.Lookup(i.dest); err == nil && n.IsDir() {
 				continue

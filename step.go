@@ -13,8 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/bmatcuk/doublestar/v4"
-
 	"github.com/isolayer/isolayer/boot"
 	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/fat"
@@ -120,24 +118,9 @@ func (r Remove) apply(s *stage) error {
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return bare(err)
 	}
-	pattern, err := tree.Clean(r.Pattern)
+	hits, err := s.tree.Glob(r.Pattern, ErrNoMatch)
 	if err != nil {
 		return bare(err)
-	}
-	if !doublestar.ValidatePattern(pattern) {
-		return fmt.Errorf("%w: bad pattern", fs.ErrInvalid)
-	}
-	var hits []*tree.Node
-	if err := s.tree.Walk(func(n *tree.Node) error {
-		if n.Parent != nil && doublestar.MatchUnvalidated(pattern, n.Path()) {
-			hits = append(hits, n)
-		}
-		return nil
-	}); err != nil {
-		return err
-	}
-	if len(hits) == 0 {
-		return ErrNoMatch
 	}
 	for _, n := range slices.Backward(hits) { // children before the directories they are in
 		if err := s.tree.Do(tree.Remove{Path: n.Path()}); err != nil {
@@ -148,10 +131,16 @@ func (r Remove) apply(s *stage) error {
 }
 
 func (m Move) apply(s *stage) error {
+	if err := s.place(m.New); err != nil {
+		return err
+	}
 	return bare(s.tree.Do(tree.Rename{Old: m.Old, New: m.New}))
 }
 
 func (l Link) apply(s *stage) error {
+	if err := s.place(l.Path); err != nil {
+		return err
+	}
 	return s.put(l.Path, tree.Attr{Mode: iso9660.ModeSymlink | 0o777, Link: l.Target, ModTime: s.tree.Epoch}, nil)
 }
 
@@ -162,6 +151,9 @@ func (m Mkdir) apply(s *stage) error {
 			return err
 		}
 		return s.editFAT(v, func(e *fat.Editor) error { return mkdirs(e, fatPath(inside)) })
+	}
+	if err := s.place(strings.TrimRight(m.Path, "/")); err != nil {
+		return err
 	}
 	return s.put(m.Path, tree.Attr{Mode: iso9660.ModeDir | 0o755, ModTime: s.tree.Epoch}, nil)
 }
@@ -197,7 +189,7 @@ func (a Add) apply(s *stage) error {
 		dest = path.Join(dest, filepath.ToSlash(base))
 	}
 	if !info.IsDir() {
-		return s.addFile(a.Source, dest, info)
+		return s.addNew(a.Source, dest, info)
 	}
 	return filepath.WalkDir(a.Source, func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -214,8 +206,25 @@ func (a Add) apply(s *stage) error {
 		if err != nil {
 			return err
 		}
-		return s.addFile(p, path.Join(dest, filepath.ToSlash(rel)), info)
+		return s.addNew(p, path.Join(dest, filepath.ToSlash(rel)), info)
 	})
+}
+
+// addNew puts one local file, directory or link at a dest that was given.
+func (s *stage) addNew(p, dest string, info fs.FileInfo) error {
+	if err := s.place(dest); err != nil {
+		return err
+	}
+	return s.addFile(p, dest, info)
+}
+
+// place notes what tree.Place says of a path that was given.
+func (s *stage) place(p string) error {
+	warning, err := s.tree.Place(p)
+	if warning != "" {
+		s.warnings = append(s.warnings, warning)
+	}
+	return bare(err)
 }
 
 // ErrNoObject reports an @ name that the image has nothing for.

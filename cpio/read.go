@@ -4,6 +4,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path"
+	"slices"
+
+	"github.com/isolayer/isolayer/internal/spelling"
 )
 
 // Find returns the entry of that name, following links; fs.ErrNotExist without one. The
@@ -28,7 +32,26 @@ func (i *Initrd) Find(name string) (*Entry, error) {
 			name = clean(at + "/../" + name)
 		}
 	}
-	return nil, &fs.PathError{Op: "find", Path: "/" + name, Err: fs.ErrNotExist}
+	return nil, &fs.PathError{Op: "find", Path: "/" + name, Err: &spelling.Missing{Path: name, Near: func() string { return i.near(name) }}}
+}
+
+// near returns the path that was probably meant by one that is not there.
+func (i *Initrd) near(name string) string {
+	names := map[string][]string{}
+	for p := range i.entries {
+		dir := path.Dir(p)
+		if dir == "." {
+			dir = ""
+		}
+		names[dir] = append(names[dir], path.Base(p))
+	}
+	for _, list := range names {
+		slices.Sort(list)
+	}
+	if near := spelling.Path(name, func(dir string) []string { return names[dir] }); near != "" {
+		return "/" + near
+	}
+	return ""
 }
 
 // Copy writes the content of a file. It unpacks what lies in front of it.

@@ -14,7 +14,7 @@ func (img *Image) Lookup(name string) (found string, dir bool, err error) {
 	name = clean(name)
 	e, err := img.lookup("find", name)
 	if err != nil { // for damage too
-		return "", false, &fs.PathError{Op: "find", Path: name, Err: fs.ErrNotExist}
+		return "", false, &fs.PathError{Op: "find", Path: name, Err: img.missing(name)}
 	}
 	if name == "." {
 		return ".", true, nil

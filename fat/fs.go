@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/internal/spelling"
 )
 
 // lookup finds a file or directory in any case.
@@ -25,10 +26,20 @@ func (img *Image) lookup(op, name string) (*entry, error) {
 			return nil, &fs.PathError{Op: op, Path: name, Err: e.err}
 		}
 		if e = e.find(part); e == nil {
-			return nil, &fs.PathError{Op: op, Path: name, Err: fs.ErrNotExist}
+			return nil, &fs.PathError{Op: op, Path: name, Err: img.missing(name)}
 		}
 	}
 	return e, nil
+}
+
+// missing is the error that nothing is at a path.
+func (img *Image) missing(name string) error {
+	return &spelling.Missing{Path: name, Near: func() string {
+		return spelling.Path(name, func(dir string) []string {
+			names, _ := img.List(dir) // none of a damaged one
+			return names
+		})
+	}}
 }
 
 // Content returns where the bytes of a file lie: a map over the image.

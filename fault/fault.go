@@ -36,6 +36,7 @@ const (
 	Truncated   Kind = "image is cut short"       // bytes that must be there are not
 	Loop        Kind = "loop"                     // a structure contains itself or has two parents
 	Limit       Kind = "limit passed"             // more than isolayer is willing to read
+	TooLong     Kind = "too long"                 // a text that its field does not hold
 	Name        Kind = "name not allowed"         // a name that is no single path component
 	Bomb        Kind = "grows too much"           // far more bytes come out than are stored
 	Conflict    Kind = "contradiction"            // two statements that cannot both hold
@@ -46,7 +47,7 @@ const (
 // codes are the kinds as programs know them.
 var codes = map[Kind]string{
 	Format: "format", Range: "range", Truncated: "truncated", Loop: "loop", Limit: "limit",
-	Name: "name", Bomb: "bomb", Conflict: "conflict", Unsupported: "unsupported", NotISO: "not-iso",
+	TooLong: "too-long", Name: "name", Bomb: "bomb", Conflict: "conflict", Unsupported: "unsupported", NotISO: "not-iso",
 }
 
 // Code returns the word for the kind that programs can rely on; "" for kinds of

@@ -31,6 +31,7 @@ const (
 	ErrLimit       = fault.Limit
 	ErrName        = fault.Name
 	ErrBomb        = fault.Bomb
+	ErrTooLong     = fault.TooLong
 	ErrConflict    = fault.Conflict
 	ErrUnsupported = fault.Unsupported
 	ErrNotISO      = fault.NotISO

@@ -83,7 +83,7 @@ func NewDescriptor(h Hierarchy, block LBA, v VolumeTexts) (*Descriptor, error) {
 	}
 	copy(b[OffAppUse:], strings.Repeat(" ", AppUseSize))
 	if len(v.ApplicationUse) > AppUseSize {
-		return nil, fmt.Errorf("application use: %w", errorf(ErrLimit, "%d bytes, the field holds %d", len(v.ApplicationUse), AppUseSize))
+		return nil, fmt.Errorf("application use: %w", errorf(ErrTooLong, "%d bytes, at most %d", len(v.ApplicationUse), AppUseSize))
 	}
 	if h == Primary {
 		copy(b[OffAppUse:], v.ApplicationUse)
@@ -95,7 +95,7 @@ func NewDescriptor(h Hierarchy, block LBA, v VolumeTexts) (*Descriptor, error) {
 // ASCII are common and readers show them as UTF-8; Joliet has them in UCS-2.
 func (d *Descriptor) putText(s string, off, n int) error {
 	if len(s) > n {
-		return errorf(ErrLimit, "%q has %d bytes, the field holds %d", s, len(s), n)
+		return errorf(ErrTooLong, "%d characters, at most %d", len(s), n)
 	}
 	for _, c := range []byte(s) {
 		if c < ' ' || c == 0x7f {

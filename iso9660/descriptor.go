@@ -194,7 +194,7 @@ var fieldPlaces = [...]struct{ off, size int }{
 func (d *Descriptor) SetField(f Field, s string) error {
 	off, size := fieldPlaces[f].off, fieldPlaces[f].size
 	if len(s) > size {
-		return errorf(ErrName, "%q has %d characters, the field holds %d", s, len(s), size)
+		return errorf(ErrTooLong, "%d characters, at most %d", len(s), size)
 	}
 	for _, c := range []byte(s) {
 		if c < ' ' || c > '~' {

@@ -62,9 +62,9 @@ func (out *output) open(perm fs.FileMode) error {
 	})
 	// EISDIR and ENOENT are what kernels and file systems without O_TMPFILE say.
 	if !unsupported(err) && !errors.Is(err, syscall.EISDIR) && !errors.Is(err, syscall.ENOENT) {
-		return wrap("create", err)
+		return wrap("cannot create a file in "+out.target.dir, nameless(err))
 	}
-	return wrap("create", out.hide(func(name string) (err error) {
+	return wrap("cannot create a file in "+out.target.dir, out.hide(func(name string) (err error) {
 		out.f, err = out.sys.createNamed(out.dir, name, perm)
 		return err
 	}))
@@ -98,8 +98,21 @@ func (out *output) hide(use func(name string) error) error {
 			out.temp = name
 		}
 		if !errors.Is(err, fs.ErrExist) {
-			return err
+			return nameless(err)
 		}
+	}
+	return nameless(err)
+}
+
+// nameless takes hidden names, which nobody gave, off an error.
+func nameless(err error) error {
+	var p *fs.PathError
+	var l *os.LinkError
+	switch {
+	case errors.As(err, &p):
+		return p.Err
+	case errors.As(err, &l):
+		return l.Err
 	}
 	return err
 }

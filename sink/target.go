@@ -14,6 +14,14 @@ import (
 // maxLinks bounds a chain of symbolic links, as Linux does.
 const maxLinks = 40
 
+// DirError reports an output in a directory that is not there.
+type DirError struct{ Dir string }
+
+func (e *DirError) Error() string { return "directory " + e.Dir + " does not exist" }
+
+// Unwrap returns fs.ErrNotExist.
+func (e *DirError) Unwrap() error { return fs.ErrNotExist }
+
 // target is where an image goes.
 type target struct {
 	path string      // as given
@@ -68,7 +76,10 @@ func follow(path string) (dir, name string, err error) {
 		if dir == "" {
 			dir = "."
 		}
-		if dir, err = filepath.EvalSymlinks(dir); err != nil {
+		shown := filepath.Clean(dir)
+		if dir, err = filepath.EvalSymlinks(dir); errors.Is(err, fs.ErrNotExist) {
+			return "", "", &DirError{shown}
+		} else if err != nil {
 			return "", "", fmt.Errorf("directory of %s: %w", path, err)
 		}
 		link, err := os.Readlink(filepath.Join(dir, name))

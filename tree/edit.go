@@ -93,7 +93,7 @@ func (t *Tree) parent(p string) (dir *Node, name string, err error) {
 	}
 	dir = t.Root
 	for _, part := range parts[:len(parts)-1] {
-		next := dir.Child(part)
+		next := t.child(dir, part)
 		if next == nil {
 			next = t.create(dir, part, Attr{Mode: iso9660.ModeDir | 0o755, ModTime: t.Epoch})
 		}
@@ -106,15 +106,6 @@ func (t *Tree) parent(p string) (dir *Node, name string, err error) {
 		dir = next
 	}
 	return dir, parts[len(parts)-1], nil
-}
-
-// occupant returns what a new entry of that name would replace. With Rock Ridge
-// names are what they are; without it they are what the hierarchies make of them.
-func (t *Tree) occupant(dir *Node, name string) *Node {
-	if t.RockRidge {
-		return dir.exact(name)
-	}
-	return dir.Child(name)
 }
 
 func (t *Tree) create(dir *Node, name string, a Attr) *Node {
@@ -134,7 +125,7 @@ func (e Put) apply(t *Tree) error {
 	if err != nil {
 		return err
 	}
-	old := t.occupant(dir, name)
+	old := t.child(dir, name)
 	isDir := e.Attr.Mode&iso9660.ModeType == iso9660.ModeDir
 	switch {
 	case old == nil:
@@ -246,7 +237,7 @@ func (e Rename) apply(t *Tree) error {
 			return fmt.Errorf("%w: a directory cannot move into itself", fs.ErrInvalid)
 		}
 	}
-	if there := t.occupant(dir, name); there != nil && there != n {
+	if there := t.child(dir, name); there != nil && there != n {
 		return fmt.Errorf("%s: %w", there.Path(), fs.ErrExist)
 	}
 	n.detach()

@@ -185,27 +185,9 @@ func components(path string) ([]string, error) {
 	return parts, nil
 }
 
-// Lookup returns the node at path; fs.ErrNotExist without one. Names are
-// compared as they are, then as the other hierarchies have them: Joliet
-// exactly, plain ISO 9660 in any case and without version. Links are not followed.
-// Names with control characters are found, though no edit makes any.
-func (t *Tree) Lookup(path string) (*Node, error) {
-	parts, err := components(path)
-	if err != nil {
-		return nil, err
-	}
-	n := t.Root
-	for _, part := range parts {
-		next := n.Child(part)
-		if next == nil {
-			return nil, &fs.PathError{Op: "find", Path: path, Err: fs.ErrNotExist}
-		}
-		n = next
-	}
-	return n, nil
-}
-
-// Child returns the child with the given name, nil without one; see Lookup.
+// Child returns the child with the given name, nil without one: as it is shown, else as
+// the other hierarchies have it, Joliet exactly, plain ISO 9660 in any case and without
+// version. See Lookup for paths that people give.
 func (n *Node) Child(name string) *Node {
 	if c := n.exact(name); c != nil {
 		return c
@@ -269,7 +251,9 @@ func (n *Node) attach(c *Node) {
 	if n.names == nil {
 		return
 	}
-	n.names.folded = nil
+	if key := strings.ToLower(c.Name); n.names.folded != nil && !c.Hidden && n.names.folded[key] == nil {
+		n.names.folded[key] = c
+	}
 	if n.names.index != nil {
 		n.names.index[c.Name] = c
 	}

@@ -30,7 +30,12 @@ func addAnswerFlags(add func(name, kind, usage string, parse func(string) (isola
 		})
 	}
 	add("initrd-add", "SRC[:DST]", "put a file or directory tree into the initrd of every boot entry; the initrd's own bytes stay", func(s string) (isolayer.Step, error) {
-		src, dst, _ := splitSpec(s)
+		src, dst, ok := splitSpec(s)
+		if !ok {
+			if err := otherSpec(s); err != nil {
+				return nil, err
+			}
+		}
 		if strings.HasPrefix(dst, "@") {
 			return nil, fmt.Errorf("%s: a path in the initrd begins with a slash", dst)
 		}

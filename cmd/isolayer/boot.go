@@ -46,7 +46,8 @@ half a minute.`,
 	choiceVar(f, &o.firmware, "firmware", "bios|uefi|secure-boot", "start with that firmware")
 	choiceVar(f, &o.media, "media", "cd|disk|usb", "attach the image as that")
 	f.StringArrayVar(&o.expect, "expect", nil, "wait for `TEXT`; may be repeated, all must come")
-	f.DurationVar(&o.timeout, "timeout", 3*time.Minute, "give up after this `TIME`")
+	o.timeout = 3 * time.Minute
+	f.Var(duration{&o.timeout}, "timeout", "give up after this `TIME`; a plain number is seconds")
 	f.StringVar(&o.screenshot, "screenshot", "", "write what the screen shows at the end to `FILE` (PNG)")
 	f.IntVar(&o.memory, "memory", 1024, "memory of the machine in `MIB`")
 	f.BoolVar(&o.noKVM, "no-kvm", false, "emulate the processor even where KVM is there")
@@ -58,9 +59,6 @@ func (o *bootOptions) options() (qemu.Options, error) {
 	out := qemu.Options{
 		Firmware: qemu.Firmware(o.firmware), Media: qemu.Media(o.media), Memory: o.memory, Timeout: o.timeout,
 		Expect: o.expect, Screenshot: o.screenshot, NoKVM: o.noKVM,
-	}
-	if o.timeout <= 0 {
-		return out, usagef("a time such as 90s or 3m", "--timeout %s", o.timeout)
 	}
 	if o.memory < 64 {
 		return out, usagef("machines need 64 MiB and more", "--memory %d", o.memory)

@@ -214,6 +214,9 @@ func sourceDateEpoch() (*time.Time, error) {
 
 // openBase opens an image and makes "not an image" say what the file is.
 func (a *app) openBase(path string, session int) (*isolayer.Base, error) {
+	if path == "-" && !here(path) {
+		return nil, usagef(localHint(path), "an image cannot come from standard input")
+	}
 	b, err := isolayer.Open(path, isolayer.OpenOptions{Session: session, Limits: a.limits})
 	return b, notISO(path, err)
 }

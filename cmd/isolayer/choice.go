@@ -1,8 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 )
@@ -38,4 +41,23 @@ func choiceVar(f *pflag.FlagSet, p *string, name, words, usage string) {
 func progressVar(f *pflag.FlagSet, p *string) {
 	*p = progressAuto
 	choiceVar(f, p, "progress", "auto|plain|none", "how to show progress")
+}
+
+// duration is a flag that takes a time such as 90s or 3m; a plain number counts seconds.
+type duration struct{ value *time.Duration }
+
+func (d duration) String() string { return d.value.String() }
+func (d duration) Type() string   { return "TIME" }
+
+// Set implements pflag.Value.
+func (d duration) Set(s string) error {
+	if _, err := strconv.ParseFloat(s, 64); err == nil {
+		s += "s"
+	}
+	t, err := time.ParseDuration(s)
+	if err != nil || t <= 0 {
+		return errors.New("want a time such as 90s or 3m")
+	}
+	*d.value = t
+	return nil
 }

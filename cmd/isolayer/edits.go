@@ -42,14 +42,14 @@ func addEditFlags(flags *pflag.FlagSet, steps *[]isolayer.Step) {
 	add("mv", "OLD:NEW", "rename a file or directory", func(s string) (isolayer.Step, error) {
 		old, to, ok := splitSpec(s)
 		if !ok {
-			return nil, fmt.Errorf("want OLD:NEW, NEW beginning with a slash")
+			return nil, wantSlash("OLD:NEW", "NEW", s)
 		}
 		return isolayer.Move{Old: old, New: to}, notObject(to)
 	})
 	add("ln", "TARGET:PATH", "make a symbolic link at PATH", func(s string) (isolayer.Step, error) {
 		target, p, ok := splitSpec(s)
 		if !ok {
-			return nil, fmt.Errorf("want TARGET:PATH, PATH beginning with a slash")
+			return nil, wantSlash("TARGET:PATH", "PATH", s)
 		}
 		return isolayer.Link{Target: target, Path: p}, notObject(p)
 	})
@@ -59,8 +59,8 @@ func addEditFlags(flags *pflag.FlagSet, steps *[]isolayer.Step) {
 	add("chmod", "MODE:PATH", "set permission bits, octal", func(s string) (isolayer.Step, error) {
 		mode, p, ok := splitFirst(s)
 		bits, err := strconv.ParseUint(mode, 8, 12)
-		if !ok || err != nil {
-			return nil, fmt.Errorf("want MODE:PATH, such as 0644:/ks.cfg")
+		if !ok || err != nil || p == "" {
+			return nil, wantMode(s)
 		}
 		return isolayer.Chmod{Mode: uint32(bits), Path: p}, notObject(p)
 	})
@@ -114,7 +114,12 @@ func parseEntry(s string) (isolayer.Step, error) {
 }
 
 func parseAdd(s string) (isolayer.Step, error) {
-	src, dst, _ := splitSpec(s)
+	src, dst, ok := splitSpec(s)
+	if !ok {
+		if err := otherSpec(s); err != nil {
+			return nil, err
+		}
+	}
 	return isolayer.Add{Source: src, Dest: dst}, nil
 }
 

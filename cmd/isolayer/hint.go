@@ -6,6 +6,9 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/dustin/go-humanize"
@@ -18,6 +21,7 @@ import (
 	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/fault"
 	"github.com/isolayer/isolayer/inplace"
+	"github.com/isolayer/isolayer/internal/spelling"
 	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/layer"
 	"github.com/isolayer/isolayer/layout"
@@ -93,7 +97,6 @@ var hints = []struct {
 	{bootcfg.ErrRoom, "take other arguments away first (--karg -N), or use coreos-installer"},
 	{bootcfg.ErrQuote, "leave the quotes out: isolayer quotes for each file as it needs"},
 	{bootcfg.ErrNoEntry, "name an entry by its label, id, title, or number from 0"},
-	{isolayer.ErrNoMatch, "isolayer ls -R shows the paths; quote patterns so that the shell does not expand them"},
 	{isolayer.ErrSpecial, "leave it out: images get regular files, directories and symbolic links"},
 	{tree.ErrIsDir, "remove the directory first (--rm), or add into it: DST with a slash at the end"},
 	{tree.ErrNotDir, "remove what is in the way first (--rm)"},
@@ -103,8 +106,7 @@ var hints = []struct {
 	{layer.ErrUnsupported, "isolayer layer create makes layers that fit; --plain ones have no renames"},
 	{layer.ErrLimit, "unpack it, if you trust where it comes from, and use the plain tar"},
 	{layer.ErrFormat, "a layer is a tar archive, plain or compressed with gzip or zstd; fetch or make it again"},
-	{fault.Limit, "if you trust the image, raise the limit"},
-	{fault.Bomb, "if you trust the image, raise the limit"},
+	{fault.TooLong, "shorten it"},
 	{iso9660.ErrTruncated, "the image is not complete: compare its size and checksum with the source and fetch it again"},
 	{iso9660.ErrLoop, "the directory tree is damaged; fetch the image again"},
 	{iso9660.ErrFormat, "the image is damaged; compare its checksum with the source"},
@@ -115,7 +117,6 @@ var hints = []struct {
 	{syscall.EROFS, "choose a place that can be written to"},
 	{fs.ErrPermission, "check the permissions of the file and its directory"},
 	{fs.ErrExist, "remove it first (--rm), or choose another name"},
-	{fs.ErrNotExist, "check the path; paths in images are listed by isolayer ls"},
 }
 
 // hintFor returns advice for an error, "" if there is none.
@@ -130,6 +131,8 @@ func hintFor(err error) string {
 		return h.hint
 	case errors.As(err, &u):
 		return u.hint
+	case errors.Is(err, fault.Limit) || errors.Is(err, fault.Bomb):
+		return limitHint(err)
 	case errors.As(err, &space):
 		return fmt.Sprintf("%s are needed, %s are free there: make room or choose another place", humanize.IBytes(uint64(space.Needed)), humanize.IBytes(uint64(space.Free)))
 	}
@@ -138,7 +141,91 @@ func hintFor(err error) string {
 			return h.hint
 		}
 	}
-	return ""
+	return missingHint(err)
+}
+
+// limitHint is advice for what is too much: only what reading an image may cost can be
+// raised, and such an error names the limit.
+func limitHint(err error) string {
+	_, name, ok := strings.Cut(err.Error(), "--limits ")
+	var inImage *fault.Error
+	switch {
+	case !ok && errors.As(err, &inImage):
+		return "if you trust the image, raise the limit; --limits lists them"
+	case !ok:
+		return ""
+	}
+	name, _, _ = strings.Cut(name, " ")
+	return "if you trust the image, raise the limit: --limits " + name + "=NUMBER"
+}
+
+// missingHint is advice for something that is not there: in the image, or here.
+func missingHint(err error) string {
+	var inside *spelling.Missing
+	var dir *sink.DirError
+	var image *isolayer.ImageError
+	var local *fs.PathError
+	switch {
+	case errors.As(err, &inside):
+		return insideHint(inside)
+	case errors.Is(err, isolayer.ErrNoMatch):
+		return pathsHint
+	case !errors.Is(err, fs.ErrNotExist):
+		return ""
+	case errors.As(err, &dir):
+		return "make it first, or choose another place"
+	case errors.As(err, &local):
+		return localHint(local.Path)
+	case errors.As(err, &image):
+		return localHint(image.Path)
+	}
+	return "check the path"
+}
+
+const pathsHint = "isolayer ls -R shows the paths in the image; quote patterns so that the shell does not expand them"
+
+// insideHint is advice for a path that an image does not have.
+func insideHint(m *spelling.Missing) string {
+	switch near := m.Meant(); {
+	case near == "":
+		return pathsHint
+	case strings.EqualFold(strings.Trim(near, "/"), strings.Trim(m.Path, "/")):
+		return "did you mean " + near + "? Names of Rock Ridge mind case"
+	default:
+		return "did you mean " + near + "?"
+	}
+}
+
+// maxNames bounds how many names of a directory are looked through for a hint.
+const maxNames = 4096
+
+// localHint is advice for a file that is not there: the directory that is missing, or a
+// name that is near.
+func localHint(p string) string {
+	if p == "-" {
+		return "write it to a file first: images are read from many places at once"
+	}
+	if strings.Contains(p, "://") {
+		return "download it first: isolayer reads files"
+	}
+	check := "check the path"
+	if wd, err := os.Getwd(); err == nil && !filepath.IsAbs(p) {
+		check += ", which counts from " + wd
+	}
+	dir := filepath.Dir(p)
+	f, err := os.Open(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "directory " + dir + " does not exist"
+	} else if err != nil {
+		return check
+	}
+	defer f.Close()
+	names, _ := f.Readdirnames(maxNames) // as many as there are
+	slices.Sort(names)
+	if near := spelling.Nearest(filepath.Base(p), names); near != "" {
+		return "did you mean " + filepath.Join(dir, near) + "?"
+	}
+	return check
 }
 
 // magics tell common files that are taken for ISO images.

@@ -26,7 +26,7 @@ func (a *app) lsCommand() *cobra.Command {
 		Short:   "List files of an image",
 		GroupID: "look",
 		Long: `ls lists a directory of an image, the root without PATH, sorted by name. Names
-are looked up as Rock Ridge has them, else Joliet, else ISO 9660 in any case. With
+of Rock Ridge mind case; on images without it names may be given in any case. With
 @efi:/PATH or @partN:/PATH it lists what is inside of boot equipment, with @initrd:/PATH
 what is in the initrd that boot entries name, @initrd2 being another one.
 Control characters in names are shown escaped.`,

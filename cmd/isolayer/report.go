@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -60,15 +62,30 @@ func (a *app) report(err error, asJSON bool) int {
 		a.reportJSON(err, code)
 		return code
 	}
-	fmt.Fprintf(a.err, "isolayer: %s\n", plain(err.Error()))
+	fmt.Fprintf(a.err, "isolayer: %s\n", plain(sentence(err)))
 	if hint := hintFor(err); hint != "" {
 		fmt.Fprintf(a.err, "hint: %s\n", plain(hint))
 	}
 	return code
 }
 
+// sentence is the text of an error. What an operation of the file system was done to is
+// left out where the text names it before.
+func sentence(err error) string {
+	text := err.Error()
+	var p *fs.PathError
+	if !errors.As(err, &p) {
+		return text
+	}
+	before, after, ok := strings.Cut(text, p.Error())
+	if !ok || p.Path == "" || !strings.Contains(before, p.Path) {
+		return text
+	}
+	return before + p.Err.Error() + after
+}
+
 func (a *app) reportJSON(err error, code int) {
-	f := failure{Error: plain(err.Error()), Kind: kindOf(err), Hint: plain(hintFor(err)), Exit: code}
+	f := failure{Error: plain(sentence(err)), Kind: kindOf(err), Hint: plain(hintFor(err)), Exit: code}
 	var image *isolayer.ImageError
 	if errors.As(err, &image) {
 		f.Image = image.Path

@@ -7,10 +7,14 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/isolayer/isolayer/fault"
 )
@@ -154,6 +158,7 @@ needed, and what nobody asked to change stays byte for byte.`,
 	root.PersistentFlags().Var(limitsFlag{&a.limits}, "limits", limitsUsage)
 	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		err = wrongValue(err)
 		return usagef(cmd.CommandPath()+" --help lists the options", "%w", err)
 	})
 	root.AddGroup(&cobra.Group{ID: "make", Title: "Make images:"}, &cobra.Group{ID: "look", Title: "Look into images:"}, &cobra.Group{ID: "store", Title: "Kept layers:"})
@@ -180,4 +185,22 @@ func needArgs(names ...string) cobra.PositionalArgs {
 		}
 		return nil
 	}
+}
+
+// wrongValue says what is wrong with the value of a flag, as it was given.
+func wrongValue(err error) error {
+	var value *pflag.InvalidValueError
+	if !errors.As(err, &value) {
+		return err
+	}
+	text := value.GetValue()
+	if text == "" || strings.ContainsFunc(text, unicode.IsSpace) {
+		text = strconv.Quote(text)
+	}
+	var number *strconv.NumError
+	cause := errors.Unwrap(value)
+	if errors.As(cause, &number) {
+		cause = errors.New("want a whole number")
+	}
+	return fmt.Errorf("--%s %s: %w", value.GetFlag().Name, text, cause)
 }

@@ -1,7 +1,12 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -37,3 +42,70 @@ func unescape(s string) string { return strings.ReplaceAll(s, `\:`, ":") }
 
 // splitFirst splits "A:B" at the first colon, for A that can hold none.
 func splitFirst(s string) (a, b string, ok bool) { return strings.Cut(s, ":") }
+
+// otherSpec reports what is taken for the name of a local file but was meant as SRC:DST:
+// with a DST that has no slash, or as mkisofs has it, DST=SRC.
+func otherSpec(s string) error {
+	if here(s) {
+		return nil
+	}
+	for i := len(s) - 1; i > 0; i-- {
+		if s[i] != ':' && s[i] != '=' || escaped(s, i) {
+			continue
+		}
+		a, b := unescape(s[:i]), unescape(s[i+1:])
+		drive := i == 1 && filepath.VolumeName(s) != ""
+		switch {
+		case s[i] == ':' && (here(a) || !drive && !strings.ContainsAny(a, "/=")):
+			return meant(errors.New("DST begins with a slash"), a+":"+slashed(b))
+		case s[i] == '=' && here(a):
+			return meant(errors.New("a colon stands between SRC and DST"), a+":"+slashed(b))
+		case s[i] == '=' && here(b):
+			return meant(errors.New("SRC comes first, then a colon and DST"), b+":"+slashed(a))
+		}
+	}
+	return nil
+}
+
+// meant is an error with the value that was probably meant.
+func meant(err error, value string) error { return hinted{err, "did you mean " + value + "?"} }
+
+// here reports that there is a local file of that name.
+func here(p string) bool {
+	_, err := os.Lstat(p)
+	return err == nil
+}
+
+// slashed is a path in an image as it must be given.
+func slashed(p string) string {
+	if p == "." || p == "" || p == "./" {
+		return "/"
+	}
+	return "/" + strings.TrimLeft(strings.TrimPrefix(p, "./"), "/")
+}
+
+// wantSlash reports a spec that has no colon with a slash behind it.
+func wantSlash(form, part, s string) error {
+	err := fmt.Errorf("want %s, %s beginning with a slash", form, part)
+	for _, sep := range []string{":", "=", " "} {
+		if a, b, ok := strings.Cut(s, sep); ok && a != "" && b != "" {
+			return meant(err, a+":"+slashed(b))
+		}
+	}
+	return err
+}
+
+// wantMode reports what is no MODE:PATH.
+func wantMode(s string) error {
+	err := fmt.Errorf("want MODE:PATH with octal digits, such as 0644:/ks.cfg")
+	for _, sep := range []string{":", "=", " "} {
+		a, b, _ := strings.Cut(s, sep)
+		if _, bad := strconv.ParseUint(a, 8, 12); bad != nil {
+			a, b = b, a
+		}
+		if _, bad := strconv.ParseUint(a, 8, 12); bad == nil && b != "" {
+			return meant(err, a+":"+b)
+		}
+	}
+	return err
+}

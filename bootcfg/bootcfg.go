@@ -83,6 +83,7 @@ type File struct {
 	eol      string // of its first line
 	entries  []*MenuEntry
 	padded   bool // there are areas of number signs
+	graph    graph
 }
 
 // Parse reads a configuration. There is no wrong one: what is not understood is

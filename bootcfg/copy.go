@@ -33,6 +33,11 @@ func (f *File) AddEntry(like *MenuEntry, title string, changes []Karg) error {
 	if err != nil {
 		return err
 	}
+	if f.format == Syslinux {
+		part.graph = f.graph
+		part.graph.apart = true
+		part.entries = part.scan()
+	}
 	if len(part.entries) != 1 {
 		return fmt.Errorf("%q cannot be told from what stands around: %w", like.Title, ErrNoEntry)
 	}

@@ -44,7 +44,7 @@ func TestKarg(t *testing.T) {
 		{name: "modules of syslinux", format: Syslinux, text: "label a\n kernel chain.c32\n append hd0 0\nlabel m\n kernel /boot/memtest\n append x\n", karg: "a=b"},
 		{name: "help", format: Syslinux, text: "label a\n text help\n append x\n endtext\n kernel v\n append y\n", karg: "a=b", want: "label a\n text help\n append x\n endtext\n kernel v\n append y a=b\n"},
 		{name: "xen", format: Syslinux, text: "label a\n kernel mboot.c32\n append xen.gz dom0=1 --- vmlinuz ro --- install.img\n", karg: "a=b", want: "label a\n kernel mboot.c32\n append xen.gz dom0=1 --- vmlinuz ro a=b --- install.img\n"},
-		{name: "no append at all", format: Syslinux, text: "label a\n kernel v\n append -\n", karg: "a=b"},
+		{name: "no append at all", format: Syslinux, text: "label a\n kernel v\n append -\n", karg: "a=b", want: "label a\n kernel v\n append a=b\n"},
 
 		{name: "appended", format: GRUB, text: grub + "ro # a comment\n}\n", karg: "a=b", want: grub + "ro a=b # a comment\n}\n"},
 		{name: "continued line", format: GRUB, text: grub + "ro \\\n   x\n}\n", karg: "a=b", want: grub + "ro \\\n   x a=b\n}\n"},

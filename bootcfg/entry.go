@@ -19,6 +19,7 @@ type MenuEntry struct {
 	last     *command   // of the entry
 	menus    []string   // GRUB's names of the submenus around it
 	lines    []*cmdline // one for each way through conditions
+	xen      []*cmdline // those of the hypervisor around the kernel
 	missing  bool       // it has no command that holds arguments yet
 	explicit bool       // marked as the default one
 }
@@ -41,7 +42,8 @@ func (e *MenuEntry) Arguments(f *File) []string {
 // spread it over several commands, and modules of Multiboot share a command.
 type cmdline struct {
 	parts  []part
-	behind int // words of the last command that are no arguments any more
+	behind int  // words of the last command that are no arguments any more
+	more   bool // added to those of an entry: arguments are replaced there, not added
 }
 
 // part is a command from its first argument on.
@@ -141,120 +143,6 @@ func (f *File) linux(name string) bool {
 		}
 	}
 	return base != "" && base != "." && base != "/"
-}
-
-func (s *scanner) syslinux() {
-	var global *command // append of all labels that have none
-	var without []*MenuEntry
-	var own map[*MenuEntry]bool
-	for _, c := range s.f.commands {
-		if len(c.words) == 0 {
-			continue
-		}
-		if s.cur != nil && !c.is(0, "label") {
-			s.cur.last = c
-		}
-		arg := ""
-		if len(c.words) > 1 {
-			arg = c.words[1].raw
-		}
-		switch strings.ToLower(c.words[0].raw) {
-		case "label":
-			e := s.begin(c)
-			e.Name, e.Title = s.f.rest(c, 1), s.f.rest(c, 1)
-		case "menu":
-			s.menu(c)
-		case "kernel", "linux":
-			if e := s.outside(c); arg != "" {
-				e.Kernel, e.kernel = arg, c
-			}
-		case "initrd":
-			e := s.outside(c)
-			e.Initrds = append(e.Initrds, strings.Split(arg, ",")...)
-		case "append":
-			if s.cur == nil {
-				global = c
-				continue
-			}
-			if own == nil {
-				own = map[*MenuEntry]bool{}
-			}
-			own[s.cur] = true
-			s.append(s.cur, c)
-		}
-	}
-	for _, e := range s.out {
-		if e.kernel != nil && !e.kernel.is(0, "append") && !s.f.linux(e.Kernel) {
-			e.lines = nil // the kernel was named behind its arguments
-		}
-		if !own[e] && e.Kernel != "" && s.f.linux(e.Kernel) {
-			without = append(without, e)
-		}
-	}
-	if global != nil && (len(without) > 0 || len(s.out) == 0) {
-		e := &MenuEntry{Title: "all without arguments of their own", Line: global.line, last: global, kernel: global}
-		e.lines = []*cmdline{{parts: []part{{global, 1}}}}
-		s.out = append([]*MenuEntry{e}, s.out...)
-		return
-	}
-	for _, e := range without {
-		e.missing = true
-	}
-}
-
-// menu reads a MENU command.
-func (s *scanner) menu(c *command) {
-	switch {
-	case c.is(1, "begin", "end"):
-		s.cur = nil
-	case s.cur == nil:
-	case c.is(1, "label"):
-		s.cur.Title = strings.Replace(s.f.rest(c, 2), "^", "", 1)
-	case c.is(1, "default"):
-		s.cur.explicit = true
-	}
-}
-
-// append reads the arguments of a label, and the initrds among them. Those of
-// mboot.c32 are modules with their own arguments; the kernel is the second.
-func (s *scanner) append(e *MenuEntry, c *command) {
-	for _, w := range c.words[1:] {
-		if list, ok := strings.CutPrefix(w.raw, "initrd="); ok {
-			e.Initrds = append(e.Initrds, strings.Split(list, ",")...)
-		}
-	}
-	if strings.EqualFold(path.Base(e.Kernel), "mboot.c32") {
-		s.modules(e, c)
-		return
-	}
-	if len(c.words) == 2 && c.words[1].raw == "-" || !s.f.linux(e.Kernel) && e.Kernel != "" {
-		return
-	}
-	e.lines = []*cmdline{{parts: []part{{c, 1}}}}
-}
-
-// modules finds the kernel among modules that "---" separates.
-func (s *scanner) modules(e *MenuEntry, c *command) {
-	var at []int
-	for i, w := range c.words {
-		if w.raw == "---" {
-			at = append(at, i)
-		}
-	}
-	if len(at) == 0 || at[0]+1 >= len(c.words) {
-		return
-	}
-	behind := 0
-	if len(at) > 1 {
-		behind = len(c.words) - at[1]
-	}
-	e.Kernel, e.kernel = c.words[at[0]+1].raw, c
-	e.lines = []*cmdline{{parts: []part{{c, at[0] + 2}}, behind: behind}}
-	for _, i := range at[1:] {
-		if i+1 < len(c.words) {
-			e.Initrds = append(e.Initrds, c.words[i+1].raw)
-		}
-	}
 }
 
 // legacy scans a menu of GRUB 0.97.

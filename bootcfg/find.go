@@ -1,7 +1,7 @@
 package bootcfg
 
 import (
-	"cmp"
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -36,8 +36,10 @@ type Config struct {
 	Path string // as the volume has it
 	File *File
 	Dir  string // where relative paths in it count from, of syslinux
-	// Parents are those that lead here; a loader reads one without parents by itself.
+	// Parents are those that lead here.
 	Parents []*Config
+	// Root says that loaders look for it by themselves, whoever names it, too.
+	Root bool
 	// Swept configurations are named by none that was read, for all that is known, but
 	// lie beside them and start kernels.
 	Swept bool
@@ -65,6 +67,7 @@ func Find(v Volume, h Hints) ([]*Config, error) {
 		func() error { return s.fixed(Entry, loaderNames...) },
 		s.parm,
 		func() error { return s.fixed(ESXi, esxiNames...) },
+		s.roots,
 		s.follow,
 		s.sweep,
 	}
@@ -73,7 +76,66 @@ func Find(v Volume, h Hints) ([]*Config, error) {
 			return nil, err
 		}
 	}
+	s.graphs()
 	return s.out, nil
+}
+
+// roots marks what was found where loaders look.
+func (s *finder) roots() error {
+	for _, c := range s.out {
+		c.Root = true
+	}
+	return nil
+}
+
+// graphs lets the files of syslinux know those that are read with them, and takes
+// labels, kernels and command lines for what they then are.
+func (s *finder) graphs() {
+	done := map[*Config]bool{}
+	for _, root := range s.out {
+		if root.File.format != Syslinux || done[root] {
+			continue
+		}
+		group := s.connected(root)
+		g := graph{labels: map[string]bool{}}
+		for _, c := range group {
+			done[c] = true
+			for _, e := range c.File.entries {
+				if e.Name != "" {
+					g.labels[e.Name] = true
+				}
+			}
+			for _, x := range c.File.commands {
+				if x.is(0, "label") || x.is(0, "menu") && x.is(1, "begin") {
+					break
+				}
+				if x.is(0, "append") && len(x.words) > 1 {
+					g.append = x.words[1:]
+				}
+			}
+		}
+		for _, c := range group {
+			g.exists = func(name string) bool {
+				_, dir, err := s.v.Lookup(strings.TrimPrefix(Resolve(c.Dir, name), "/"))
+				return err == nil && !dir
+			}
+			c.File.graph = g
+			c.File.entries = c.File.scan()
+		}
+	}
+}
+
+// connected lists the configurations of syslinux that lead to one another.
+func (s *finder) connected(root *Config) []*Config {
+	group := []*Config{root}
+	for i := 0; i < len(group); i++ {
+		for _, c := range s.out {
+			if c.File.format == Syslinux && !slices.Contains(group, c) && (slices.Contains(c.Parents, group[i]) || slices.Contains(group[i].Parents, c)) {
+				group = append(group, c)
+			}
+		}
+	}
+	return group
 }
 
 type finder struct {
@@ -112,7 +174,7 @@ func (s *finder) add(name string, format Format, dir string, parent *Config) (*C
 	if text == nil {
 		return nil, nil
 	}
-	file, err := Parse(format, text)
+	file, err := Parse(spoken(format, text), text)
 	if err != nil {
 		return nil, nil
 	}
@@ -124,6 +186,25 @@ func (s *finder) add(name string, format Format, dir string, parent *Config) (*C
 	s.out = append(s.out, c)
 	s.queue = append(s.queue, c)
 	return c, nil
+}
+
+var (
+	scripts = regexp.MustCompile(`(?m)^[ \t]*(menuentry|submenu|set[ \t]+\w+=|insmod|search[ \t]+-|configfile[ \t])`)
+	menus   = regexp.MustCompile(`(?mi)^[ \t]*(title[ \t]|(kernel|splashimage|default|timeout)[ \t=])`)
+)
+
+// spoken is the language of a text: builders write the script of GRUB 2 to the names of
+// its ancestor, too.
+func spoken(format Format, text []byte) Format {
+	switch {
+	case format == Legacy && scripts.Match(text) && !menus.Match(text):
+		return GRUB
+	case format == ESXi && scripts.Match(text):
+		return GRUB
+	case format == Legacy && scripts.Match(text) && bytes.Contains(text, []byte("menuentry")):
+		return GRUB
+	}
+	return format
 }
 
 // follow reads what configurations lead to.
@@ -149,7 +230,10 @@ func (s *finder) follow() error {
 // include reads one configuration that another names.
 func (s *finder) include(c *Config, r Ref) error {
 	if r.Format == Syslinux {
-		dir := cmp.Or(r.Dir, c.Dir)
+		dir := c.Dir
+		if r.Dir != "" {
+			dir = Resolve(c.Dir, r.Dir)
+		}
 		for _, from := range []string{c.Dir, path.Dir(c.Path)} {
 			x, err := s.add(Resolve(from, r.Value), Syslinux, dir, c)
 			if x != nil || err != nil {
@@ -251,7 +335,7 @@ func (s *finder) sweep() error {
 		}
 		for _, n := range names {
 			p := path.Join(dir, n)
-			if low := strings.ToLower(n); s.seen[p] != nil || !strings.HasSuffix(low, ".cfg") || low == "boot.cfg" {
+			if low := strings.ToLower(n); s.seen[p] != nil || !strings.HasSuffix(low, ".cfg") || low == "boot.cfg" && format != GRUB {
 				continue
 			}
 			before := len(s.out)

@@ -124,6 +124,12 @@ func (f *File) giveLines(entries []*MenuEntry) {
 			continue
 		}
 		c := f.newLine(e.kernel.indent(), key)
+		if e.kernel == e.head && f.format == Syslinux { // a label alone
+			c = f.newLine(e.markIndent(), key)
+		}
+		if f.graph.apart {
+			c.words = append(c.words, f.graph.append...)
+		}
 		behind[e.kernel] = c
 		if e.last == e.kernel {
 			e.last = c
@@ -167,6 +173,8 @@ func (f *File) edit(l *cmdline, k Karg, raw string) bool {
 	case k.op == '-':
 		l.remove(hits)
 		return len(hits) > 0
+	case len(hits) == 0 && l.more:
+		return false // the entry has it
 	case len(hits) == 0:
 		l.add(raw, k.Keep)
 		return true
@@ -215,7 +223,11 @@ func (l *cmdline) add(raw string, keep bool) {
 
 // put adds a word at the end.
 func (l *cmdline) put(raw string) {
-	c := l.parts[len(l.parts)-1].c
+	last := &l.parts[len(l.parts)-1]
+	c := last.c
+	if c.is(0, "append") && len(c.words) == 2 && c.words[1].raw == "-" { // none
+		c.words, last.from = c.words[:1], 1
+	}
 	i := len(c.words) - l.behind
 	gap := " "
 	if i == 1 && c.key {

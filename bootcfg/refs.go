@@ -1,6 +1,9 @@
 package bootcfg
 
-import "strings"
+import (
+	"path"
+	"strings"
+)
 
 // RefKind is what a configuration refers to.
 type RefKind string
@@ -69,37 +72,67 @@ func (r *refs) arguments(c *command, from int, loose bool) {
 }
 
 func (r *refs) syslinux() {
-	mboot := false
+	module, dir := "", ""
+	config := -1 // the reference of a label that reads another configuration
 	for _, c := range r.f.commands {
 		if c.is(0, "menu") && c.is(1, "include") {
 			r.include(c, 2, Syslinux)
+		}
+		if c.is(0, "label") || c.is(0, "menu") && c.is(1, "begin", "end") {
+			module, dir, config = "", "", -1
 		}
 		if len(c.words) < 2 {
 			continue
 		}
 		switch arg := c.words[1].raw; strings.ToLower(c.words[0].raw) {
 		case "kernel", "linux", "com32", "boot", "bss", "fdimage", "ui":
-			mboot = strings.HasSuffix(strings.ToLower(arg), "mboot.c32")
+			module = ""
+			if low := strings.ToLower(path.Base(arg)); strings.HasSuffix(low, ".c32") || c.is(0, "com32") {
+				module = strings.TrimSuffix(low, ".c32")
+			}
 			if arg != "-" {
 				r.add(RefKernel, arg, c, false)
 			}
 		case "initrd", "fdt":
 			r.list(arg, c)
 		case "append":
-			if mboot {
-				r.modules(c)
+			if dir = arg; config >= 0 {
+				r.out[config].Dir = arg
 				continue
 			}
-			for _, w := range c.words[1:] {
-				if v, ok := strings.CutPrefix(w.raw, "initrd="); ok {
-					r.list(v, c)
-				}
-			}
-			r.arguments(c, 1, false)
-		case "include", "config":
+			r.append(c, module)
+		case "include":
 			r.include(c, 1, Syslinux)
+		case "config":
+			module, config = "", len(r.out)
+			r.include(c, 1, Syslinux)
+			if r.out[config].Dir == "" {
+				r.out[config].Dir = dir
+			}
 		}
 	}
+}
+
+// append adds what the arguments of a label name.
+func (r *refs) append(c *command, module string) {
+	switch module {
+	case "mboot":
+		r.modules(c)
+		return
+	case "menu", "vesamenu", "gfxmenu":
+		for i, w := range c.words[1:] {
+			if w.raw != "~" {
+				r.include(c, i+1, Syslinux)
+			}
+		}
+		return
+	}
+	for _, w := range c.words[1:] {
+		if v, ok := strings.CutPrefix(w.raw, "initrd="); ok {
+			r.list(v, c)
+		}
+	}
+	r.arguments(c, 1, false)
 }
 
 // modules adds those of mboot.c32, or the configuration that holds them.

@@ -162,7 +162,7 @@ needed, and what nobody asked to change stays byte for byte.`,
 		return usagef(cmd.CommandPath()+" --help lists the options", "%w", err)
 	})
 	root.AddGroup(&cobra.Group{ID: "make", Title: "Make images:"}, &cobra.Group{ID: "look", Title: "Look into images:"}, &cobra.Group{ID: "store", Title: "Kept layers:"})
-	root.AddCommand(a.buildCommand(), a.editCommand(), a.masterCommand(), a.sampleCommand(), a.layerCommand(), a.shieldCommand(), a.mountCommand(), a.umountCommand(), a.doctorCommand(), a.infoCommand(), a.lsCommand(), a.catCommand(), a.extractCommand(), a.verifyCommand(), a.diffCommand(), a.md5Command(), a.bootCommand(), a.imagesCommand(), a.historyCommand(), a.pruneCommand(), a.versionCommand())
+	root.AddCommand(a.buildCommand(), a.editCommand(), a.masterCommand(), a.sampleCommand(), a.layerCommand(), a.shieldCommand(), a.mountCommand(), a.umountCommand(), a.doctorCommand(), a.infoCommand(), a.lsCommand(), a.catCommand(), a.extractCommand(), a.verifyCommand(), a.diffCommand(), a.md5Command(), a.bootCommand(), a.menuCommand(), a.imagesCommand(), a.historyCommand(), a.pruneCommand(), a.versionCommand())
 	for _, c := range root.Commands() {
 		c.DisableFlagsInUseLine = true
 	}

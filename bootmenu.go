@@ -1,6 +1,8 @@
 package isolayer
 
 import (
+	"context"
+
 	"github.com/isolayer/isolayer/boot"
 	"github.com/isolayer/isolayer/internal/menu"
 	"github.com/isolayer/isolayer/iso9660"
@@ -13,7 +15,7 @@ func (b *Base) Menus() ([]*menu.Menu, error) {
 	if err != nil {
 		return nil, err
 	}
-	return b.stage(t, Options{}).readMenus()
+	return b.stage(context.Background(), t, Options{}).readMenus()
 }
 
 // bootMedium is what boot loaders see of the image as earlier steps left it.

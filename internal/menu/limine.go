@@ -7,8 +7,10 @@ import (
 )
 
 // limineNames are where Limine looks for its configuration, in its order.
-var limineNames = []string{"boot/limine/limine.conf", "boot/limine.conf", "limine/limine.conf", "limine.conf", "EFI/BOOT/limine.conf",
-	"limine.cfg", "limine/limine.cfg", "boot/limine.cfg", "boot/limine/limine.cfg", "EFI/BOOT/limine.cfg"}
+var limineNames = []string{
+	"boot/limine/limine.conf", "boot/limine.conf", "limine/limine.conf", "limine.conf", "EFI/BOOT/limine.conf",
+	"limine.cfg", "limine/limine.cfg", "boot/limine.cfg", "boot/limine/limine.cfg", "EFI/BOOT/limine.cfg",
+}
 
 // limineTime is how long it waits where nothing is said, in tenths of a second.
 const limineTime = 50

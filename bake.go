@@ -66,7 +66,7 @@ type Baking struct {
 	Took     time.Duration
 }
 
-// Baked is an image of an Isofile. Close its Bakery when it is written.
+// Baked is an image of an Isofile. Close it, and its Bakery, when it is written.
 type Baked struct {
 	*Image
 	Base   *Base
@@ -426,10 +426,12 @@ func (c *kitchen) makeLayer(ctx context.Context, s *state, steps func() ([]Step,
 	if err != nil {
 		return d, err
 	}
+	defer func() { err = errors.Join(err, before.Close()) }()
 	after, err := s.build(ctx, c.options(s), list)
 	if err != nil {
 		return d, err
 	}
+	defer func() { err = errors.Join(err, after.Close()) }()
 	l, unsaid, err := after.layerFrom(ctx, before)
 	if err != nil {
 		return d, err
@@ -446,6 +448,7 @@ func (c *kitchen) materialise(ctx context.Context, s *state) (path string, remov
 	if err != nil {
 		return "", nil, err
 	}
+	defer func() { err = errors.Join(err, img.Close()) }()
 	f, err := c.Store.Temp()
 	if err != nil {
 		return "", nil, err

@@ -331,6 +331,7 @@ func (g *gatherer) stageSource(from, word, dest string) error {
 		if err != nil {
 			return err
 		}
+		g.closers = append(g.closers, img)
 		if base, err = img.asBase(from); err != nil {
 			return err
 		}

@@ -326,7 +326,7 @@ func (x items) apply(s *stage) error {
 }
 
 // copy carries out COPY and ADD.
-func (c *kitchen) copy(ctx context.Context, s *state, i *recipe.Instruction) error {
+func (c *kitchen) copy(ctx context.Context, s *state, i *recipe.Instruction) (err error) {
 	words, err := s.args.Words(i)
 	if err != nil {
 		return err
@@ -335,6 +335,7 @@ func (c *kitchen) copy(ctx context.Context, s *state, i *recipe.Instruction) err
 		return fmt.Errorf("%w: want %s SOURCE… DESTINATION", recipe.ErrSyntax, i.Name)
 	}
 	g := &gatherer{kitchen: c, ctx: ctx, s: s, i: i, epoch: c.epoch(s.base)}
+	defer func() { err = errors.Join(err, g.close()) }()
 	if err := g.flags(); err != nil {
 		return err
 	}
@@ -363,7 +364,7 @@ func (c *kitchen) copy(ctx context.Context, s *state, i *recipe.Instruction) err
 	}
 	key := keyOfStep(s.key, map[string]any{"name": "COPY", "inputs": inputs})
 	return c.change(ctx, s, i, key, func() ([]Step, func() error, error) {
-		return []Step{items{g.list, strings.ToLower(i.Name)}}, g.close, nil
+		return []Step{items{g.list, strings.ToLower(i.Name)}}, nil, nil
 	})
 }
 

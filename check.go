@@ -2,7 +2,6 @@ package isolayer
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 
@@ -11,7 +10,6 @@ import (
 	"github.com/isolayer/isolayer/fault"
 	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/mediacheck"
-	"github.com/isolayer/isolayer/sink"
 )
 
 // MediaCheck says what becomes of a media checksum in the base.
@@ -28,8 +26,8 @@ const (
 	MediaStrip MediaCheck = "strip"
 )
 
-// mediaCheck lays an empty field over that of the base where its sum does not hold any
-// more, and notes what is to be computed.
+// mediaCheck lays an empty field over that of the base where it is to have none, and notes
+// what is to be computed where its sum does not hold any more.
 func (b *Base) mediaCheck(img *Image, o MediaCheck) error {
 	d := make([]byte, iso9660.BlockSize)
 	if _, err := img.Map.ReadAt(d, iso9660.LBA(16).Offset()); err != nil {
@@ -72,8 +70,7 @@ func (b *Base) mediaCheck(img *Image, o MediaCheck) error {
 	} else if err != nil {
 		return fmt.Errorf("media check: %w", err)
 	}
-	img.check, img.blocks = tag, blocks
-	return img.putCheck(emptyField())
+	return img.lateCheck(tag, blocks)
 }
 
 // ErrFieldUsed reports a field that is not ours to overwrite.
@@ -87,6 +84,13 @@ func emptyField() []byte { return bytes.Repeat([]byte{' '}, mediacheck.Size) }
 // putCheck lays the field over the image.
 func (i *Image) putCheck(field []byte) (err error) {
 	i.Map, err = i.Map.Overlay([]extent.Extent{extent.BytesOf(mediacheck.Offset, field)})
+	return err
+}
+
+// lateCheck notes a media check that is to be computed, and that its place is not known.
+func (i *Image) lateCheck(tag *mediacheck.Tag, blocks int64) (err error) {
+	i.check = &lateCheck{tag: tag, blocks: blocks}
+	i.Map, err = i.Map.Overlay([]extent.Extent{extent.LateOf(mediacheck.Offset, mediacheck.Size)})
 	return err
 }
 
@@ -133,52 +137,3 @@ func ranges(e *boot.Equipment) map[string][2]int64 {
 	}
 	return out
 }
-
-// observer computes the media check; nil if there is none to compute.
-func (i *Image) observer() ([]sink.Observer, error) {
-	if i.check == nil {
-		return nil, nil
-	}
-	h, err := mediacheck.NewHasher(i.check, i.blocks)
-	if err != nil {
-		return nil, err
-	}
-	return []sink.Observer{{Writer: h, Late: func() ([]extent.Extent, error) {
-		tag, err := h.Tag()
-		if err != nil {
-			return nil, err
-		}
-		field, err := tag.Field()
-		if err != nil {
-			return nil, err
-		}
-		i.Report.MediaCheck = fmt.Sprintf("%s %s", tag.Kind, tag.Sum)
-		return []extent.Extent{extent.BytesOf(mediacheck.Offset, field)}, nil
-	}}}, nil
-}
-
-// Sealed tells whether all bytes of the image are known. A media check is not, until the
-// image is written or sealed.
-func (i *Image) Sealed() bool { return i.check == nil }
-
-// Seal computes what depends on other bytes, in a pass over all of them.
-func (i *Image) Seal(ctx context.Context, progress func(done, total int64)) error {
-	obs, err := i.observer()
-	if err != nil || len(obs) == 0 {
-		return err
-	}
-	m, err := sink.Feed(ctx, i.Map, progress, obs...)
-	if err != nil {
-		return err
-	}
-	i.Map, i.check = m, nil
-	return nil
-}
-
-// Unchanged tells whether the image is the base, byte for byte.
-func (i *Image) Unchanged() bool {
-	es := i.Map.Extents()
-	return len(es) == 1 && es[0].Kind == extent.Copy && es[0].SrcOff == 0 && es[0].Len == es[0].Src.Size()
-}
-
-func (i *Image) warn(s string) { i.Report.Warnings = append(i.Report.Warnings, s) }

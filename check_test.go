@@ -227,7 +227,7 @@ func TestChecksum(t *testing.T) {
 	if got, want := hex.EncodeToString(h.Sum(nil)), isotest.SHA256File(t, out); got != want {
 		t.Errorf("observed %s, the file has %s", got, want)
 	}
-	if fmt.Sprint(img.Report.MediaCheck) == "" || !passes(t, out) {
+	if img.MediaCheck() == "" || !passes(t, out) {
 		t.Error("no media check")
 	}
 }

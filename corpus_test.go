@@ -55,10 +55,12 @@ func build(t *testing.T, base string, o isolayer.Options, steps ...isolayer.Step
 	if _, err := img.WriteFile(t.Context(), out, sink.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Close(); err != nil {
+	if err := errors.Join(img.Close(), b.Close()); err != nil {
 		t.Fatal(err)
 	}
-	return out, img.Report
+	report := img.Report
+	report.MediaCheck = img.MediaCheck()
+	return out, report
 }
 
 // local writes a local file for --add.

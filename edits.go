@@ -35,6 +35,7 @@ func (b *Base) Edits(ctx context.Context, steps []Step, o Options) ([]tree.Edit,
 		t.Epoch = *o.Epoch
 	}
 	s := b.stage(ctx, t, o)
+	b.kept.add(s.owned) // the edits use it
 	var done []tree.Edit
 	t.Note = func(e tree.Edit) { done = append(done, e) }
 	for _, step := range joined(steps) {

@@ -322,5 +322,5 @@ func (b *Base) Initrds() ([]string, error) {
 // still is a stage on which nothing is done.
 func (b *Base) still() (*stage, error) {
 	t, err := b.Tree()
-	return &stage{ctx: context.Background(), base: b, tree: t, files: b.files, boot: b.boot, objects: map[string]extent.Source{}}, err
+	return &stage{ctx: context.Background(), owned: &owned{}, base: b, tree: t, files: b.files, boot: b.boot, objects: map[string]extent.Source{}}, err
 }

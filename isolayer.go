@@ -3,18 +3,25 @@
 // are needed.
 //
 //	base, err := isolayer.Open("base.iso", isolayer.OpenOptions{})
+//	if err != nil {
+//		return err
+//	}
+//	defer base.Close()
 //	image, err := base.Build(ctx, []isolayer.Step{isolayer.Add{Source: "ks.cfg"}}, isolayer.Options{})
+//	if err != nil {
+//		return err
+//	}
+//	defer image.Close()
 //	_, err = image.WriteFile(ctx, "out.iso", sink.Options{})
+//	return err
 //
-// It does not master images from directories.
+// New images, of directories, are made by Master.
 package isolayer
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -25,8 +32,6 @@ import (
 	"github.com/isolayer/isolayer/inplace"
 	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/layout"
-	"github.com/isolayer/isolayer/mediacheck"
-	"github.com/isolayer/isolayer/sink"
 	"github.com/isolayer/isolayer/tree"
 )
 
@@ -65,7 +70,8 @@ type Base struct {
 	end   int64                          // block behind files and directories
 
 	mu     sync.Mutex
-	spools []io.Closer // temporary files of layers
+	spools map[string]*spool // unpacked layers, by the identity of their files
+	kept   owned             // of edits, which have no image
 }
 
 // Open opens the image file at path and reads its descriptors, its trees and
@@ -146,13 +152,14 @@ func (b *Base) index() error {
 	return nil
 }
 
-// Close closes the files that are open and removes temporary ones.
+// Close closes the files that are open and removes temporary ones, also those of images
+// that were not closed.
 func (b *Base) Close() error {
+	errs := []error{b.files.Close(), b.kept.Close()}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	errs := []error{b.files.Close()}
 	for _, s := range b.spools {
-		errs = append(errs, s.Close())
+		errs = append(errs, s.close())
 	}
 	b.spools = nil
 	return errors.Join(errs...)
@@ -247,163 +254,3 @@ type Options struct {
 
 // Preserve names the attributes taken from the source of added files.
 type Preserve struct{ Mode, Owner, Time bool }
-
-// Image is a planned image.
-type Image struct {
-	// Map has all its bytes, but for a media check, which comes from the others: see
-	// Sealed.
-	Map    *extent.Map
-	Report layout.Report
-
-	check  *mediacheck.Tag // to be computed, or nil
-	blocks int64           // of the volume
-	edit   *inplace.Edit   // nil unless planned for that
-	files  *extent.Files   // of a mastered image, or nil
-}
-
-// stage is where steps change the tree.
-func (b *Base) stage(ctx context.Context, t *tree.Tree, o Options) *stage {
-	return &stage{ctx: ctx, base: b, fields: map[iso9660.Field]string{}, tree: t, files: b.files, options: o, links: map[fileKey]*extent.File{}, boot: b.boot, objects: map[string]extent.Source{}}
-}
-
-// do carries out a step, unless the context has ended.
-func (s *stage) do(step Step) error {
-	err := s.ctx.Err()
-	if err == nil {
-		err = step.apply(s)
-	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", step, err)
-	}
-	return nil
-}
-
-// Build plans the image that the steps, in order, make of the base. Nothing is
-// written. Errors of a step name it. When the context ends, so does Build.
-func (b *Base) Build(ctx context.Context, steps []Step, o Options) (*Image, error) {
-	t, err := b.Tree()
-	if err != nil {
-		return nil, err
-	}
-	if o.Epoch != nil {
-		t.Epoch = *o.Epoch
-	}
-	s := b.stage(ctx, t, o)
-	for _, step := range joined(steps) {
-		if err := s.do(step); err != nil {
-			return nil, err
-		}
-	}
-	if err := s.insecure(); err != nil {
-		return nil, err
-	}
-	s.installs()
-	if err := s.refreshRepositories(); err != nil {
-		return nil, fmt.Errorf("%s: %w", b.path, err)
-	}
-	if err := s.trust(); err != nil {
-		return nil, fmt.Errorf("%s: %w", b.path, err)
-	}
-	if errs := b.img.Missing(); len(errs) > 0 {
-		return nil, &ImageError{"", b.path, errs[0]}
-	}
-	maps.Copy(s.fields, o.Fields)
-	var note string
-	modified := s.modified
-	if o.NewUUID {
-		r, err := s.renewUUID()
-		if err != nil {
-			return nil, fmt.Errorf("%s: new UUID: %w", b.path, err)
-		}
-		note, modified = r.note(), r.time
-	}
-	l := b.layout()
-	var area []byte
-	if src := s.objects[SystemArea]; src != nil {
-		if l, area, err = b.withSystemArea(src); err != nil {
-			return nil, &ImageError{"", b.path, err}
-		}
-	}
-	res, err := s.settle(func() (*layout.Result, error) {
-		return layout.Plan(l, t, layout.Options{
-			KeepFreed: o.KeepFreed, AtEnd: o.AtEnd, InPlace: o.InPlace, Compact: o.Compact,
-			Objects: s.objects, Drop: o.NoBoot, Repair: o.Repair, SystemArea: area, Modified: modified, Fields: s.fields, Named: s.tables(),
-		})
-	})
-	if err != nil {
-		return nil, &ImageError{"", b.path, err}
-	}
-	res.Report.BootFiles, res.Report.Warnings = s.bootFiles, append(res.Report.Warnings, s.warnings...)
-	res.Report.Notes, res.Report.Unattended = append(res.Report.Notes, s.notes...), s.unattended
-	if note != "" {
-		res.Report.Notes = append(res.Report.Notes, note)
-	}
-	if volume := int64(b.img.Primary().SpaceSize()) * iso9660.BlockSize; volume > b.Size() {
-		res.Report.Warnings = append(res.Report.Warnings, fmt.Sprintf("the base is cut short: %d bytes of %d; all files are there", b.Size(), volume))
-	}
-	img := &Image{Map: res.Map, Report: res.Report}
-	if o.InPlace {
-		img.edit = &inplace.Edit{Base: b.src, Overwritten: res.Overwritten, Wiped: res.Wiped}
-	}
-	if err := b.mediaCheck(img, o.MediaCheck); err != nil {
-		return nil, &ImageError{"", b.path, err}
-	}
-	return img, nil
-}
-
-// WriteFile writes the image to a file that appears whole or not at all; see sink.File.
-// A media check is computed while the bytes are written.
-func (i *Image) WriteFile(ctx context.Context, path string, o sink.Options) (sink.Result, error) {
-	obs, err := i.observer()
-	if err != nil {
-		return sink.Result{}, err
-	}
-	o.Observe = append(obs, o.Observe...)
-	return sink.File(ctx, path, i.Map, o)
-}
-
-// Stream writes the image to a stream; see sink.Stream. A media check, which stands in
-// front of what it covers, takes a pass over all bytes beforehand.
-func (i *Image) Stream(ctx context.Context, w io.Writer, o sink.Options) (sink.Result, error) {
-	obs, err := i.observer()
-	if err != nil {
-		return sink.Result{}, err
-	}
-	o.Observe = append(obs, o.Observe...)
-	return sink.Stream(ctx, w, i.Map, o)
-}
-
-// InPlaceOptions tune WriteInPlace.
-type InPlaceOptions struct {
-	Undo     inplace.UndoPolicy
-	Progress func(done, total int64)
-}
-
-// WriteInPlace changes the base's file to be the image, which must have been planned
-// with Options.InPlace; see inplace.Apply. A media check takes a pass over all bytes
-// beforehand, see Seal.
-func (i *Image) WriteInPlace(ctx context.Context, o InPlaceOptions) (inplace.Result, error) {
-	if i.edit == nil {
-		return inplace.Result{}, errors.New("the image was not planned for its place")
-	}
-	if err := i.Seal(ctx, o.Progress); err != nil || i.Unchanged() {
-		return inplace.Result{}, err
-	}
-	e := *i.edit
-	e.Map, e.Undo, e.Progress = i.Map, o.Undo, o.Progress
-	path := e.Base.Name()
-	e.Check = func() error { return sink.Check(i.Map, e.Base) }
-	res, err := inplace.Apply(ctx, path, e)
-	if err != nil {
-		return res, fmt.Errorf("change %s: %w", path, bare(err))
-	}
-	return res, nil
-}
-
-// Undo takes the last edit in place of the image file at path back; see inplace.Undo.
-func Undo(path string) error {
-	if err := inplace.Undo(path); err != nil {
-		return fmt.Errorf("undo %s: %w", path, bare(err))
-	}
-	return nil
-}

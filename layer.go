@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"sync"
 
 	"github.com/isolayer/isolayer/boot"
 	"github.com/isolayer/isolayer/diff"
@@ -29,11 +30,11 @@ func (l Layer) apply(s *stage) error {
 	if err != nil {
 		return err
 	}
-	src, spool, err := layer.Expand(f, "")
+	src, used, err := s.base.expand(f)
 	if err != nil {
 		return err
 	}
-	s.base.keep(spool)
+	s.owned.add(used)
 	change, err := layer.Read(src)
 	if err != nil {
 		return err
@@ -57,11 +58,62 @@ func (l Layer) apply(s *stage) error {
 	return nil
 }
 
-// keep closes a temporary file when the base is closed.
-func (b *Base) keep(c io.Closer) {
+// spool is a layer that was unpacked to a temporary file, once for all images that are
+// made of it at a time.
+type spool struct {
+	uses int // by images; guarded by the base
+
+	once sync.Once
+	src  extent.Source
+	file io.Closer
+	err  error
+}
+
+func (s *spool) close() error {
+	if s.file == nil {
+		return nil
+	}
+	return s.file.Close()
+}
+
+// expand returns the archive that a layer is, not compressed, and what lets go of it.
+func (b *Base) expand(f *extent.File) (extent.Source, io.Closer, error) {
+	id := f.Identity()
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.spools = append(b.spools, c)
+	s := b.spools[id]
+	if s == nil {
+		s = &spool{}
+		if b.spools == nil {
+			b.spools = map[string]*spool{}
+		}
+		b.spools[id] = s
+	}
+	s.uses++
+	b.mu.Unlock()
+	s.once.Do(func() { s.src, s.file, s.err = layer.Expand(f, "") })
+	use := &use{b, id, s}
+	if s.err != nil {
+		return nil, nil, errors.Join(s.err, use.Close())
+	}
+	return s.src, use, nil
+}
+
+// use is one image's use of a spool.
+type use struct {
+	base *Base
+	id   string
+	s    *spool
+}
+
+// Close removes the temporary file with its last use.
+func (u *use) Close() error {
+	u.base.mu.Lock()
+	defer u.base.mu.Unlock()
+	if u.s.uses--; u.s.uses > 0 || u.base.spools[u.id] != u.s {
+		return nil
+	}
+	delete(u.base.spools, u.id)
+	return u.s.close()
 }
 
 // same compares a file of the base with a source of its size: nil if it has that content.

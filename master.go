@@ -163,7 +163,7 @@ func (s *scan) plan() (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	img := &Image{Map: res.Map, files: s.files}
+	img := &Image{Map: res.Map, owned: &owned{list: []io.Closer{s.files}}}
 	r := &img.Report
 	r.Size, r.Written, r.Content, r.Added = res.Map.Size(), res.Map.Size(), res.Content, res.Files
 	for _, t := range res.Trees {
@@ -182,17 +182,7 @@ func (i *Image) implant(blocks int64) error {
 	if _, err := mediacheck.NewHasher(tag, blocks); err != nil {
 		return fmt.Errorf("media check: %w", err)
 	}
-	i.check, i.blocks = tag, blocks
-	return nil
-}
-
-// Close closes the files that a mastered image is made of. An image that Build made has
-// those of its base.
-func (i *Image) Close() error {
-	if i.files == nil {
-		return nil
-	}
-	return i.files.Close()
+	return i.lateCheck(tag, blocks)
 }
 
 // equipment turns paths into nodes and looks at what boot images need.

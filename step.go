@@ -84,6 +84,7 @@ func (c Chown) String() string  { return fmt.Sprintf("chown %d:%d %s", c.UID, c.
 type stage struct {
 	ctx      context.Context // of Build
 	base     *Base
+	owned    *owned    // temporary things of the image
 	modified time.Time // the modification date of the descriptors, if a layer has one
 
 	tree    *tree.Tree

@@ -6,6 +6,7 @@ package extent
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -27,9 +28,14 @@ const (
 	Zero  Kind = iota // zero bytes
 	Bytes             // Data
 	Copy              // Src, from SrcOff on
+	Late              // bytes that depend on others and are not known yet
 )
 
-func (k Kind) String() string { return [...]string{"zero", "bytes", "copy"}[k] }
+func (k Kind) String() string { return [...]string{"zero", "bytes", "copy", "late"}[k] }
+
+// ErrUnsealed reports bytes that are asked for before they are known: they depend on
+// other bytes of the image, as a checksum does that stands in it.
+var ErrUnsealed = errors.New("bytes that depend on others are not computed yet")
 
 // Extent is one byte range of an image. Off and Len are bytes.
 type Extent struct {
@@ -68,6 +74,9 @@ func (e Extent) String() string {
 	}
 	return s
 }
+
+// LateOf is the extent of n bytes that are not known yet.
+func LateOf(off, n int64) Extent { return Extent{Off: off, Len: n, Kind: Late} }
 
 // Slice returns the part of e that lies in [from, to).
 func (e Extent) Slice(from, to int64) Extent {

@@ -22,6 +22,12 @@ var ErrChanged = errors.New("file changed while it was in use")
 // only while more than that are being read at once.
 // It is safe for concurrent use.
 type Files struct {
+	*pool
+	part bool // of a pool that others use, too
+}
+
+// pool is the files that are open.
+type pool struct {
 	mu   sync.Mutex
 	open map[*File]*list.Element // of *handle, front = used last
 	lru  list.List
@@ -34,12 +40,16 @@ type handle struct {
 }
 
 // NewFiles returns an empty pool.
-func NewFiles() *Files { return &Files{open: map[*File]*list.Element{}} }
+func NewFiles() *Files { return &Files{pool: &pool{open: map[*File]*list.Element{}}} }
+
+// Part returns a pool that counts its open files with p's: closing it closes only its
+// own, closing p all of them.
+func (p *Files) Part() *Files { return &Files{p.pool, true} }
 
 // File is a regular file as a Source. It is the same file, with the same size
 // and times, at every read, or the read fails with ErrChanged.
 type File struct {
-	pool  *Files
+	files *Files
 	path  string
 	id    identity
 	holes bool // it may have some
@@ -72,7 +82,7 @@ func (p *Files) AddInfo(path string, info fs.FileInfo) (*File, error) {
 	if !info.Mode().IsRegular() {
 		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("not a regular file")}
 	}
-	return &File{pool: p, path: path, id: identify(info), holes: sparse(info)}, nil
+	return &File{files: p, path: path, id: identify(info), holes: sparse(info)}, nil
 }
 
 // Name returns the path of the file.
@@ -80,6 +90,12 @@ func (f *File) Name() string { return f.path }
 
 // Size returns the size in bytes the file had when it was added.
 func (f *File) Size() int64 { return f.id.size }
+
+// Identity names the state of the file that was added: what has the same is the same file,
+// unchanged.
+func (f *File) Identity() string {
+	return fmt.Sprintf("%s %d:%d %d %d %d", f.path, f.id.dev, f.id.ino, f.id.size, f.id.mtime, f.id.ctime)
+}
 
 // Sparse reports whether the file may have holes.
 func (f *File) Sparse() bool { return f.holes }
@@ -102,11 +118,11 @@ func (f *File) ReadAt(b []byte, off int64) (n int, err error) {
 // With calls fn with the open file. Its offset is shared: fn may change it, but
 // must not rely on it.
 func (f *File) With(fn func(*os.File) error) error {
-	h, err := f.pool.acquire(f)
+	h, err := f.files.acquire(f)
 	if err != nil {
 		return err
 	}
-	defer f.pool.release(h)
+	defer f.files.release(h)
 	return fn(h.os)
 }
 
@@ -131,7 +147,7 @@ func (f *File) same(o *os.File) error {
 	return err
 }
 
-func (p *Files) acquire(f *File) (*handle, error) {
+func (p *pool) acquire(f *File) (*handle, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if e, ok := p.open[f]; ok {
@@ -161,7 +177,7 @@ func (p *Files) acquire(f *File) (*handle, error) {
 }
 
 // evict closes idle files above the limit, those unused longest first.
-func (p *Files) evict() error {
+func (p *pool) evict() error {
 	for e := p.lru.Back(); e != nil && p.lru.Len() > maxOpen; {
 		h, prev := e.Value.(*handle), e.Prev()
 		if h.uses == 0 {
@@ -176,7 +192,7 @@ func (p *Files) evict() error {
 	return nil
 }
 
-func (p *Files) release(h *handle) {
+func (p *pool) release(h *handle) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	h.uses--
@@ -188,7 +204,7 @@ func (p *Files) Close() error {
 	defer p.mu.Unlock()
 	var errs []error
 	for f, e := range p.open {
-		if h := e.Value.(*handle); h.uses == 0 {
+		if h := e.Value.(*handle); h.uses == 0 && (!p.part || f.files == p) {
 			errs = append(errs, h.os.Close())
 			p.lru.Remove(e)
 			delete(p.open, f)

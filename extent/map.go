@@ -111,8 +111,30 @@ func (m *Map) Overlay(over []Extent) (*Map, error) {
 	return out, nil
 }
 
+// Sealed reports whether all bytes are known: no extent is Late.
+func (m *Map) Sealed() bool {
+	return !slices.ContainsFunc(m.extents, func(e Extent) bool { return e.Kind == Late })
+}
+
+// Blank returns the map with zeros for what is not known yet. It is what a checksum is
+// computed from that takes its own place as filled with something.
+func (m *Map) Blank() *Map {
+	if m.Sealed() {
+		return m
+	}
+	out := &Map{extents: make([]Extent, 0, len(m.extents))}
+	for _, e := range m.extents {
+		if e.Kind == Late {
+			e.Kind = Zero
+		}
+		out.push(e)
+	}
+	return out
+}
+
 // ReadAt reads the image's bytes as if it were written out. A source that ends
-// early gives io.ErrUnexpectedEOF, never a short image.
+// early gives io.ErrUnexpectedEOF, never a short image; bytes that are not known yet
+// give ErrUnsealed, never others in their place.
 func (m *Map) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, errors.New("negative offset")
@@ -140,6 +162,8 @@ func (e Extent) read(p []byte) error {
 		copy(p, e.Data)
 	case Zero:
 		clear(p)
+	case Late:
+		return fmt.Errorf("read at %d: %w", e.Off, ErrUnsealed)
 	case Copy:
 		n, err := e.Src.ReadAt(p, e.SrcOff)
 		if n == len(p) {

@@ -53,6 +53,9 @@ type applier struct {
 
 // plan lists what is to be written and what has to be saved.
 func (a *applier) plan() error {
+	if !a.Map.Sealed() {
+		return extent.ErrUnsealed
+	}
 	size := a.Base.Size()
 	if now, err := a.img.Size(); err != nil {
 		return err

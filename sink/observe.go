@@ -16,7 +16,7 @@ import (
 type Observer struct {
 	io.Writer
 	// Late returns bytes to be laid over the image when Writer has had all; nil if
-	// there are none.
+	// there are none. Where the map has late extents, Writer got zeros.
 	Late func() ([]extent.Extent, error)
 }
 
@@ -24,18 +24,26 @@ type Observer struct {
 // their late bytes. It is how a checksum that stands in front of what it covers is
 // computed for a stream.
 func Feed(ctx context.Context, m *extent.Map, progress func(done, total int64), obs ...Observer) (*extent.Map, error) {
+	if err := known(m, obs); err != nil {
+		return nil, err
+	}
 	meter := newMeter(progress, m.Size())
-	if err := feed(ctx, m, obs, meter.add); err != nil {
+	if err := feed(ctx, m.Blank(), obs, meter.add); err != nil {
 		return nil, err
 	}
-	list, err := late(obs)
-	if err != nil {
-		return nil, err
-	}
-	return m.Overlay(list)
+	_, sealed, err := late(m, obs)
+	return sealed, err
 }
 
-// split parts the observers that have late bytes from the others.
+// known reports a map with late extents that no observer makes.
+func known(m *extent.Map, obs []Observer) error {
+	if early, _ := split(obs); len(early) == 0 && !m.Sealed() {
+		return extent.ErrUnsealed
+	}
+	return nil
+}
+
+// split separates the observers that have late bytes from the others.
 func split(obs []Observer) (early, rest []Observer) {
 	for _, o := range obs {
 		if o.Late != nil {
@@ -47,8 +55,8 @@ func split(obs []Observer) (early, rest []Observer) {
 	return early, rest
 }
 
-// late collects what observers add.
-func late(obs []Observer) ([]extent.Extent, error) {
+// late collects what observers add, and returns the map with it.
+func late(m *extent.Map, obs []Observer) ([]extent.Extent, *extent.Map, error) {
 	var out []extent.Extent
 	for _, o := range obs {
 		if o.Late == nil {
@@ -56,11 +64,15 @@ func late(obs []Observer) ([]extent.Extent, error) {
 		}
 		list, err := o.Late()
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		out = append(out, list...)
 	}
-	return out, nil
+	sealed, err := m.Overlay(out)
+	if err == nil && !sealed.Sealed() {
+		err = extent.ErrUnsealed
+	}
+	return out, sealed, err
 }
 
 // block is a buffer on its way from reading to the observers.
@@ -155,8 +167,8 @@ func (o *observation) wait(failed error, m *meter) error {
 }
 
 // seal writes late bytes over what was written.
-func (w *writer) seal(obs []Observer) error {
-	list, err := late(obs)
+func (w *writer) seal(m *extent.Map, obs []Observer) error {
+	list, _, err := late(m, obs)
 	if err != nil {
 		return err
 	}

@@ -110,7 +110,7 @@ func file(ctx context.Context, sys system, path string, m *extent.Map, o Options
 	if err != nil {
 		return Result{}, err
 	}
-	if err := t.differs(m); err != nil {
+	if err := errors.Join(t.differs(m), known(m, o.Observe)); err != nil {
 		return Result{}, fmt.Errorf("write %s: %w", path, err)
 	}
 	write := replace
@@ -201,19 +201,21 @@ func fill(ctx context.Context, sys system, f *os.File, m *extent.Map, o Options)
 		}
 		obs = rest
 	}
-	w := newWriter(ctx, sys, f, m, o)
-	hear := observe(ctx, m, obs)
+	blank := m.Blank()
+	w := newWriter(ctx, sys, f, blank, o)
+	hear := observe(ctx, blank, obs)
 	if len(obs) > 0 {
 		w.meter.behind = hear.seen.Load
 	}
 	if err := hear.wait(w.write(), w.meter); err != nil {
 		return nil, err
 	}
-	return w, w.seal(obs)
+	return w, w.seal(m, obs)
 }
 
 // Stream writes the image to w from its first byte to its last. What w got
-// before an error is not taken back.
+// before an error is not taken back. A map that is not sealed, without an observer that
+// does that, is refused with extent.ErrUnsealed before the first byte, as by File.
 func Stream(ctx context.Context, w io.Writer, m *extent.Map, o Options) (Result, error) {
 	if f, ok := w.(*os.File); ok {
 		info, err := f.Stat()
@@ -223,6 +225,9 @@ func Stream(ctx context.Context, w io.Writer, m *extent.Map, o Options) (Result,
 		if err := (target{old: info}).differs(m); err != nil {
 			return Result{}, fmt.Errorf("write %s: %w", f.Name(), err)
 		}
+	}
+	if err := known(m, o.Observe); err != nil {
+		return Result{}, err
 	}
 	early, rest := split(o.Observe)
 	if len(early) > 0 {

@@ -267,6 +267,7 @@ func (a *app) build(ctx context.Context, path string, o buildOptions, options is
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, img.Close()) }()
 	if o.dryRun {
 		return a.dryRun(img, o)
 	}
@@ -287,6 +288,7 @@ func (a *app) put(ctx context.Context, img *isolayer.Image, o buildOptions, star
 
 // built tells what was written.
 func (a *app) built(img *isolayer.Image, res sink.Result, o buildOptions, start time.Time) error {
+	report := written(img)
 	if o.asJSON {
 		w := a.out
 		if o.output == "-" {
@@ -299,10 +301,17 @@ func (a *app) built(img *isolayer.Image, res sink.Result, o buildOptions, start 
 			Cloned int64         `json:"bytes_shared"`
 			Holes  int64         `json:"bytes_in_holes"`
 			Method string        `json:"method"`
-		}{o.output, img.Report, res.Written, res.Cloned, res.Holes, res.Method})
+		}{o.output, report, res.Written, res.Cloned, res.Holes, res.Method})
 	}
-	a.summary(o.output, img.Report, res, time.Since(start))
+	a.summary(o.output, report, res, time.Since(start))
 	return nil
+}
+
+// written is the report of an image that was written: its media check is known.
+func written(img *isolayer.Image) layout.Report {
+	r := img.Report
+	r.MediaCheck = img.MediaCheck()
+	return r
 }
 
 // write sends the image where the user wants it.

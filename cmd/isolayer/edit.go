@@ -151,7 +151,7 @@ func (a *app) edit(ctx context.Context, path string, args []string, o editOption
 }
 
 // finish tells what changed and builds.
-func (a *app) finish(ctx context.Context, base *isolayer.Base, path string, res workspace.Result, b buildOptions, options isolayer.Options) error {
+func (a *app) finish(ctx context.Context, base *isolayer.Base, path string, res workspace.Result, b buildOptions, options isolayer.Options) (err error) {
 	if b.asJSON {
 		if err := printJSON(a.out, nonNil(res.Changes)); err != nil {
 			return err
@@ -167,6 +167,7 @@ func (a *app) finish(ctx context.Context, base *isolayer.Base, path string, res 
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, img.Close()) }()
 	return a.put(ctx, img, b, time.Now())
 }
 

@@ -34,6 +34,7 @@ func (a *app) inPlace(ctx context.Context, path string, img *isolayer.Image, o b
 	if err != nil {
 		return err
 	}
+	r := written(img)
 	if o.asJSON {
 		return printJSON(a.out, struct {
 			Image   string        `json:"image"`
@@ -44,9 +45,8 @@ func (a *app) inPlace(ctx context.Context, path string, img *isolayer.Image, o b
 			Undo    string        `json:"undo,omitempty"`
 			Seconds float64       `json:"seconds"`
 			Synced  float64       `json:"seconds_syncing"`
-		}{path, img.Report, res.Written, res.Wiped, res.Journal, res.Undo, took.Seconds(), res.Synced.Seconds()})
+		}{path, r, res.Written, res.Wiped, res.Journal, res.Undo, took.Seconds(), res.Synced.Seconds()})
 	}
-	r := img.Report
 	fmt.Fprintf(a.err, "%s: %s, %s; %s written in place, in %.3f s, of which %.3f s waiting for the disk\n",
 		name(path), size(r.Size), changes(r), size(res.Written+res.Wiped), took.Seconds(), res.Synced.Seconds())
 	if r.MediaCheck != "" {

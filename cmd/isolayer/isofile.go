@@ -249,9 +249,8 @@ func (a *app) sayBaking(b isolayer.Baking) {
 }
 
 // bakeOne makes one image.
-func (a *app) bakeOne(ctx context.Context, k *isolayer.Bakery, r *recipe.Recipe, values map[string]string, o buildOptions, several bool) error {
+func (a *app) bakeOne(ctx context.Context, k *isolayer.Bakery, r *recipe.Recipe, values map[string]string, o buildOptions, several bool) (err error) {
 	start := time.Now()
-	var err error
 	if o.output, err = recipe.Render("-o", o.output, values); err != nil {
 		return err
 	}
@@ -262,6 +261,7 @@ func (a *app) bakeOne(ctx context.Context, k *isolayer.Bakery, r *recipe.Recipe,
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, b.Close()) }()
 	if o.tag != "" {
 		if _, err := k.Store.Tag(ctx, o.tag, b.Config, b.Layers); err != nil {
 			return err

@@ -144,12 +144,12 @@ func (a *app) master(ctx context.Context, m *mkisofs) (err error) {
 		if o.output == "-" {
 			w = a.err
 		}
-		return printJSON(w, masterReport{o.output, img.Report, res.Written, res.Cloned, res.Holes, res.Method})
+		return printJSON(w, masterReport{o.output, written(img), res.Written, res.Cloned, res.Holes, res.Method})
 	}
 	if !o.quiet {
 		fmt.Fprintf(a.err, "%s: %s, %d files, in %.1f s\n", name(o.output), size(img.Report.Size), img.Report.Added, time.Since(start).Seconds())
-		if img.Report.MediaCheck != "" {
-			fmt.Fprintf(a.err, "media check: %s\n", img.Report.MediaCheck)
+		if check := img.MediaCheck(); check != "" {
+			fmt.Fprintf(a.err, "media check: %s\n", check)
 		}
 	}
 	a.warn(img.Report)

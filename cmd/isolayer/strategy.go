@@ -110,6 +110,7 @@ func (a *app) buildIn(ctx context.Context, base *isolayer.Base, steps []isolayer
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, img.Close()) }()
 	return a.put(ctx, img, o, start)
 }
 

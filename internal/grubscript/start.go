@@ -1,0 +1,125 @@
+package grubscript
+
+import "strings"
+
+// start finds what starts of a menu when nobody presses a key.
+func (m *machine) start(menu *Menu) *Start {
+	if menu.Timeout < 0 {
+		return &Start{Kind: Waits, Certain: true, Note: menu.Why}
+	}
+	s := m.startEntry(menu, menu.Default)
+	s.wait(menu.Timeout)
+	note(s, menu.Why)
+	for _, n := range m.fallbacks(menu) {
+		if s.Boot == nil || !s.Boot.Failed || s.Kind != Waits {
+			break
+		}
+		first := menu.Entries[menu.Default].Title
+		seconds := s.Seconds
+		m.explore(menu, menu.Entries[n], true)
+		s = m.startEntry(menu, n)
+		s.wait(seconds)
+		note(s, "falls back, as \""+first+"\" fails")
+	}
+	return s
+}
+
+// wait adds to the seconds of all that may start.
+func (s *Start) wait(seconds int) {
+	s.Seconds += seconds
+	for _, o := range s.Others {
+		o.Seconds += seconds
+	}
+}
+
+func note(s *Start, text string) {
+	switch {
+	case text == "":
+	case s.Note == "":
+		s.Note = text
+	default:
+		s.Note = text + "; " + s.Note
+	}
+}
+
+// startEntry follows an entry that starts by itself.
+func (m *machine) startEntry(menu *Menu, n int) *Start {
+	e := menu.Entries[n]
+	if e.Restricted && m.text("superusers") != "" {
+		return &Start{Kind: Password, Path: []*Entry{e}, Certain: true}
+	}
+	var out *Start
+	for _, b := range e.Boots {
+		s := follow(e, b)
+		s.Conditions = append(append([]Condition{}, b.Conditions...), s.Conditions...)
+		s.Certain = len(e.Boots) == 1 && s.Certain
+		if out == nil {
+			out = s
+			continue
+		}
+		out.Others = append(append(out.Others, s), s.Others...)
+	}
+	if out == nil {
+		return &Start{Kind: Waits, Path: []*Entry{e}, Certain: true}
+	}
+	return out
+}
+
+// follow goes on from what an entry does.
+func follow(e *Entry, b *Boot) *Start {
+	switch b.Action {
+	case Opens:
+		if b.Menu.Start == nil {
+			return &Start{Kind: Waits, Path: []*Entry{e}, Boot: b, Note: "the entry leads back to its own menu"}
+		}
+		in := b.Menu.Start.behind(e)
+		in.wait(b.Seconds)
+		return in
+	case Nothing:
+		s := &Start{Kind: Waits, Path: []*Entry{e}, Boot: b, Certain: true}
+		if b.Failed {
+			s.Note = failure(b)
+		} else {
+			s.Note = "the entry starts nothing"
+		}
+		return s
+	}
+	return &Start{Kind: Starts, Path: []*Entry{e}, Boot: b, Seconds: b.Seconds, Certain: true}
+}
+
+// behind returns a copy whose paths begin with an entry.
+func (s *Start) behind(e *Entry) *Start {
+	out := *s
+	out.Path = append([]*Entry{e}, s.Path...)
+	out.Others = nil
+	for _, o := range s.Others {
+		out.Others = append(out.Others, o.behind(e))
+	}
+	return &out
+}
+
+func failure(b *Boot) string {
+	for _, l := range b.Missing() {
+		return "it fails: " + l.Path + " is not there"
+	}
+	return "it fails"
+}
+
+// fallbacks lists the entries that the variable names, in order.
+func (m *machine) fallbacks(menu *Menu) (out []int) {
+	for value := strings.TrimSpace(m.text("fallback")); value != "" && len(out) < maxMenus; {
+		n, rest := -1, ""
+		if number, length := parseNumber(value); length > 0 {
+			n, rest = number, value[length:]
+		} else if n = pickNumberFirst(menu, value); n < 0 {
+			word, after, _ := strings.Cut(value, " ")
+			n, rest = pickNumberFirst(menu, word), after
+		}
+		if n < 0 || n >= len(menu.Entries) {
+			break
+		}
+		out = append(out, n)
+		value = strings.TrimSpace(rest)
+	}
+	return out
+}

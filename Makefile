@@ -6,11 +6,13 @@ SHELL := /bin/bash
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 FUZZTIME ?= 10s
 PACKAGES := internal/isotest/corpus/packages.txt internal/isotest/judges.txt
+UNPACKED := internal/isotest/unpacked.txt
+JUDGES   ?= $(or $(ISOLAYER_JUDGES),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/isolayer-judges)
 TOOLS    := $(CURDIR)/bin/tools
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.0
 GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
 
-.PHONY: build demo try deps lint unit fuzz judge test soak hostile bench boot-matrix fmt clean
+.PHONY: build demo try deps unpacked lint unit fuzz judge test soak hostile bench boot-matrix fmt clean
 
 build: ## bin/isolayer, one static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/isolayer ./cmd/isolayer
@@ -26,11 +28,21 @@ try: build ## all judges on an image of yours: make try ISO=path/to.iso; writes 
 deps:
 	@missing=$$(grep -hv '^#' $(PACKAGES) | while read -r p; do \
 	  dpkg-query -W -f '$${Status}' "$$p" 2>/dev/null | grep -q 'ok installed' || echo "$$p"; done); \
-	if [ -z "$$missing" ]; then exit 0; fi; \
-	if [ "$$(id -u)" != 0 ]; then echo "missing test tools; install with: sudo apt-get install $$(echo $$missing)"; exit 0; fi; \
+	if [ -z "$$missing" ]; then $(MAKE) -s unpacked; exit 0; fi; \
+	if [ "$$(id -u)" != 0 ]; then echo "missing test tools; install with: sudo apt-get install $$(echo $$missing)"; $(MAKE) -s unpacked; exit 0; fi; \
 	echo "== installing $$(echo $$missing)"; \
 	export DEBIAN_FRONTEND=noninteractive; apt-get update -q >/dev/null; \
-	apt-get install -y -q --no-install-recommends $$missing >/dev/null
+	apt-get install -y -q --no-install-recommends $$missing >/dev/null; $(MAKE) -s unpacked
+
+# Packages that would change the machine if they were installed are unpacked into $(JUDGES).
+# Where that cannot be done, their tests are skipped, or fail where CI is set.
+unpacked:
+	@for p in $$(grep -v '^#' $(UNPACKED)); do \
+	  [ ! -d "$(JUDGES)/$$p" ] || continue; \
+	  echo "== unpacking $$p into $(JUDGES)"; mkdir -p "$(JUDGES)"; \
+	  tmp=$$(mktemp -d "$(JUDGES)/tmp.XXXXXX"); \
+	  (cd "$$tmp" && apt-get download -q "$$p" >/dev/null 2>&1 && dpkg -x ./*.deb root && mv root "../$$p") || echo "no $$p"; \
+	  rm -rf "$$tmp"; done
 
 $(TOOLS)/staticcheck:
 	GOBIN=$(TOOLS) go install $(STATICCHECK)

@@ -68,6 +68,8 @@ var debian = map[string]string{
 
 	"/usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64/linux": "debian-installer-12-netboot-amd64",
 
+	"/usr/lib/systemd/boot/efi/systemd-bootx64.efi":     "systemd-boot-efi",
+	"/usr/share/OVMF/OVMF_CODE_4M.fd":                   "ovmf",
 	"/usr/lib/ISOLINUX/isolinux.bin":                    "isolinux",
 	"/usr/lib/syslinux/modules/bios/ldlinux.c32":        "syslinux-common",
 	"/usr/lib/grub/i386-pc/boot_hybrid.img":             "grub-pc-bin",
@@ -155,6 +157,11 @@ func missing(tb testing.TB, name string) {
 	pkg, ok := debian[name]
 	if !ok {
 		pkg = "unknown"
+		for _, unpacked := range []string{"refind", "grub-legacy"} {
+			if strings.Contains(name, "/"+unpacked+"/") {
+				pkg = unpacked + ", which make deps unpacks"
+			}
+		}
 	}
 	give("%s is missing, Debian package %s", name, pkg)
 }

@@ -33,6 +33,9 @@ type Binary struct {
 	headers  int64 // length of all headers
 	checksum int64 // offset of the field
 	entry    int64 // offset of the directory entry of the certificate table
+	table    int64 // offset of the section table
+	memory   int64 // bytes of the whole program in memory
+	aligned  int64 // what places of sections in the file are multiples of
 	certs    span  // the certificate table, if any
 
 	Signatures []Signature
@@ -48,6 +51,7 @@ type section struct {
 	name string
 	span
 	virtual int64 // bytes in memory
+	address int64 // … from there on
 }
 
 // Machine is the processor that a program is for, as the COFF header names it.
@@ -78,7 +82,9 @@ func (m Machine) String() string {
 const (
 	offNewHeader  = 60
 	sizeCOFF      = 24 // with the signature in front
-	offCheckSum   = 64 // in the optional header, like those below
+	offAligned    = 36 // in the optional header, like those below
+	offMemory     = 56
+	offCheckSum   = 64
 	offHeaders    = 60
 	offSubsystem  = 68
 	dirs32        = 96
@@ -149,6 +155,7 @@ func (b *Binary) readOptional(at, n int64) error {
 	}
 	b.headers = int64(binary.LittleEndian.Uint32(h[offHeaders:]))
 	b.checksum = at + offCheckSum
+	b.memory, b.aligned = int64(binary.LittleEndian.Uint32(h[offMemory:])), int64(binary.LittleEndian.Uint32(h[offAligned:]))
 	subsystem := binary.LittleEndian.Uint16(h[offSubsystem:])
 	b.EFI = subsystem >= pe.IMAGE_SUBSYSTEM_EFI_APPLICATION && subsystem <= pe.IMAGE_SUBSYSTEM_EFI_ROM
 	if n < dirs || int64(binary.LittleEndian.Uint32(h[dirs-4:])) <= certDirectory {
@@ -171,6 +178,7 @@ func (b *Binary) readSections(at, n int64) error {
 	if n > maxSections {
 		return formatError(at, "section table", "", ErrLimit, "%d sections", n)
 	}
+	b.table = at
 	raw, err := b.read(at, n*sizeSection, "section table")
 	if err != nil {
 		return err
@@ -182,6 +190,7 @@ func (b *Binary) readSections(at, n int64) error {
 		s := section{
 			name:    cString(raw[:8]),
 			virtual: int64(binary.LittleEndian.Uint32(raw[8:])),
+			address: int64(binary.LittleEndian.Uint32(raw[12:])),
 			span:    span{int64(binary.LittleEndian.Uint32(raw[20:])), int64(binary.LittleEndian.Uint32(raw[16:]))},
 		}
 		if s.n != 0 && s.end() > b.size {

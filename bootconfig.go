@@ -5,15 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path"
 	"slices"
 	"strings"
 
 	"github.com/isolayer/isolayer/boot"
 	"github.com/isolayer/isolayer/bootcfg"
+	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/fat"
 	"github.com/isolayer/isolayer/layout"
-	"github.com/isolayer/isolayer/pe"
 	"github.com/isolayer/isolayer/tree"
 )
 
@@ -39,19 +38,13 @@ type bootMenus struct {
 // menus finds the boot configurations of the tree and of the FAT images that firmware
 // boots from, as earlier steps left them.
 func (s *stage) menus() ([]*bootMenus, error) {
-	volumes, err := s.fatVolumes()
+	list, err := s.volumes()
 	if err != nil {
 		return nil, err
 	}
-	files := s.reader()
-	list := []*bootMenus{{prefix: "/", volume: files}}
-	for _, v := range volumes {
-		list = append(list, &bootMenus{prefix: v.name + ":/", volume: v.img, fat: v})
-	}
 	hints := s.boot.Hints()
-	boot.AddPrograms(&hints, files)
-	for _, v := range volumes {
-		boot.AddPrograms(&hints, v.img)
+	for _, m := range list {
+		boot.AddPrograms(&hints, m.volume)
 	}
 	for _, m := range list {
 		if m.configs, err = bootcfg.Find(m.volume, hints); err != nil {
@@ -61,6 +54,19 @@ func (s *stage) menus() ([]*bootMenus, error) {
 		for _, c := range m.configs {
 			m.before[c] = c.File.Bytes()
 		}
+	}
+	return list, nil
+}
+
+// volumes are the file systems that boot loaders read, the tree first.
+func (s *stage) volumes() ([]*bootMenus, error) {
+	volumes, err := s.fatVolumes()
+	if err != nil {
+		return nil, err
+	}
+	list := []*bootMenus{{prefix: "/", volume: s.reader()}}
+	for _, v := range volumes {
+		list = append(list, &bootMenus{prefix: v.name + ":/", volume: v.img, fat: v})
 	}
 	return list, nil
 }
@@ -117,14 +123,11 @@ func (s *stage) writeFiles(m *bootMenus, now map[string][]byte) error {
 	case len(now) == 0:
 		return nil
 	case m.fat != nil:
-		return s.editFAT(m.fat, func(e *fat.Editor) error {
-			for _, p := range slices.Sorted(maps.Keys(now)) {
-				if err := putFAT(e, p, fat.Bytes(now[p])); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+		sources := map[string]extent.Source{}
+		for name, text := range now {
+			sources[name] = fat.Bytes(text)
+		}
+		return s.putSources(m, sources)
 	}
 	for _, p := range slices.Sorted(maps.Keys(now)) {
 		to, attr, src := p, tree.Attr{Mode: newFileMode, ModTime: s.tree.Epoch}, fat.Bytes(now[p])
@@ -171,36 +174,4 @@ func (s *stage) changed(name, what string, n int) {
 		s.bootFiles = append(s.bootFiles, layout.BootFile{Path: name, Changes: map[string]int{}})
 	}
 	s.bootFiles[i].Changes[what] = max(s.bootFiles[i].Changes[what], n)
-}
-
-// warnUnified warns of programs that carry the kernel and its arguments in them.
-func (s *stage) warnUnified(list []*bootMenus) error {
-	for _, m := range list {
-		for _, dir := range []string{"EFI/Linux", "EFI/BOOT"} {
-			found, isDir, err := m.volume.Lookup(dir)
-			if err != nil || !isDir {
-				continue
-			}
-			names, err := m.volume.List(found)
-			if err != nil {
-				return err
-			}
-			for _, n := range names {
-				if strings.EqualFold(path.Ext(n), ".efi") && unified(m, path.Join(found, n)) {
-					s.warn(fmt.Sprintf("%s%s holds its kernel and the arguments in itself; those stay as they are", m.prefix, path.Join(found, n)))
-				}
-			}
-		}
-	}
-	return nil
-}
-
-// unified reports a unified kernel image.
-func unified(m *bootMenus, name string) bool {
-	r, size, err := m.volume.At(name)
-	if err != nil {
-		return false
-	}
-	p, err := pe.Open(r, size)
-	return err == nil && p.Has(".linux")
 }

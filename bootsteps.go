@@ -96,27 +96,29 @@ func (k Kargs) apply(s *stage) error {
 	if err != nil {
 		return err
 	}
-	list, err := s.menus()
-	if err != nil {
-		return err
-	}
-	if err := s.warnUnified(list); err != nil {
-		return err
-	}
-	if !starts(list) {
-		return ErrNoConfig
-	}
-	return s.editConfigs(list, "entries", func(c *bootcfg.Config) (int, error) {
+	edit := func(f *bootcfg.File) (int, error) {
 		most := 0
 		for _, change := range changes {
-			n, err := c.File.Karg(change)
+			n, err := f.Karg(change)
 			if err != nil {
 				return 0, err
 			}
 			most = max(most, n)
 		}
 		return most, nil
-	})
+	}
+	unified, err := s.editUnified("kernel arguments", edit)
+	if err != nil {
+		return err
+	}
+	list, err := s.menus()
+	if err != nil {
+		return err
+	}
+	if !starts(list) && unified == 0 {
+		return s.noConfig()
+	}
+	return s.editConfigs(list, "entries", func(c *bootcfg.Config) (int, error) { return edit(c.File) })
 }
 
 func (l Label) apply(s *stage) error {
@@ -135,6 +137,9 @@ func (l Label) apply(s *stage) error {
 	}
 	s.fields[iso9660.FieldVolume] = l.ID
 	s.notes = append(s.notes, fmt.Sprintf("label %q, was %q", l.ID, old))
+	if _, err := s.editUnified("label", func(f *bootcfg.File) (int, error) { return f.Relabel(old, l.ID) }); err != nil {
+		return err
+	}
 	list, err := s.menus()
 	if err != nil {
 		return err

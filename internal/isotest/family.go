@@ -219,3 +219,10 @@ func (m *familyMaker) run(name string, args ...string) {
 		m.tb.Fatalf("%s: %v\n%s", name, err, out)
 	}
 }
+
+// Payload returns the kernel and the initrd of [Image], which print their command line.
+func Payload(tb testing.TB) (kernel, initrd string) {
+	tb.Helper()
+	dir := build(tb, "work/payload", (*store).payload)
+	return filepath.Join(dir, "vmlinuz"), filepath.Join(dir, "initrd.img")
+}

@@ -422,12 +422,16 @@ func (c *kitchen) makeLayer(ctx context.Context, s *state, steps func() ([]Step,
 	if err != nil {
 		return d, err
 	}
-	before, err := s.build(ctx, c.options(s), nil)
+	// A list of checksums would be one that the instruction put there, and no later one
+	// would bring it in line.
+	draft := c.options(s)
+	draft.draft = true
+	before, err := s.build(ctx, draft, nil)
 	if err != nil {
 		return d, err
 	}
 	defer func() { err = errors.Join(err, before.Close()) }()
-	after, err := s.build(ctx, c.options(s), list)
+	after, err := s.build(ctx, draft, list)
 	if err != nil {
 		return d, err
 	}

@@ -1,7 +1,6 @@
 package isolayer
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -398,13 +397,22 @@ func walkNode(n *tree.Node, f func(*tree.Node) error) error {
 	return nil
 }
 
-// putInside gives a file inside of the FAT image that boot equipment is new content.
-func (s *stage) putInside(object, inside string, src extent.Source) error {
+// putInside gives a file inside of the FAT image that boot equipment is new content, or
+// makes a directory there, as the mode says.
+func (s *stage) putInside(object, inside string, mode uint32, src extent.Source) error {
 	v, err := s.fatNamed(object)
 	if err != nil {
 		return err
 	}
-	return s.editFAT(v, func(e *fat.Editor) error { return putFAT(e, cmp.Or(fatPath(inside), "."), src) })
+	return s.editFAT(v, func(e *fat.Editor) error {
+		switch mode & iso9660.ModeType {
+		case iso9660.ModeDir:
+			return mkdirs(e, fatPath(inside))
+		case iso9660.ModeRegular:
+			return putFAT(e, fatPath(inside), src)
+		}
+		return fmt.Errorf("FAT has no symbolic links: %w", iso9660.ErrUnsupported)
+	})
 }
 
 // asBase is a planned image to read from, as if it were a file.

@@ -26,6 +26,10 @@ var sinkOptions = sink.Options{}
 
 // instruction carries out one instruction.
 func (c *kitchen) instruction(ctx context.Context, s *state, i *recipe.Instruction) error {
+	i, err := s.args.Flags(i)
+	if err != nil {
+		return err
+	}
 	switch i.Name {
 	case "ARG", "ENV", "LABEL", "MEDIACHECK":
 		done := c.begin(i.Text)
@@ -307,8 +311,8 @@ func (x items) apply(s *stage) error {
 			src = f
 		}
 		if inside, p, ok := inObject(i.dest); ok {
-			if err := s.putInside(inside, p, src); err != nil {
-				return err
+			if err := s.putInside(inside, p, i.attr.Mode, src); err != nil {
+				return fmt.Errorf("%s: %w", i.dest, err)
 			}
 			continue
 		}

@@ -250,6 +250,10 @@ type Options struct {
 	Insecure bool
 	// Fields are texts of the volume descriptors to set.
 	Fields map[iso9660.Field]string
+
+	// draft leaves lists of checksums and the like as they are: the image is compared
+	// only, and what is made of it brings them in line.
+	draft bool
 }
 
 // Preserve names the attributes taken from the source of added files.

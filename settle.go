@@ -40,6 +40,9 @@ func (s *stage) settle(plan func() (*layout.Result, error)) (*layout.Result, err
 	if err != nil {
 		return nil, err
 	}
+	if s.options.draft {
+		return res, nil
+	}
 	if es := res.Map.Extents(); len(es) == 1 && es[0].Src == s.base.src {
 		return res, nil
 	}

@@ -2,6 +2,7 @@ package recipe
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"mvdan.cc/sh/v3/shell"
@@ -118,6 +119,20 @@ func (v Vars) Words(i *Instruction) ([]string, error) {
 		out = append(out, x)
 	}
 	return out, nil
+}
+
+// Flags is the instruction with the values of its flags expanded, as Words are.
+func (v Vars) Flags(i *Instruction) (*Instruction, error) {
+	x := *i
+	x.Flags = slices.Clone(i.Flags)
+	for k, f := range x.Flags {
+		value, err := v.Expand(f.Value)
+		if err != nil {
+			return nil, fmt.Errorf("--%s: %w", f.Name, err)
+		}
+		x.Flags[k].Value = value
+	}
+	return &x, nil
 }
 
 // Doc is the text of a here-document with the values of its variables.

@@ -276,6 +276,7 @@ func (m *machine) file(name string, at Span) bool {
 	m.ctx.vars["config_file"] = variable{value: plain(full), exported: true}
 	m.ctx.vars["config_directory"] = variable{value: plain(full[:strings.LastIndexByte(full, '/')]), exported: true}
 	m.source(src, p.String())
+	m.config = src
 	m.ctx.vars["config_file"], m.ctx.vars["config_directory"] = file, dir
 	return true
 }

@@ -21,7 +21,7 @@ type parsed struct {
 }
 
 func newBudget() *budget {
-	return &budget{steps: 1 << 19, lookups: 1 << 16, worlds: 1 << 12, nodes: 1 << 14, bytes: 1 << 26, texts: map[string][]byte{}, parsed: map[string]*parsed{}}
+	return &budget{steps: 1 << 19, lookups: 1 << 16, worlds: 1 << 12, nodes: 1 << 14, bytes: 1 << 25, texts: map[string][]byte{}, parsed: map[string]*parsed{}}
 }
 
 // status is what a command returned.
@@ -60,6 +60,7 @@ type machine struct {
 	regexps  bool     // stars stand for names
 	here     Span     // the command that runs
 	chain    []string // the files of the menus around
+	config   *Source  // the one that was run last as a whole
 
 	boot     *Boot // what the commands have loaded
 	out      *outcome
@@ -227,7 +228,7 @@ func (m *machine) endRound() bool {
 }
 
 // maxRounds bounds while and until.
-const maxRounds = 1 << 12
+const maxRounds = 1 << 10
 
 func (m *machine) repeat(n *repeat) {
 	m.active++

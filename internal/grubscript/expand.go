@@ -50,7 +50,7 @@ func (m *machine) expand(words []word) (out []arg, body *block) {
 const (
 	maxArgs  = 1 << 14
 	maxValue = 1 << 18
-	perFrag  = 16
+	perFrag  = 64
 )
 
 // builder puts words together. A nil word is one that is not there yet.

@@ -19,7 +19,7 @@ func FuzzEvaluate(f *testing.F) {
 				for _, b := range e.Boots {
 					for _, l := range b.Loads() {
 						for _, a := range l.Args {
-							inside(t, a)
+							checkPlaces(t, a)
 						}
 					}
 				}
@@ -28,7 +28,7 @@ func FuzzEvaluate(f *testing.F) {
 	})
 }
 
-func inside(t *testing.T, a Arg) {
+func checkPlaces(t *testing.T, a Arg) {
 	for _, f := range a.Word {
 		if s := f.Span.Source; s != nil && (f.Span.Start < 0 || f.Span.End > len(s.Text) || f.Span.Start > f.Span.End) {
 			t.Fatalf("%q is at %d to %d of %d bytes", f.Text, f.Span.Start, f.Span.End, len(s.Text))

@@ -23,7 +23,7 @@ type Menu struct {
 	Certain    bool
 	Conditions []Condition
 
-	vars map[string]variable
+	config *Source // that was run for it
 }
 
 // Setting is a variable that a menu reads.
@@ -184,7 +184,7 @@ func (m *machine) show(at Span) {
 	if menu == nil || len(menu.Entries) == 0 || m.stopped {
 		return
 	}
-	menu.File = at.File()
+	menu.File, menu.config = at.File(), m.config
 	again := 0
 	for _, file := range m.chain {
 		if file == menu.File {

@@ -55,6 +55,7 @@ type Result struct {
 	Assignments []*Assignment
 
 	firmware Firmware
+	shown    []*Menu // what is shown first, under any conditions
 }
 
 // world is one evaluation of all.
@@ -140,6 +141,11 @@ func (m *machine) begin() *Start {
 // is as supposed, with the entries that others have besides.
 func merge(r *Result, worlds []*world) {
 	first := worlds[0]
+	for _, w := range worlds {
+		if len(w.out.menus) > 0 {
+			r.shown = append(r.shown, w.out.menus[0])
+		}
+	}
 	r.Menus, r.Assignments = first.out.menus, first.assigned
 	r.Start = first.start
 	mergeStarts(r.Start, worlds)
@@ -169,7 +175,7 @@ func merge(r *Result, worlds []*world) {
 	for _, w := range worlds[1:] {
 		for _, m := range w.out.menus {
 			// entries that are there under other conditions only
-			extra := &Menu{File: m.File, Settings: m.Settings, Timeout: m.Timeout, Hidden: m.Hidden, Default: m.Default, Start: m.Start, Conditions: w.conditions, vars: m.vars}
+			extra := &Menu{File: m.File, Settings: m.Settings, Timeout: m.Timeout, Hidden: m.Hidden, Default: m.Default, Start: m.Start, Conditions: w.conditions, config: m.config}
 			for _, e := range m.Entries {
 				if !seen[e.key()] {
 					mark(e)

@@ -54,7 +54,7 @@ func (f Frag) through(a *Assignment) Frag {
 }
 
 // maxVia is how many variables on the way of a value are kept.
-const maxVia = 16
+const maxVia = 8
 
 // Word is a value with the places it was written in.
 type Word []Frag

@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -170,3 +172,109 @@ func FuzzGrubScan(f *testing.F) {
 		}
 	})
 }
+
+// esp makes an EFI system partition of files.
+func esp(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	img := filepath.Join(dir, "efi.img")
+	isotest.Run(t, "mkfs.vfat", "-C", "-n", "EFI", img, "8192")
+	for name, content := range files {
+		p := filepath.Join(dir, "root", name)
+		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(p, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(files) > 0 {
+		top, err := filepath.Glob(filepath.Join(dir, "root", "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		isotest.Run(t, "mcopy", append(append([]string{"-s", "-i", img}, top...), "::/")...)
+	}
+	b, err := os.ReadFile(img)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// TestFirmware: what UEFI looks for is there, for its processor, and systemd-boot finds what
+// it starts.
+func TestFirmware(t *testing.T) {
+	b, err := os.ReadFile(isotest.DataFile(t, "/usr/lib/shim/shimx64.efi.signed"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	x64 := string(b)
+	entry := "title A\nlinux /a/linux\ninitrd /a/initrd\noptions quiet\n"
+	both := []string{"-append_partition", "2", "0xef", "ESP"}
+	for _, c := range []struct {
+		name    string
+		files   map[string]string
+		options []string
+		tree    map[string]string
+		finding string
+	}{
+		{"whole", map[string]string{"EFI/BOOT/BOOTX64.EFI": x64}, nil, nil, ""},
+		{"small letters", map[string]string{"efi/boot/bootx64.efi": x64}, nil, nil, ""},
+		{"empty", nil, nil, nil, "problem: offset OFF: @efi: firmware finds no program"},
+		{"elsewhere", map[string]string{"EFI/debian/shimx64.efi": x64}, nil, nil, "problem: offset OFF: @efi: firmware finds no program"},
+		{"other processor", map[string]string{"EFI/BOOT/BOOTAA64.EFI": x64}, nil, nil, "problem: offset OFF: @efi: /EFI/BOOT/BOOTAA64.EFI is a program for x64"},
+		{"no program", map[string]string{"EFI/BOOT/BOOTX64.EFI": "text"}, nil, nil, "notice: offset OFF: @efi: /EFI/BOOT/BOOTX64.EFI is no program"},
+		{"systemd-boot", map[string]string{"EFI/BOOT/BOOTX64.EFI": x64, "loader/entries/a.conf": entry, "a/linux": "k", "a/initrd": "i"}, nil, nil, ""},
+		{"systemd-boot, no kernel", map[string]string{"EFI/BOOT/BOOTX64.EFI": x64, "loader/entries/a.conf": entry, "a/initrd": "i"}, nil, map[string]string{"a/linux": "k"}, "problem: offset OFF: @efi: none of the 1 entries"},
+		{"systemd-boot, no initrd", map[string]string{"EFI/BOOT/BOOTX64.EFI": x64, "loader/entries/a.conf": entry, "a/linux": "k"}, nil, map[string]string{"a/initrd": "i"}, "problem: @efi:/loader/entries/a.conf: line 3: initrd /a/initrd is not in the image"},
+		{"systemd-boot, one of two", map[string]string{"EFI/BOOT/BOOTX64.EFI": x64, "loader/entries/a.conf": entry, "loader/entries/b.conf": "linux /b\n", "a/linux": "k", "a/initrd": "i"}, nil, nil, "notice: @efi:/loader/entries/b.conf: line 1: kernel /b is not in the image"},
+		{"stick and CD", map[string]string{"EFI/BOOT/BOOTX64.EFI": x64}, append([]string{"-isohybrid-mbr", "/usr/lib/ISOLINUX/isohdpfx.bin"}, append(both, "-e", "--interval:appended_partition_2:all::")...), nil, ""},
+		{"stick only", map[string]string{"EFI/BOOT/BOOTX64.EFI": x64}, both, nil, "notice: UEFI: boots from a memory stick, but not as CD"},
+		{"BIOS from a stick, UEFI not", map[string]string{"EFI/BOOT/BOOTX64.EFI": x64}, []string{"-isohybrid-mbr", "/usr/lib/ISOLINUX/isohdpfx.bin", "-e", "efi.img"}, nil, "notice: UEFI: no partition table names"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			img := esp(t, c.files)
+			p := filepath.Join(t.TempDir(), "efi.img")
+			if err := os.WriteFile(p, []byte(img), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			files := map[string]string{
+				"isolinux/isolinux.bin": loaderFile, "isolinux/ldlinux.c32": modules + "ldlinux.c32",
+				"isolinux/isolinux.cfg": "DEFAULT a\nLABEL a\nKERNEL /k\n", "k": "kernel", "efi.img": img,
+			}
+			for name, content := range c.tree {
+				files[name] = content
+			}
+			options := bios
+			switch {
+			case c.options == nil:
+				options = append(slices.Clip(options), "-eltorito-alt-boot", "-e", "efi.img", "-no-emul-boot")
+			case slices.Contains(c.options, "-e"):
+				i := slices.Index(c.options, "-e")
+				options = append(append(append([]string{}, c.options[:i]...), options...), "-eltorito-alt-boot", "-e", c.options[i+1], "-no-emul-boot")
+			default:
+				options = append(append([]string{}, c.options...), options...)
+			}
+			for i, o := range options {
+				if o == "ESP" {
+					options[i] = p
+				}
+			}
+			r := check(t, medium(t, files, options...))
+			var found []string
+			for _, g := range []string{"boot images", "boot files"} {
+				for _, f := range group(r, g).Findings {
+					found = append(found, number.ReplaceAllString(f.String(), "offset OFF:"))
+				}
+			}
+			switch got := strings.Join(found, "\n"); {
+			case c.finding == "" && got != "", !strings.Contains(got, c.finding), strings.Contains(got, "problem:") && !strings.HasPrefix(c.finding, "problem:"):
+				t.Errorf("want %q, found:\n%s", c.finding, got)
+			}
+		})
+	}
+}
+
+var number = regexp.MustCompile(`offset \d+:`)

@@ -64,6 +64,8 @@ type Baking struct {
 	Cached   bool
 	Done     bool
 	Took     time.Duration
+	// Notes and Warnings are what the instruction says of itself; none if it is cached.
+	Notes, Warnings []string
 }
 
 // Baked is an image of an Isofile. Close it, and its Bakery, when it is written.
@@ -117,6 +119,8 @@ type kitchen struct {
 	stages []*state
 	step   int
 	of     int
+
+	notes, warnings []string // of the step that is carried out
 }
 
 // Bake makes the image of the last stage. The values go into templates.
@@ -199,10 +203,12 @@ func (c *kitchen) stage(ctx context.Context, n int) (*state, error) {
 // begin tells of a step and returns what tells of its end.
 func (c *kitchen) begin(text string) func(cached bool) {
 	c.step++
+	c.notes, c.warnings = nil, nil
 	b := Baking{Step: c.step, Of: c.of, Text: text}
 	start := time.Now()
 	return func(cached bool) {
 		b.Cached, b.Done, b.Took = cached, true, time.Since(start)
+		b.Notes, b.Warnings = c.notes, c.warnings
 		if c.Say != nil {
 			c.Say(b)
 		}
@@ -436,6 +442,7 @@ func (c *kitchen) makeLayer(ctx context.Context, s *state, steps func() ([]Step,
 		return d, err
 	}
 	defer func() { err = errors.Join(err, after.Close()) }()
+	c.notes, c.warnings = since(before.Report.Notes, after.Report.Notes), since(before.Report.Warnings, after.Report.Warnings)
 	l, unsaid, err := after.layerFrom(ctx, before)
 	if err != nil {
 		return d, err
@@ -444,6 +451,11 @@ func (c *kitchen) makeLayer(ctx context.Context, s *state, steps func() ([]Step,
 		return d, fmt.Errorf("a layer cannot say: %s", strings.Join(unsaid, "; "))
 	}
 	return c.Store.Put(ctx, l.Write)
+}
+
+// since are the texts that were not there before.
+func since(before, after []string) []string {
+	return slices.DeleteFunc(slices.Clone(after), func(s string) bool { return slices.Contains(before, s) })
 }
 
 // materialise writes the image of a state to a temporary file, for RUN.

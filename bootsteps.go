@@ -96,14 +96,16 @@ func (k Kargs) apply(s *stage) error {
 	if err != nil {
 		return err
 	}
+	hits := make([]int, len(changes))
 	edit := func(f *bootcfg.File) (int, error) {
 		most := 0
-		for _, change := range changes {
+		for i, change := range changes {
 			n, err := f.Karg(change)
 			if err != nil {
 				return 0, err
 			}
 			most = max(most, n)
+			hits[i] += n
 		}
 		return most, nil
 	}
@@ -118,7 +120,16 @@ func (k Kargs) apply(s *stage) error {
 	if !starts(list) && unified == 0 {
 		return s.noConfig()
 	}
-	return s.editConfigs(list, "entries", func(c *bootcfg.Config) (int, error) { return edit(c.File) })
+	err = s.editConfigs(list, "entries", func(c *bootcfg.Config) (int, error) { return edit(c.File) })
+	for i, n := range hits {
+		if n == 0 {
+			s.note(changes[i].Idle())
+		}
+		if bootcfg.Blank(k.Args[i]) {
+			s.warn(fmt.Sprintf("%q is one kernel argument with a blank; two arguments are two --karg", k.Args[i]))
+		}
+	}
+	return err
 }
 
 func (l Label) apply(s *stage) error {
@@ -136,7 +147,11 @@ func (l Label) apply(s *stage) error {
 		return fmt.Errorf("the label is empty: %w", iso9660.ErrName)
 	}
 	s.fields[iso9660.FieldVolume] = l.ID
-	s.notes = append(s.notes, fmt.Sprintf("label %q, was %q", l.ID, old))
+	if l.ID == old {
+		s.note(fmt.Sprintf("the label is %q already", old))
+	} else {
+		s.note(fmt.Sprintf("label %q, was %q", l.ID, old))
+	}
 	if _, err := s.editUnified("label", func(f *bootcfg.File) (int, error) { return f.Relabel(old, l.ID) }); err != nil {
 		return err
 	}
@@ -214,7 +229,8 @@ func (s *stage) editMenus(what string, edit func(m *bootMenus, f family) (map[*b
 }
 
 func (m MenuTimeout) apply(s *stage) error {
-	return s.editMenus("timeout", func(_ *bootMenus, f family) (map[*bootcfg.Config]int, error) {
+	did := 0
+	err := s.editMenus("timeout", func(_ *bootMenus, f family) (map[*bootcfg.Config]int, error) {
 		force := !f.has((*bootcfg.File).HasTimeout)
 		if f[0].File.Format() == bootcfg.Entry && strings.HasPrefix(path.Dir(f[0].Path), "loader/entries") {
 			force = false // loader.conf has the time
@@ -222,19 +238,27 @@ func (m MenuTimeout) apply(s *stage) error {
 		out := map[*bootcfg.Config]int{}
 		for i, c := range f {
 			out[c] = c.File.Timeout(m.Seconds, force && i == 0 && c.File.Format() != bootcfg.Entry)
+			did += out[c]
 		}
 		return out, nil
 	})
+	if err == nil && did == 0 {
+		s.note(fmt.Sprintf("every menu has the timeout %d already, or none that can be set", m.Seconds))
+	}
+	return err
 }
 
 func (d DefaultEntry) apply(s *stage) error {
-	hits := 0
+	hits, did := 0, 0
 	var have, missing []string
 	err := s.editMenus("default entry", func(m *bootMenus, f family) (map[*bootcfg.Config]int, error) {
 		if f[0].File.Format() == bootcfg.Entry {
 			out, ok := m.loaderDefault(f[0], d.Name)
 			if ok {
 				hits++
+			}
+			for _, n := range out {
+				did += n
 			}
 			return out, nil
 		}
@@ -249,12 +273,16 @@ func (d DefaultEntry) apply(s *stage) error {
 		out := map[*bootcfg.Config]int{}
 		for i, c := range f {
 			out[c] = c.File.Default(e, force && i == 0)
+			did += out[c]
 		}
 		return out, nil
 	})
 	if err == nil && hits == 0 {
 		slices.Sort(have)
 		return fmt.Errorf("%w; there are %s", bootcfg.ErrNoEntry, strings.Join(slices.Compact(have), ", "))
+	}
+	if err == nil && did == 0 {
+		s.note(fmt.Sprintf("%q is the default entry already", d.Name))
 	}
 	for _, p := range missing {
 		s.warn(fmt.Sprintf("%s has no entry %q; its default entry stays", p, d.Name))

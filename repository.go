@@ -32,26 +32,19 @@ type shop struct {
 	all     []string     // packages there now
 	added   []*tree.Node // … of them new ones
 	removed []string
+	tops    map[string]bool // the uppermost directories that the base has packages in
 }
 
 // refreshRepositories lets the distribution's own programs write the metadata of every
 // repository that packages were added to or removed from. They work in a directory with
 // the old metadata and the new packages; the others are not needed.
 func (s *stage) refreshRepositories() error {
-	if !s.options.RefreshRepo {
+	roots := s.repositories()
+	if len(roots) == 0 {
 		return nil
 	}
 	base, err := s.base.Tree()
 	if err != nil {
-		return err
-	}
-	var roots []*tree.Node
-	if err := s.tree.Walk(func(n *tree.Node) error {
-		if n.IsDir() && (n.Child("repodata") != nil && n.Child("repodata").Child("repomd.xml") != nil || n.Child("dists") != nil && n.Child("dists").IsDir()) {
-			roots = append(roots, n)
-		}
-		return nil
-	}); err != nil {
 		return err
 	}
 	for _, root := range roots {
@@ -66,6 +59,10 @@ func (s *stage) refreshRepositories() error {
 		if len(x.added) == 0 && len(x.removed) == 0 {
 			continue
 		}
+		if !s.options.RefreshRepo {
+			s.outdated(x)
+			continue
+		}
 		if err := s.inDirectory(x, refresh); err != nil {
 			return fmt.Errorf("refresh repository %s: %w", root.Path(), err)
 		}
@@ -74,9 +71,63 @@ func (s *stage) refreshRepositories() error {
 	return nil
 }
 
+// repositories finds the roots of repositories of packages.
+func (s *stage) repositories() (roots []*tree.Node) {
+	_ = s.tree.Walk(func(n *tree.Node) error {
+		if n.IsDir() && (n.Child("repodata") != nil && n.Child("repodata").Child("repomd.xml") != nil || n.Child("dists") != nil && n.Child("dists").IsDir()) {
+			roots = append(roots, n)
+		}
+		return nil
+	})
+	return roots
+}
+
+// outdated notes what the metadata of a repository does not say of its packages, unless
+// the user brought new metadata. Packages elsewhere than its own ones may be meant for
+// nobody.
+func (s *stage) outdated(x *shop) {
+	index := x.root.Child("dists")
+	if index == nil {
+		index = x.root.Child("repodata")
+	}
+	if brought(index) {
+		return
+	}
+	added := 0
+	for _, n := range x.added {
+		if top, _, _ := strings.Cut(x.rel(n.Path()), "/"); x.tops[top] {
+			added++
+		}
+	}
+	if text := outdated(index.Path(), added, len(x.removed)); text != "" {
+		s.note(text)
+	}
+}
+
+// outdated says what the metadata in a directory does not know.
+func outdated(index string, added, removed int) string {
+	var what []string
+	if added > 0 {
+		what = append(what, fmt.Sprintf("does not list %d packages that were added or replaced", added))
+	}
+	if removed > 0 {
+		what = append(what, fmt.Sprintf("lists %d packages that are gone", removed))
+	}
+	if len(what) == 0 {
+		return ""
+	}
+	text := strings.NewReplacer(" 1 packages that were", " 1 package that was", " 1 packages that are", " 1 package that is").Replace(strings.Join(what, ", and "))
+	return fmt.Sprintf("%s %s; --refresh-repo writes it anew", index, text)
+}
+
+// brought reports a directory in which a file is new or replaced.
+func brought(n *tree.Node) bool {
+	return n.Replaced() && !n.IsDir() || slices.ContainsFunc(n.Children, brought)
+}
+
 // shop lists the packages of a repository; those of one below it are not its own.
 func (s *stage) shop(base *tree.Tree, root *tree.Node, roots []*tree.Node, ending string) (*shop, error) {
-	x := &shop{root: root}
+	x := &shop{root: root, tops: map[string]bool{}}
 	own := func(n *tree.Node) bool {
 		for d := n.Parent; d != nil; d = d.Parent {
 			if d.Path() == root.Path() {
@@ -104,6 +155,8 @@ func (s *stage) shop(base *tree.Tree, root *tree.Node, roots []*tree.Node, endin
 	})
 	if err == nil {
 		err = walk(base, func(n *tree.Node, rel string) {
+			top, _, _ := strings.Cut(rel, "/")
+			x.tops[top] = true
 			if exact(s.tree, slashless(n.Path())) == nil {
 				x.removed = append(x.removed, rel)
 			}

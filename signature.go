@@ -157,6 +157,16 @@ func gpg(ctx context.Context, in []byte, args ...string) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
+// hasKey reports a key that nothing can be signed by.
+func hasKey(ctx context.Context, key string) error {
+	_, err := gpg(ctx, nil, "--batch", "--list-secret-keys", "--", key)
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return fmt.Errorf("%w: gpg has no secret key %q", ErrSign, key)
+	}
+	return err
+}
+
 // insecure lets SUSE's installer take signatures that do not hold.
 func (s *stage) insecure() error {
 	if !s.options.Insecure {
@@ -195,8 +205,11 @@ func (b *books) insisted(broken []layout.Signature) error {
 // trust lets SUSE's installer accept the key: linuxrc verifies by the keyring
 // /installkey.gpg of the initrd.
 func (s *stage) trust() error {
-	if s.options.Resign == "" || s.release().ID != "suse" {
+	if s.options.Resign == "" {
 		return nil
+	}
+	if err := hasKey(s.ctx, s.options.Resign); err != nil || s.release().ID != "suse" {
+		return err
 	}
 	public, err := gpg(s.ctx, nil, "--batch", "--export", s.options.Resign)
 	if err != nil {

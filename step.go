@@ -160,12 +160,29 @@ func (m Mkdir) apply(s *stage) error {
 }
 
 func (c Chmod) apply(s *stage) error {
-	return bare(s.tree.Do(tree.SetAttr{Path: c.Path, Mode: &c.Mode}))
+	return s.setAttr(tree.SetAttr{Path: c.Path, Mode: &c.Mode})
 }
 
 func (c Chown) apply(s *stage) error {
-	return bare(s.tree.Do(tree.SetAttr{Path: c.Path, UID: &c.UID, GID: &c.GID}))
+	return s.setAttr(tree.SetAttr{Path: c.Path, UID: &c.UID, GID: &c.GID})
 }
+
+// setAttr sets attributes, and notes those that are set already.
+func (s *stage) setAttr(e tree.SetAttr) error {
+	var was tree.Attr
+	n, _ := s.tree.Lookup(e.Path)
+	if n != nil {
+		was = n.Attr
+	}
+	err := s.tree.Do(e)
+	if err == nil && n.Attr == was {
+		s.note(e.Path + " has that mode or owner already")
+	}
+	return bare(err)
+}
+
+// note notes what users are told that asked for something.
+func (s *stage) note(text string) { s.notes = append(s.notes, text) }
 
 func (s *stage) put(p string, a tree.Attr, src extent.Source) error {
 	return bare(s.tree.Do(tree.Put{Path: p, Attr: a, Source: src}))

@@ -64,6 +64,18 @@ func (k Karg) String() string {
 	return op + k.text()
 }
 
+// Idle says why a change that changed no entry did not.
+func (k Karg) Idle() string {
+	if k.op == '-' {
+		return fmt.Sprintf("no boot entry has the argument %s", k.text())
+	}
+	return fmt.Sprintf("every boot entry has the argument %s already", k.text())
+}
+
+// Blank reports a word given with a blank that no quotes hold together: it is one
+// argument, though two were probably meant.
+func Blank(arg string) bool { return strings.Contains(arg, " ") && !strings.Contains(arg, `"`) }
+
 // text is the argument.
 func (k Karg) text() string {
 	if !k.has {

@@ -22,7 +22,6 @@ import (
 
 func TestMain(m *testing.M) {
 	Main()
-	isotest.NeedFUSE()
 	os.Exit(m.Run())
 }
 

@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/isolayer/isolayer/fault"
 	"github.com/isolayer/isolayer/qemu"
 )
 
@@ -71,6 +74,9 @@ func (a *app) boot(ctx context.Context, image string, o bootOptions) error {
 	if err != nil {
 		return err
 	}
+	if err := bootable(image); err != nil {
+		return err
+	}
 	if !o.asJSON {
 		options.Console = a.consoleWriter()
 	}
@@ -97,6 +103,26 @@ func (a *app) boot(ctx context.Context, image string, o bootOptions) error {
 	return nil
 }
 
+// bootable refuses a file that no firmware starts: neither an ISO image nor a disk, which
+// has the mark of an MBR or a GPT.
+func bootable(image string) error {
+	f, err := os.Open(image)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for _, m := range []struct {
+		off   int64
+		magic string
+	}{{32769, "CD001"}, {32769, "BEA01"}, {510, "\x55\xaa"}, {512, "EFI PART"}, {4096, "EFI PART"}} {
+		head := make([]byte, len(m.magic))
+		if n, _ := f.ReadAt(head, m.off); string(head[:n]) == m.magic {
+			return nil
+		}
+	}
+	return notISO(image, fault.NotISO)
+}
+
 // bootReport is what boot prints as JSON.
 type bootReport struct {
 	Image    string   `json:"image"`
@@ -118,11 +144,20 @@ func (a *app) bootMissed(image string, res qemu.Result, o bootOptions) error {
 			fmt.Fprintf(a.err, "%s ended with:\n%s\n", c.what, tail)
 		}
 	}
-	hint := "give it more time: --timeout 10m"
+	hint := fmt.Sprintf("give it more time: --timeout %s", 4*o.timeout)
 	if res.Ended {
 		hint = "the machine powered off before: look at what it printed"
 	}
-	return coded{hinted{fmt.Errorf("%s: %q did not come in %.0f s", image, res.Missing, res.Took.Seconds()), hint}, exitCheck}
+	return coded{hinted{fmt.Errorf("%s: %s did not come in %.0f s", image, quoted(res.Missing), res.Took.Seconds()), hint}, exitCheck}
+}
+
+// quoted is a list of texts, each in quotes.
+func quoted(list []string) string {
+	var out []string
+	for _, s := range list {
+		out = append(out, strconv.Quote(s))
+	}
+	return strings.Join(out, ", ")
 }
 
 func lastLines(s string, n int) string {

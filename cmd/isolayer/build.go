@@ -32,6 +32,7 @@ type buildOptions struct {
 	strategyOptions
 	isofileOptions
 	steps       []isolayer.Step
+	base        *isolayer.Base // of the command line; nil for an Isofile
 	output      string
 	mediaCheck  string
 	preserve    string
@@ -254,6 +255,7 @@ func (a *app) build(ctx context.Context, path string, o buildOptions, options is
 		return err
 	}
 	defer func() { err = errors.Join(err, base.Close()) }()
+	o.base = base
 	files := extent.NewFiles()
 	defer func() { err = errors.Join(err, files.Close()) }()
 	steps, err := a.withUpper(base, o, options, files)
@@ -304,6 +306,7 @@ func (a *app) built(img *isolayer.Image, res sink.Result, o buildOptions, start 
 		}{o.output, report, res.Written, res.Cloned, res.Holes, res.Method})
 	}
 	a.summary(o.output, report, res, time.Since(start))
+	a.idle(img, o)
 	return nil
 }
 
@@ -350,31 +353,6 @@ func (a *app) summed(ctx context.Context, img *isolayer.Image, o buildOptions, o
 	return res, err
 }
 
-// summary says in one line what was done, then the warnings.
-func (a *app) summary(output string, r layout.Report, res sink.Result, took time.Duration) {
-	if output == "-" {
-		output = "standard output"
-	}
-	rest := "the rest copied"
-	if res.Method == sink.MethodReflink {
-		rest = "the rest shared with the base"
-	}
-	fmt.Fprintf(a.err, "%s: %s, %s; %s differ from the base, %s, in %.1f s\n",
-		name(output), size(r.Size), changes(r), size(r.Written), rest, took.Seconds())
-	if r.MediaCheck != "" {
-		fmt.Fprintf(a.err, "media check: %s\n", r.MediaCheck)
-	}
-	a.bootFiles(r)
-	a.warn(r)
-}
-
-// bootFiles says what was changed in which boot configurations.
-func (a *app) bootFiles(r layout.Report) {
-	for _, f := range r.BootFiles {
-		fmt.Fprintf(a.err, "%s\n", plain(f.String()))
-	}
-}
-
 func (a *app) warn(r layout.Report) {
 	for _, n := range r.Notes {
 		fmt.Fprintf(a.err, "%s\n", plain(n))
@@ -386,26 +364,6 @@ func (a *app) warn(r layout.Report) {
 		fmt.Fprintf(a.err, "isolayer: warning: %s does not fit %s any more: %s\n", name(s.Path), name(s.Signs), plain(s.Meaning))
 	}
 	a.installs(r)
-}
-
-// changes counts what was edited, in words.
-func changes(r layout.Report) string {
-	var out []string
-	for _, c := range []struct {
-		n    int
-		what string
-	}{{r.Added, "added"}, {r.Replaced, "replaced"}, {r.Removed, "removed"}, {r.Changed, "renamed or altered"}} {
-		if c.n > 0 {
-			out = append(out, fmt.Sprintf("%d %s", c.n, c.what))
-		}
-	}
-	switch {
-	case len(out) == 0 && r.Written == 0 && r.Size == r.BaseSize:
-		return "unchanged"
-	case len(out) == 0:
-		return "no file changed"
-	}
-	return strings.Join(out, ", ")
 }
 
 // dryRun prints the plan.
@@ -422,7 +380,7 @@ func (a *app) dryRun(img *isolayer.Image, o buildOptions) error {
 	}
 	p("Changes", "%s", changes(r))
 	p("Size", "%s, the base has %s", size(r.Size), size(r.BaseSize))
-	p("Differs", "%s: %s of new content, %s wiped, the rest trees and tables", size(r.Written), size(r.Content), size(r.Wiped))
+	p("Differs", "%s", differs(r))
 	for _, t := range r.Trees {
 		p("Tree", "%s, %s: %d directories, %d entries", t.Hierarchy, t.Placement, t.Dirs, t.Records)
 	}
@@ -436,5 +394,6 @@ func (a *app) dryRun(img *isolayer.Image, o buildOptions) error {
 		p("Follows", "%s", b)
 	}
 	a.warn(r)
+	a.idle(img, o)
 	return nil
 }

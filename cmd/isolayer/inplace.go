@@ -60,6 +60,7 @@ func (a *app) inPlace(ctx context.Context, path string, img *isolayer.Image, o b
 	}
 	a.bootFiles(r)
 	a.warn(r)
+	a.idle(img, o)
 	return nil
 }
 

@@ -224,19 +224,18 @@ func (a *app) bakery(s *store.Store, o buildOptions, options isolayer.Options, q
 		Store: s, Context: context, Args: args, Secrets: secrets, NoCache: o.noCache, VerifyBase: o.verifyBase,
 		Limits: a.limits, Options: options, Fetch: fetch, Run: runIn(a),
 	}
-	if !quiet {
-		var mu sync.Mutex
-		k.Say = func(b isolayer.Baking) {
-			mu.Lock()
-			defer mu.Unlock()
-			a.sayBaking(b)
-		}
+	var mu sync.Mutex
+	k.Say = func(b isolayer.Baking) {
+		mu.Lock()
+		defer mu.Unlock()
+		a.sayBaking(b, quiet)
 	}
 	return k, nil
 }
 
 // sayBaking tells of a step as builds of containers do.
-func (a *app) sayBaking(b isolayer.Baking) {
+// Where several images are made, only warnings stand.
+func (a *app) sayBaking(b isolayer.Baking, quiet bool) {
 	cached := ""
 	if b.Cached {
 		cached = "CACHED "
@@ -245,7 +244,15 @@ func (a *app) sayBaking(b isolayer.Baking) {
 	if b.Took >= 100*time.Millisecond {
 		took = fmt.Sprintf("  %.1fs", b.Took.Seconds())
 	}
-	fmt.Fprintf(a.err, "=> %s[%d/%d] %s%s\n", cached, b.Step, b.Of, name(b.Text), took)
+	if !quiet {
+		fmt.Fprintf(a.err, "=> %s[%d/%d] %s%s\n", cached, b.Step, b.Of, name(b.Text), took)
+		for _, n := range b.Notes {
+			fmt.Fprintf(a.err, "   %s\n", plain(n))
+		}
+	}
+	for _, w := range b.Warnings {
+		fmt.Fprintf(a.err, "isolayer: warning: %s\n", plain(w))
+	}
 }
 
 // bakeOne makes one image.

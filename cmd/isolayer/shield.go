@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path"
 	"path/filepath"
@@ -65,6 +66,8 @@ shield ends with the exit code of COMMAND, or with 125 if something else failed.
 				return usagef("shield --mount MERGED --upper UPPER DIR", "--upper goes with --mount only")
 			case o.mount != "" && (n != 1 || len(args) > 1 || o.save != "" || o.commit):
 				return usagef("isolayer shield --mount MERGED DIR; then work there, then isolayer umount MERGED", "--mount takes one DIR and runs no command")
+			case o.commit && !o.yes && !asks(a.in):
+				return usagef("--commit --yes makes the changes without asking", "--commit asks: --yes is needed without a terminal")
 			case o.mount != "":
 				return ours(a.stand(cmd.Context(), workspace.Standing{Dir: args[0], Target: o.mount, Upper: o.upper, Temp: o.temp}))
 			}
@@ -130,6 +133,12 @@ func (a *app) shield(ctx context.Context, dirs, args []string, o shieldOptions) 
 		return coded{errSaid, code}
 	}
 	return err
+}
+
+// asks reports that questions reach somebody.
+func asks(in io.Reader) bool {
+	_, ok := terminal(in)
+	return ok
 }
 
 // under are the changes of all directories, with their full paths.

@@ -161,6 +161,9 @@ func (i *Image) WriteInPlace(ctx context.Context, o InPlaceOptions) (inplace.Res
 	if i.edit == nil {
 		return inplace.Result{}, errors.New("the image was not planned for its place")
 	}
+	if _, ok := i.edit.Base.(*extent.File); !ok {
+		return inplace.Result{}, fmt.Errorf("change %s: %w: it is no file", i.edit.Base.Name(), errors.ErrUnsupported)
+	}
 	sealed, err := i.Seal(ctx, o.Progress)
 	if err != nil || i.Unchanged() {
 		return inplace.Result{}, err

@@ -69,6 +69,10 @@ type Base struct {
 	at    map[iso9660.LBA]*iso9660.Entry // the files by their first block
 	end   int64                          // block behind files and directories
 
+	once   sync.Once
+	first  *tree.Tree // of pristine
+	failed error
+
 	mu     sync.Mutex
 	spools map[string]*spool // unpacked layers, by the identity of their files
 	kept   owned             // of edits, which have no image
@@ -80,6 +84,16 @@ func Open(path string, o OpenOptions) (*Base, error) {
 	b := &Base{path: path, files: extent.NewFiles()}
 	if err := b.open(o); err != nil {
 		return nil, errors.Join(&ImageError{"open", path, bare(err)}, b.files.Close())
+	}
+	return b, nil
+}
+
+// OpenSource opens an image that a source holds, such as one in memory, which stays open
+// when the base is closed.
+func OpenSource(src extent.Source, o OpenOptions) (*Base, error) {
+	b := &Base{path: src.Name(), files: extent.NewFiles(), src: src}
+	if err := b.read(o); err != nil {
+		return nil, &ImageError{"open", b.path, bare(err)}
 	}
 	return b, nil
 }
@@ -165,7 +179,7 @@ func (b *Base) Close() error {
 	return errors.Join(errs...)
 }
 
-// Path returns the path the base was opened with.
+// Path returns the path the base was opened with, or the name of its source.
 func (b *Base) Path() string { return b.path }
 
 // Size returns the length of the image in bytes.
@@ -179,6 +193,12 @@ func (b *Base) Boot() *boot.Equipment { return b.boot }
 
 // Tree returns the merged tree of the base, a new one at each call.
 func (b *Base) Tree() (*tree.Tree, error) { return tree.FromImage(b.img) }
+
+// pristine is a tree of the base that nobody changes.
+func (b *Base) pristine() (*tree.Tree, error) {
+	b.once.Do(func() { b.first, b.failed = b.Tree() })
+	return b.first, b.failed
+}
 
 // Refusals tells why Build cannot change this image, a sentence each; none if it can.
 func (b *Base) Refusals() []string { return layout.Refusals(b.layout()) }

@@ -3,6 +3,7 @@ package isolayer
 import (
 	"bytes"
 	"crypto"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -13,7 +14,6 @@ import (
 
 	_ "crypto/md5" // the sums of lists in images
 	_ "crypto/sha1"
-	_ "crypto/sha256"
 	_ "crypto/sha512"
 
 	"github.com/isolayer/isolayer/extent"
@@ -49,8 +49,8 @@ func (s *stage) settle(plan func() (*layout.Result, error)) (*layout.Result, err
 	if tells, err := s.tells(); err != nil || !tells {
 		return res, err
 	}
-	b := &books{s: s, mine: map[string]bool{}, known: map[sumKey]string{}, signed: map[string]string{}}
-	if b.base, err = s.base.Tree(); err != nil {
+	b := &books{s: s, mine: map[string]bool{}, known: map[sumKey]string{}, sources: map[extent.Source]int{}, signed: map[string]string{}}
+	if b.base, err = s.base.pristine(); err != nil {
 		return nil, err
 	}
 	for range maxRounds {
@@ -138,14 +138,40 @@ type books struct {
 
 	mine    map[string]bool // lists changed here; others that are new are the user's
 	known   map[sumKey]string
+	sources map[extent.Source]int // their numbers in sumKey
 	signed  map[string]string // sum of what was signed anew, by the signature's path
 	regular int               // files of the base
 }
 
-// sumKey is a local file in the image.
+// sumKey is content by where its bytes are from: what has the same, in whatever plan and
+// at whatever place, has the same sum.
 type sumKey struct {
-	src  extent.Source
-	hash crypto.Hash
+	origin string
+	hash   crypto.Hash
+}
+
+// origin says where the bytes of a file of the planned image are from.
+func (b *books) origin(n *tree.Node) string {
+	var out strings.Builder
+	fmt.Fprint(&out, n.Size())
+	for _, c := range n.Content {
+		at := c.LBA.Offset()
+		for _, e := range b.m.Range(at, at+c.Size) {
+			fmt.Fprintf(&out, ";%d+%d:%d", e.Off-at, e.Len, e.Kind)
+			switch e.Kind {
+			case extent.Bytes:
+				fmt.Fprintf(&out, "%x", sha256.Sum256(e.Data))
+			case extent.Copy:
+				k, ok := b.sources[e.Src]
+				if !ok {
+					k = len(b.sources)
+					b.sources[e.Src] = k
+				}
+				fmt.Fprintf(&out, "%d@%d", k, e.SrcOff)
+			}
+		}
+	}
+	return out.String()
 }
 
 // open reads the planned image.
@@ -326,33 +352,18 @@ func (b *books) same(was, is *tree.Node) bool {
 
 // copied reports that n bytes at a place of the image are those at a place of the base.
 func (b *books) copied(at, from, n int64) bool {
-	es := b.m.Extents()
-	i, _ := slices.BinarySearchFunc(es, at, func(e extent.Extent, at int64) int {
-		switch {
-		case e.End() <= at:
-			return -1
-		case e.Off > at:
-			return 1
-		}
-		return 0
-	})
-	for ; i < len(es) && es[i].Off < at+n; i++ {
-		if e := es[i]; e.Kind != extent.Copy || e.Src != b.s.base.src || e.SrcOff-e.Off != from-at {
+	for _, e := range b.m.Range(at, at+n) {
+		if e.Kind != extent.Copy || e.Src != b.s.base.src || e.SrcOff-e.Off != from-at {
 			return false
 		}
 	}
 	return true
 }
 
-// sum reads a file of the planned image. Local files are read once.
+// sum reads a file of the planned image. The same content is read once.
 func (b *books) sum(n *tree.Node, h crypto.Hash) (string, error) {
-	key := sumKey{hash: h}
-	if own := exact(b.s.tree, slashless(n.Path())); own != nil {
-		if f, ok := own.Source.(*extent.File); ok {
-			key.src = f
-		}
-	}
-	if sum, ok := b.known[key]; ok && key.src != nil {
+	key := sumKey{b.origin(n), h}
+	if sum, ok := b.known[key]; ok {
 		return sum, nil
 	}
 	r, size, err := b.content(n)
@@ -364,9 +375,7 @@ func (b *books) sum(n *tree.Node, h crypto.Hash) (string, error) {
 		return "", fmt.Errorf("read %s: %w", n.Path(), errors.Join(err, io.ErrUnexpectedEOF))
 	}
 	sum := hex.EncodeToString(w.Sum(nil))
-	if key.src != nil {
-		b.known[key] = sum
-	}
+	b.known[key] = sum
 	return sum, nil
 }
 

@@ -39,6 +39,7 @@ const (
 	maxUnpacked = 8 << 30 // bytes of all archives
 	maxPath     = 4096
 	maxLinks    = 40 // that a path may pass, as Linux has it
+	maxKept     = 16 << 20
 )
 
 // Errors that callers tell apart.
@@ -97,17 +98,29 @@ func (e *Entry) IsLink() bool { return e.Mode&modeType == ModeLink }
 type Initrd struct {
 	Archives []Archive
 
-	r       io.ReaderAt
+	r       io.ReaderAt // while it is opened, through a window
+	raw     io.ReaderAt
 	size    int64
 	entries map[string]*Entry // by name, the last one of each
+	keep    func(*Entry) bool // unless nil: of which files the content is kept
+	kept    map[*Entry][]byte
+	room    int64 // for what is kept
 	all     map[[2]int64]*Entry
 	names   []string // in order of first appearance
 }
 
 // Open reads all archives of an initrd and keeps what they list. It unpacks them for
-// that.
-func Open(r io.ReaderAt, size int64) (*Initrd, error) {
-	i := &Initrd{r: r, size: size, entries: map[string]*Entry{}, all: map[[2]int64]*Entry{}}
+// that, once, and reads r from its beginning to its end.
+func Open(r io.ReaderAt, size int64) (*Initrd, error) { return OpenKeeping(r, size, nil) }
+
+// OpenKeeping is Open that also keeps the content of the files that keep reports, up to
+// 16 MiB of them, so that Copy need not unpack anything for it.
+func OpenKeeping(r io.ReaderAt, size int64, keep func(*Entry) bool) (*Initrd, error) {
+	i := &Initrd{
+		r: &window{r: r, size: size}, raw: r, size: size, entries: map[string]*Entry{}, all: map[[2]int64]*Entry{},
+		keep: keep, kept: map[*Entry][]byte{}, room: maxKept,
+	}
+	defer func() { i.r = r }()
 	left := int64(maxUnpacked)
 	for off := int64(0); ; {
 		var err error
@@ -168,6 +181,11 @@ func (i *Initrd) scan(a *Archive, left *int64) error {
 	defer r.Close()
 	c := &counter{r: r, left: *left}
 	defer func() { *left = c.left }()
+	defer func() {
+		if m.end != nil {
+			a.Len = m.end()
+		}
+	}()
 	if m.compression == None {
 		n, err := i.walk(c, a, nil)
 		a.Len = min(n, m.size)
@@ -215,8 +233,25 @@ func (i *Initrd) walk(c *counter, a *Archive, visit func(*Entry, io.Reader) (boo
 			continue
 		}
 		i.note(e)
+		if err := i.retain(e, r); err != nil {
+			return 0, fmt.Errorf("read /%s: %w", e.Name, unexpected(err))
+		}
 	}
 	return c.align(start)
+}
+
+// retain keeps the content of a file if that is wanted.
+func (i *Initrd) retain(e *Entry, r io.Reader) error {
+	if i.keep == nil || !e.IsRegular() || e.Size > i.room || !i.keep(e) {
+		return nil
+	}
+	b := make([]byte, e.Size)
+	if _, err := io.ReadFull(r, b); err != nil {
+		return err
+	}
+	i.room -= e.Size
+	i.kept[e] = b
+	return nil
 }
 
 func entryOf(h *cpio.Header) *Entry {

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -266,3 +268,46 @@ func FuzzOpen(f *testing.F) {
 }
 
 var _ extent.Source = source{}
+
+// counted is a reader that counts what is read of it.
+type counted struct {
+	io.ReaderAt
+	n int64
+}
+
+func (c *counted) ReadAt(p []byte, off int64) (int, error) {
+	n, err := c.ReaderAt.ReadAt(p, off)
+	c.n += int64(n)
+	return n, err
+}
+
+// TestReadsOnce: to open an initrd takes one pass over it, also where only unpacking says
+// where archives end, and what was kept is not unpacked again.
+func TestReadsOnce(t *testing.T) {
+	big := make([]byte, 700<<10)
+	rand.NewChaCha8([32]byte{1}).Read(big)
+	early := archive(t, cpio.None, map[string]string{"early": "early"})
+	last := archive(t, cpio.Gzip, map[string]string{"last": string(big)})
+	for c := range packers {
+		in := append(bytes.Clone(early), archive(t, c, map[string]string{"etc/conf": "conf", "big": string(big)})...)
+		if c == cpio.Gzip || c == cpio.XZ || c == cpio.Zstd { // others end with the initrd
+			in = append(in, last...)
+		}
+		r := &counted{ReaderAt: bytes.NewReader(in)}
+		i, err := cpio.OpenKeeping(r, int64(len(in)), func(e *cpio.Entry) bool { return e.Name == "etc/conf" })
+		if err != nil {
+			t.Fatalf("%s: %v", c, err)
+		}
+		// The headers of zstd's blocks are read beforehand: 3 bytes of 128 KiB.
+		if most := int64(len(in)) + 4<<10; r.n > most {
+			t.Errorf("%s: %d bytes read of %d", c, r.n, len(in))
+		}
+		r.n = 0
+		if got := text(t, i, "etc/conf"); got != "conf" || r.n > 0 {
+			t.Errorf("%s: kept %q, %d bytes read for it", c, got, r.n)
+		}
+		if got := text(t, i, "big"); got != string(big) || r.n > int64(len(in))+1<<20 {
+			t.Errorf("%s: %d bytes read of %d for one file", c, r.n, len(in))
+		}
+	}
+}

@@ -43,6 +43,7 @@ type member struct {
 	compression Compression
 	r           io.ReaderAt
 	off, size   int64
+	end         func() int64 // its length, once all of it was read; nil if size says it
 }
 
 // member looks what is at off, and how far it reaches: to the end for a plain archive,
@@ -64,30 +65,32 @@ func (i *Initrd) member(off int64) (*member, error) {
 		return nil, fmt.Errorf("%w: nothing that Linux unpacks begins with % x", ErrFormat, head[:n])
 	}
 	m := &member{compression: magics[k].c, r: i.r, off: off, size: i.size - off}
-	switch m.compression {
-	case Gzip:
-		m.size, err = m.gzipEnd()
-	case Zstd:
-		m.size, err = m.zstdEnd()
-	case XZ:
-		m.size, err = m.xzEnd()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s stream: %w", m.compression, unexpected(err))
+	if m.compression == Zstd {
+		if m.size, err = m.zstdEnd(i.raw); err != nil {
+			return nil, fmt.Errorf("%s stream: %w", m.compression, unexpected(err))
+		}
 	}
 	return m, nil
 }
 
 func (m *member) section() *io.SectionReader { return io.NewSectionReader(m.r, m.off, m.size) }
 
-// open unpacks the member.
+// open unpacks the member. Of gzip and xz the end is where unpacking stops.
 func (m *member) open() (io.ReadCloser, error) {
-	in := bufio.NewReaderSize(m.section(), 256<<10)
+	raw := &tally{r: m.section()}
+	in := bufio.NewReaderSize(raw, 256<<10)
+	m.end = nil
 	switch m.compression {
 	case None:
 		return io.NopCloser(in), nil
 	case Gzip:
-		return gzip.NewReader(in)
+		z, err := gzip.NewReader(in)
+		if err != nil {
+			return nil, fmt.Errorf("gzip stream: %w", unexpected(err))
+		}
+		z.Multistream(false) // RFC 1952: the next member is another archive
+		m.end = func() int64 { return raw.n - int64(in.Buffered()) }
+		return z, nil
 	case Bzip2:
 		return io.NopCloser(bzip2.NewReader(in)), nil
 	case LZ4:
@@ -99,8 +102,14 @@ func (m *member) open() (io.ReadCloser, error) {
 		}
 		return d.IOReadCloser(), nil
 	case XZ:
-		r, err := xz.ReaderConfig{SingleStream: true}.NewReader(in) // xzEnd saw its windows
-		return closer(r, err)
+		g := newXZGuard(in)
+		r, err := xz.ReaderConfig{SingleStream: true}.NewReader(bufio.NewReaderSize(g, 64<<10))
+		if err != nil {
+			g.stop()
+			return nil, fmt.Errorf("xz stream: %w", unexpected(err))
+		}
+		m.end = func() int64 { return g.walk.n }
+		return &xzReader{bufio.NewReaderSize(r, 64<<10), g}, nil
 	case LZMA:
 		if h, err := in.Peek(5); err != nil || binary.LittleEndian.Uint32(h[1:]) > windowLimit {
 			return nil, fmt.Errorf("window: %w", ErrLimit)
@@ -118,29 +127,26 @@ func closer(r io.Reader, err error) (io.ReadCloser, error) {
 	return io.NopCloser(bufio.NewReaderSize(r, 64<<10)), nil
 }
 
-// gzipEnd is the length of one gzip member (RFC 1952). Its end is where unpacking stops.
-func (m *member) gzipEnd() (int64, error) {
-	c := &counter{r: m.section(), left: m.size}
-	b := bufio.NewReaderSize(c, 64<<10)
-	z, err := gzip.NewReader(b)
-	if err != nil {
-		return 0, err
-	}
-	z.Multistream(false)
-	if n, err := io.Copy(io.Discard, io.LimitReader(z, maxUnpacked+1)); err != nil {
-		return 0, err
-	} else if n > maxUnpacked {
-		return 0, ErrLimit
-	}
-	return c.n - int64(b.Buffered()), nil
+// tally counts what is read.
+type tally struct {
+	r io.Reader
+	n int64
 }
 
-// zstdEnd is the length of one frame, with skippable ones in front (RFC 8878 3.1).
-func (m *member) zstdEnd() (int64, error) {
+// Read implements io.Reader.
+func (t *tally) Read(p []byte) (int, error) {
+	n, err := t.r.Read(p)
+	t.n += int64(n)
+	return n, err
+}
+
+// zstdEnd is the length of one frame, with skippable ones in front (RFC 8878 3.1), by the
+// headers of its blocks.
+func (m *member) zstdEnd(r io.ReaderAt) (int64, error) {
 	at := int64(0)
 	var b [18]byte
 	read := func(n int64) ([]byte, error) {
-		_, err := m.section().ReadAt(b[:n], at)
+		_, err := io.NewSectionReader(r, m.off, m.size).ReadAt(b[:n], at)
 		at += n
 		return b[:n], err
 	}
@@ -184,127 +190,6 @@ func (m *member) within(n int64) (int64, error) {
 		return 0, io.ErrUnexpectedEOF
 	}
 	return n, nil
-}
-
-// xzEnd is the length of one stream (The .xz File Format 1.2, 2 to 4): blocks of LZMA2
-// chunks, whose headers tell their lengths, then the index and the footer.
-func (m *member) xzEnd() (int64, error) {
-	s := &xzWalk{r: bufio.NewReaderSize(m.section(), 64<<10)}
-	head := s.bytes(12)
-	check := int64(0)
-	if s.err == nil {
-		check = []int64{0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64}[head[7]&15]
-	}
-	for s.err == nil {
-		n := s.byte()
-		if n == 0 {
-			break // the index
-		}
-		s.block(s.bytes(int(n)*4 + 3))
-		s.chunks()
-		s.pad(12)
-		s.skip(check)
-	}
-	index := s.n - 1
-	for range s.number() * 2 { // sizes of each block
-		if s.number(); s.err != nil {
-			return 0, s.err
-		}
-	}
-	s.pad(index)
-	s.skip(4)
-	if foot := s.bytes(12); s.err == nil && string(foot[10:]) != "YZ" {
-		s.err = fmt.Errorf("footer at %d: %w", s.n-12, ErrFormat)
-	}
-	return s.n, s.err
-}
-
-// xzWalk steps through a stream. After an error it does nothing.
-type xzWalk struct {
-	r   *bufio.Reader
-	n   int64
-	err error
-}
-
-func (s *xzWalk) skip(n int64) {
-	if s.err == nil {
-		var got int64
-		got, s.err = io.CopyN(io.Discard, s.r, n)
-		s.n += got
-	}
-}
-
-func (s *xzWalk) bytes(n int) []byte {
-	b := make([]byte, n)
-	if s.err == nil {
-		_, s.err = io.ReadFull(s.r, b)
-		s.n += int64(n)
-	}
-	return b
-}
-
-func (s *xzWalk) byte() byte { return s.bytes(1)[0] }
-
-// pad goes to the next multiple of four, counted from start.
-func (s *xzWalk) pad(start int64) { s.skip(-(s.n - start) & 3) }
-
-// number reads a multibyte integer (1.2).
-func (s *xzWalk) number() (v uint64) {
-	for k := range 9 {
-		c := s.byte()
-		v |= uint64(c&0x7f) << (7 * k)
-		if c&0x80 == 0 {
-			return v
-		}
-	}
-	if s.err == nil {
-		s.err = ErrFormat
-	}
-	return 0
-}
-
-// block looks at the header of a block, without its first byte (3.1): the window that
-// LZMA2 asks for is bounded.
-func (s *xzWalk) block(h []byte) {
-	if s.err != nil {
-		return
-	}
-	b := &xzWalk{r: bufio.NewReader(bytes.NewReader(h))}
-	flags := b.byte()
-	for range int(flags>>6&1) + int(flags>>7) {
-		b.number() // sizes
-	}
-	for range flags&3 + 1 {
-		id, size := b.number(), b.number()
-		props := b.bytes(int(min(size, uint64(len(h)))))
-		if b.err == nil && id == 0x21 && len(props) == 1 {
-			if d := uint(props[0]); d > 40 || (2|uint64(d&1))<<(d/2+11) > windowLimit { // 5.3.1
-				b.err = fmt.Errorf("window: %w", ErrLimit)
-			}
-		}
-	}
-	s.err = b.err
-}
-
-// chunks steps over LZMA2 chunks (5.3.1).
-func (s *xzWalk) chunks() {
-	for s.err == nil {
-		switch c := s.byte(); {
-		case c == 0:
-			return
-		case c >= 0x80:
-			h := s.bytes(4)
-			n := int64(binary.BigEndian.Uint16(h[2:])) + 1
-			if c >= 0xc0 {
-				n++ // properties
-			}
-			s.skip(n)
-		case c <= 2:
-			s.skip(int64(binary.BigEndian.Uint16(s.bytes(2))) + 1)
-		default:
-			s.err = fmt.Errorf("chunk at %d: %w", s.n-1, ErrFormat)
-		}
-	}
 }
 
 // counter counts what is read, up to a limit.

@@ -54,7 +54,8 @@ func (i *Initrd) near(name string) string {
 	return ""
 }
 
-// Copy writes the content of a file. It unpacks what lies in front of it.
+// Copy writes the content of a file. It unpacks what lies in front of it, unless the
+// content was kept.
 func (i *Initrd) Copy(w io.Writer, e *Entry) error {
 	if e.IsDir() {
 		return fmt.Errorf("/%s %w", e.Name, ErrIsDir)
@@ -67,10 +68,12 @@ func (i *Initrd) Copy(w io.Writer, e *Entry) error {
 			return nil
 		}
 	}
-	m, err := i.member(i.Archives[e.archive].Off)
-	if err != nil {
+	if b, ok := i.kept[e]; ok {
+		_, err := w.Write(b)
 		return err
 	}
+	of := i.Archives[e.archive]
+	m := &member{compression: of.Compression, r: i.r, off: of.Off, size: of.Len}
 	r, err := m.open()
 	if err != nil {
 		return err

@@ -63,6 +63,16 @@ func (m *Map) Size() int64 {
 // Extents returns the extents; the caller must not modify them.
 func (m *Map) Extents() []Extent { return m.extents }
 
+// Range returns the extents of [from, to), the first and the last cut to it.
+func (m *Map) Range(from, to int64) []Extent {
+	i := sort.Search(len(m.extents), func(i int) bool { return m.extents[i].End() > from })
+	var out []Extent
+	for ; i < len(m.extents) && m.extents[i].Off < to; i++ {
+		out = append(out, m.extents[i].Slice(from, to))
+	}
+	return out
+}
+
 // Resize returns the map cut, or continued with zeros, to size bytes.
 func (m *Map) Resize(size int64) *Map {
 	out := &Map{extents: make([]Extent, 0, len(m.extents)+1)}

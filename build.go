@@ -52,6 +52,13 @@ func (s *stage) do(step Step) error {
 	return nil
 }
 
+// working says what is begun.
+func (s *stage) working(what string) {
+	if s.options.Working != nil {
+		s.options.Working(what)
+	}
+}
+
 // build carries out steps, then what follows from them, and plans the image.
 func (s *stage) build(steps []Step) (*Image, error) {
 	for _, step := range joined(steps) {

@@ -3,8 +3,10 @@ package isolayer
 import (
 	"cmp"
 	"context"
+	"crypto"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -19,6 +21,7 @@ import (
 	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/fat"
 	"github.com/isolayer/isolayer/iso9660"
+	"github.com/isolayer/isolayer/sums"
 	"github.com/isolayer/isolayer/tree"
 )
 
@@ -118,7 +121,23 @@ func (s *stage) initrdAt(root, m *bootMenus, c *bootcfg.Config, name string) *bo
 	return nil
 }
 
-// read opens an initrd and reads what is in it.
+// content is where bytes are from, by which those of one content are told apart.
+type content struct {
+	src       extent.Source
+	off, size int64
+}
+
+// contentOf is where the bytes of a source are from.
+func contentOf(src extent.Source, off, size int64) content {
+	if c, ok := src.(*extent.Composed); ok {
+		if es := c.Extents(); len(es) == 1 && es[0].Kind == extent.Copy {
+			return content{es[0].Src, es[0].SrcOff + off, size}
+		}
+	}
+	return content{src, off, size}
+}
+
+// read opens an initrd and reads what is in it, once for all names and steps.
 func (s *stage) read(i *bootInitrd) (err error) {
 	switch {
 	case i.open != nil: // before
@@ -135,8 +154,150 @@ func (s *stage) read(i *bootInitrd) (err error) {
 	default:
 		i.src, i.off, i.size = s.base.src, i.node.Content[0].LBA.Offset(), i.node.Content[0].Size
 	}
-	i.open, err = cpio.Open(io.NewSectionReader(i.src, i.off, i.size), i.size)
+	i.open, err = s.unpack(i.name, contentOf(i.src, i.off, i.size))
 	return err
+}
+
+// unpack opens the initrd that content is. One of the base is opened once for all images.
+func (s *stage) unpack(name string, c content) (*cpio.Initrd, error) {
+	if open := s.unpacked[c]; open != nil {
+		return open, nil
+	}
+	open := s.base.unpacked(c)
+	if open == nil {
+		s.working("unpack " + name)
+		r := io.NewSectionReader(whileGoing{s.ctx, c.src}, c.off, c.size)
+		heads, err := s.listedSums(c)
+		if err != nil {
+			return nil, err
+		}
+		if open, err = (cpio.Options{Keep: wantedInInitrd, Hear: heads}).Open(r, c.size); err != nil {
+			return nil, err
+		}
+		s.noteHeads(c, heads)
+		open.From(io.NewSectionReader(c.src, c.off, c.size))
+		s.base.keepUnpacked(c, open)
+	}
+	s.noteUnpacked(c, open)
+	return open, nil
+}
+
+// heads compute sums of an initrd while it is unpacked: what goes behind it changes the
+// sums that lists have, which then need no further reading.
+type heads map[crypto.Hash]hash.Hash
+
+// Write implements io.Writer.
+func (h heads) Write(p []byte) (int, error) {
+	for _, w := range h {
+		w.Write(p) // hashes return no errors
+	}
+	return len(p), nil
+}
+
+// listedSums are the kinds of sums that lists of the tree have of content.
+func (s *stage) listedSums(c content) (heads, error) {
+	out := heads{}
+	err := s.tree.Walk(func(n *tree.Node) error {
+		if !n.IsRegular() || n.Replaced() || n.Size() > sums.MaxSize || !sums.Named(n.Name) || !sums.Named(n.Path()) {
+			return nil
+		}
+		text, err := s.reader().Content(n, sums.MaxSize)
+		if err != nil {
+			return fmt.Errorf("%s: %w", n.Path(), err)
+		}
+		l, err := sums.Parse(n.Path(), text)
+		if err != nil {
+			return nil // books says so
+		}
+		for _, x := range l.Lines {
+			if out[x.Hash] != nil || !x.Hash.Available() {
+				continue
+			}
+			if is := exact(s.tree, x.Path); is != nil && s.contains(is, c) {
+				out[x.Hash] = x.Hash.New()
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+// contains reports a file whose bytes are that content.
+func (s *stage) contains(n *tree.Node, c content) bool {
+	if n.Source != nil {
+		return contentOf(n.Source, 0, n.Source.Size()) == c
+	}
+	return len(n.Content) == 1 && content{s.base.src, n.Content[0].LBA.Offset(), n.Content[0].Size} == c
+}
+
+func (s *stage) noteHeads(c content, h heads) {
+	if s.heads == nil {
+		s.heads = map[content]heads{}
+	}
+	s.heads[c] = h
+}
+
+// head returns a hash of what an extent begins with, and of how many bytes: nil if that
+// is not known.
+func (s *stage) head(e extent.Extent, kind crypto.Hash) (hash.Hash, int64) {
+	if e.Kind != extent.Copy {
+		return nil, 0
+	}
+	for c, h := range s.heads {
+		state, ok := h[kind].(hash.Cloner)
+		if !ok || c.src != e.Src || c.off != e.SrcOff || c.size > e.Len {
+			continue
+		}
+		if own, err := state.Clone(); err == nil {
+			return own, c.size
+		}
+	}
+	return nil, 0
+}
+
+func (s *stage) noteUnpacked(c content, open *cpio.Initrd) {
+	if s.unpacked == nil {
+		s.unpacked = map[content]*cpio.Initrd{}
+	}
+	s.unpacked[c] = open
+}
+
+// wantedInInitrd reports the files whose content steps read.
+func wantedInInitrd(e *cpio.Entry) bool {
+	return e.Name == slashless(installKey) || holdsArguments(e)
+}
+
+// whileGoing is a reader that ends with a context.
+type whileGoing struct {
+	ctx context.Context
+	r   io.ReaderAt
+}
+
+// ReadAt implements io.ReaderAt.
+func (w whileGoing) ReadAt(p []byte, off int64) (int, error) {
+	if err := w.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return w.r.ReadAt(p, off)
+}
+
+// unpacked is an initrd of the base that was opened before.
+func (b *Base) unpacked(c content) *cpio.Initrd {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.initrds[c]
+}
+
+func (b *Base) keepUnpacked(c content, open *cpio.Initrd) {
+	if c.src != b.src {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.initrds == nil {
+		b.initrds = map[content]*cpio.Initrd{}
+	}
+	b.initrds[c] = open
 }
 
 // addToInitrds adds files to every initrd that boot entries name. Names of one file's
@@ -157,16 +318,12 @@ func (s *stage) addToInitrds(files func(*bootInitrd) ([]local, error)) error {
 
 // extendInitrds adds files to initrds; one for which there are none stays as it is.
 func (s *stage) extendInitrds(list []*bootInitrd, what string, files func(*bootInitrd) ([]local, error)) error {
-	type content struct {
-		src extent.Source
-		off int64
-	}
 	done := map[content]extent.Source{}
 	for _, i := range list {
 		if err := s.read(i); err != nil {
 			return fmt.Errorf("%s: %w", i.name, err)
 		}
-		key := content{i.src, i.off}
+		key := contentOf(i.src, i.off, i.size)
 		if _, ok := done[key]; !ok {
 			add, err := files(i)
 			if err != nil {
@@ -174,7 +331,7 @@ func (s *stage) extendInitrds(list []*bootInitrd, what string, files func(*bootI
 			}
 			done[key] = nil
 			if len(add) > 0 {
-				if done[key], err = i.with(add); err != nil {
+				if done[key], err = s.with(i, add); err != nil {
 					return fmt.Errorf("%s: %w", i.name, err)
 				}
 			}
@@ -190,8 +347,8 @@ func (s *stage) extendInitrds(list []*bootInitrd, what string, files func(*bootI
 	return nil
 }
 
-// with is the initrd with files added.
-func (i *bootInitrd) with(add []local) (extent.Source, error) {
+// with is the initrd with files added. What is in it then is known.
+func (s *stage) with(i *bootInitrd, add []local) (extent.Source, error) {
 	var files []cpio.File
 	for _, f := range add {
 		files = append(files, cpio.File{Name: f.name, Mode: f.attr.Mode, ModTime: f.attr.ModTime, Link: f.attr.Link, Source: f.src})
@@ -200,7 +357,12 @@ func (i *bootInitrd) with(add []local) (extent.Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return extent.Compose(i.name, m), nil
+	src := extent.Compose(i.name, m)
+	grown, err := i.open.Grown(src, src.Size())
+	if err == nil && grown != nil {
+		s.noteUnpacked(contentOf(src, 0, src.Size()), grown)
+	}
+	return src, err
 }
 
 func (s *stage) replaceInitrd(i *bootInitrd, src extent.Source) error {

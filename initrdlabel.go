@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/isolayer/isolayer/bootcfg"
+	"github.com/isolayer/isolayer/cpio"
 	"github.com/isolayer/isolayer/fat"
 	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/tree"
@@ -37,6 +38,14 @@ func (s *stage) relabelInitrds(list []*bootMenus, old, label string) error {
 	return s.extendInitrds(readable, "label", func(i *bootInitrd) ([]local, error) { return i.relabelled(old, label) })
 }
 
+// rootArguments say where the system is that an entry starts: to dracut, and to Anaconda.
+var rootArguments = []string{"root=", "inst.stage2=", "inst.repo="}
+
+// namesRoot reports a kernel argument that says where the system is.
+func namesRoot(arg string) bool {
+	return slices.ContainsFunc(rootArguments, func(name string) bool { return strings.HasPrefix(arg, name) })
+}
+
 // rootInInitrd reports a live system of dracut's kind of which some entry does not say
 // where it is. The others need not be unpacked.
 func (s *stage) rootInInitrd(list []*bootMenus) bool {
@@ -46,16 +55,21 @@ func (s *stage) rootInInitrd(list []*bootMenus) bool {
 	return slices.ContainsFunc(list, func(m *bootMenus) bool {
 		return slices.ContainsFunc(m.configs, func(c *bootcfg.Config) bool {
 			return slices.ContainsFunc(c.File.Entries(), func(e *bootcfg.MenuEntry) bool {
-				return e.Boots() && len(e.Initrds) > 0 && !slices.ContainsFunc(e.Arguments(c.File), func(a string) bool { return strings.HasPrefix(a, "root=") })
+				return e.Boots() && len(e.Initrds) > 0 && !slices.ContainsFunc(e.Arguments(c.File), namesRoot)
 			})
 		})
 	})
 }
 
+// holdsArguments reports a file of an initrd that has kernel arguments.
+func holdsArguments(e *cpio.Entry) bool {
+	return strings.HasPrefix(e.Name, initrdArguments) && strings.HasSuffix(e.Name, ".conf") && e.IsRegular() && e.Size <= bootcfg.MaxSize
+}
+
 // relabelled are the files with kernel arguments that look for the old label, changed.
 func (i *bootInitrd) relabelled(old, label string) (out []local, err error) {
 	for _, e := range i.open.Entries() {
-		if !strings.HasPrefix(e.Name, initrdArguments) || !strings.HasSuffix(e.Name, ".conf") || !e.IsRegular() || e.Size > bootcfg.MaxSize {
+		if !holdsArguments(e) {
 			continue
 		}
 		var text bytes.Buffer

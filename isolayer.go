@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"github.com/isolayer/isolayer/boot"
+	"github.com/isolayer/isolayer/cpio"
 	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/fault"
 	"github.com/isolayer/isolayer/inplace"
@@ -73,9 +74,10 @@ type Base struct {
 	first  *tree.Tree // of pristine
 	failed error
 
-	mu     sync.Mutex
-	spools map[string]*spool // unpacked layers, by the identity of their files
-	kept   owned             // of edits, which have no image
+	mu      sync.Mutex
+	initrds map[content]*cpio.Initrd // that were unpacked
+	spools  map[string]*spool        // unpacked layers, by the identity of their files
+	kept    owned                    // of edits, which have no image
 }
 
 // Open opens the image file at path and reads its descriptors, its trees and
@@ -268,6 +270,9 @@ type Options struct {
 	// Insecure lets SUSE's installer go on where a signature does not hold any more: every
 	// entry gets insecure=1. Other installers have no such argument.
 	Insecure bool
+	// Working, unless nil, hears what is begun that may take seconds, in a few words, such
+	// as "unpack /isolinux/initrd.img". It is called by the goroutine that called Build.
+	Working func(what string)
 	// Fields are texts of the volume descriptors to set.
 	Fields map[iso9660.Field]string
 

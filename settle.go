@@ -139,8 +139,8 @@ type books struct {
 	mine    map[string]bool // lists changed here; others that are new are the user's
 	known   map[sumKey]string
 	sources map[extent.Source]int // their numbers in sumKey
-	signed  map[string]string // sum of what was signed anew, by the signature's path
-	regular int               // files of the base
+	signed  map[string]string     // sum of what was signed anew, by the signature's path
+	regular int                   // files of the base
 }
 
 // sumKey is content by where its bytes are from: what has the same, in whatever plan and
@@ -370,8 +370,16 @@ func (b *books) sum(n *tree.Node, h crypto.Hash) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	w := h.New()
-	if got, err := io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{io.NewSectionReader(r, 0, size)}, make([]byte, 1<<20)); err != nil || got < size {
+	w, from := h.New(), int64(0)
+	if len(n.Content) == 1 {
+		at := n.Content[0].LBA.Offset()
+		if es := b.m.Range(at, at+size); len(es) > 0 {
+			if head, k := b.s.head(es[0], h); head != nil {
+				w, from = head, k
+			}
+		}
+	}
+	if got, err := io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{io.NewSectionReader(r, from, size-from)}, make([]byte, 1<<20)); err != nil || got < size-from {
 		return "", fmt.Errorf("read %s: %w", n.Path(), errors.Join(err, io.ErrUnexpectedEOF))
 	}
 	sum := hex.EncodeToString(w.Sum(nil))

@@ -202,6 +202,9 @@ func (b *books) insisted(broken []layout.Signature) error {
 	})
 }
 
+// installKey is the keyring of the initrd by which linuxrc verifies.
+const installKey = "/installkey.gpg"
+
 // trust lets SUSE's installer accept the key: linuxrc verifies by the keyring
 // /installkey.gpg of the initrd.
 func (s *stage) trust() error {
@@ -220,13 +223,13 @@ func (s *stage) trust() error {
 	}
 	return s.addToInitrds(func(i *bootInitrd) ([]local, error) {
 		var ring bytes.Buffer
-		if e, err := i.open.Find("/installkey.gpg"); err == nil {
+		if e, err := i.open.Find(installKey); err == nil {
 			if err := i.open.Copy(&ring, e); err != nil {
 				return nil, err
 			}
 		}
 		ring.Write(public)
 		attr := tree.Attr{Mode: iso9660.ModeRegular | 0o644, ModTime: s.tree.Epoch}
-		return []local{{name: "/installkey.gpg", attr: attr, src: fat.Bytes(ring.Bytes())}}, nil
+		return []local{{name: installKey, attr: attr, src: fat.Bytes(ring.Bytes())}}, nil
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/isolayer/isolayer/boot"
+	"github.com/isolayer/isolayer/cpio"
 	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/fat"
 	"github.com/isolayer/isolayer/iso9660"
@@ -84,8 +85,10 @@ func (c Chown) String() string  { return fmt.Sprintf("chown %d:%d %s", c.UID, c.
 type stage struct {
 	ctx      context.Context // of Build
 	base     *Base
-	owned    *owned    // temporary things of the image
-	modified time.Time // the modification date of the descriptors, if a layer has one
+	owned    *owned // temporary things of the image
+	unpacked map[content]*cpio.Initrd
+	heads    map[content]heads // sums of what was unpacked
+	modified time.Time         // the modification date of the descriptors, if a layer has one
 
 	tree    *tree.Tree
 	files   *extent.Files

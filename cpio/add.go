@@ -28,6 +28,11 @@ type File struct {
 // follow.
 var ErrBehind = errors.New("is there already, in an archive that reaches to the end of the initrd for Linux")
 
+// reachesEnd reports a compression whose streams Linux takes to reach to the end.
+func reachesEnd(c Compression) bool {
+	return slices.Contains([]Compression{LZ4, LZO, LZMA, Bzip2}, c)
+}
+
 // Add returns the initrd with the files in an archive of their own, not compressed:
 // that every kernel reads. src has the initrd's bytes from off on. The archive goes
 // behind all others, on a multiple of four bytes, where Linux looks for the next one;
@@ -37,7 +42,7 @@ var ErrBehind = errors.New("is there already, in an archive that reaches to the 
 // directory instead of a link would take away what is behind it.
 func (i *Initrd) Add(src extent.Source, off int64, files []File) (*extent.Map, error) {
 	at := i.size
-	if last := i.Archives[len(i.Archives)-1]; slices.Contains([]Compression{LZ4, LZO, LZMA, Bzip2}, last.Compression) {
+	if last := i.Archives[len(i.Archives)-1]; reachesEnd(last.Compression) {
 		at = last.Off
 	}
 	w := &writer{initrd: i, made: map[string]bool{}, front: at < i.size}

@@ -10,7 +10,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -111,42 +113,71 @@ type Initrd struct {
 
 // Open reads all archives of an initrd and keeps what they list. It unpacks them for
 // that, once, and reads r from its beginning to its end.
-func Open(r io.ReaderAt, size int64) (*Initrd, error) { return OpenKeeping(r, size, nil) }
+func Open(r io.ReaderAt, size int64) (*Initrd, error) { return Options{}.Open(r, size) }
 
-// OpenKeeping is Open that also keeps the content of the files that keep reports, up to
-// 16 MiB of them, so that Copy need not unpack anything for it.
-func OpenKeeping(r io.ReaderAt, size int64, keep func(*Entry) bool) (*Initrd, error) {
+// Options are what Open can do besides. The zero value is nothing.
+type Options struct {
+	// Keep reports files whose content is kept, up to 16 MiB of them, so that Copy need not
+	// unpack anything for it.
+	Keep func(*Entry) bool
+	// Hear gets all bytes of the initrd, in order, while they are read.
+	Hear io.Writer
+}
+
+// Open is the function Open with options.
+func (o Options) Open(r io.ReaderAt, size int64) (*Initrd, error) {
 	i := &Initrd{
-		r: &window{r: r, size: size}, raw: r, size: size, entries: map[string]*Entry{}, all: map[[2]int64]*Entry{},
-		keep: keep, kept: map[*Entry][]byte{}, room: maxKept,
+		r: &window{r: r, size: size, hear: o.Hear}, raw: r, size: size, entries: map[string]*Entry{}, all: map[[2]int64]*Entry{},
+		keep: o.Keep, kept: map[*Entry][]byte{}, room: maxKept,
 	}
 	defer func() { i.r = r }()
 	left := int64(maxUnpacked)
-	for off := int64(0); ; {
-		var err error
-		if off, err = i.skipZeros(off); err != nil {
-			return nil, err
-		}
-		if off >= size {
-			break
-		}
-		if len(i.Archives) == maxArchives {
-			return nil, fmt.Errorf("more than %d archives: %w", maxArchives, ErrLimit)
-		}
-		a := Archive{Off: off}
-		if err := i.scan(&a, &left); err != nil {
-			if len(i.Archives) == 0 && a.Compression == "" {
-				return nil, err
-			}
-			return nil, fmt.Errorf("archive %d at %d: %w", len(i.Archives)+1, off, err)
-		}
-		i.Archives = append(i.Archives, a)
-		off += a.Len
+	if err := i.archives(0, &left); err != nil {
+		return nil, err
 	}
 	if len(i.Archives) == 0 {
 		return nil, fmt.Errorf("%w: there is nothing in it", ErrFormat)
 	}
 	return i, nil
+}
+
+// archives reads those from off on.
+func (i *Initrd) archives(off int64, left *int64) error {
+	for {
+		var err error
+		if off, err = i.skipZeros(off); err != nil || off >= i.size {
+			return err
+		}
+		if len(i.Archives) == maxArchives {
+			return fmt.Errorf("more than %d archives: %w", maxArchives, ErrLimit)
+		}
+		a := Archive{Off: off}
+		if err := i.scan(&a, left); err != nil {
+			if len(i.Archives) == 0 && a.Compression == "" {
+				return err
+			}
+			return fmt.Errorf("archive %d at %d: %w", len(i.Archives)+1, off, err)
+		}
+		i.Archives = append(i.Archives, a)
+		off += a.Len
+	}
+}
+
+// From lets Copy read the bytes of the initrd from r from now on.
+func (i *Initrd) From(r io.ReaderAt) { i.r, i.raw = r, r }
+
+// Grown opens an initrd that is this one with more archives behind it, of which only
+// those are read; nil if it is none such: where Add put files in front of the last archive.
+func (i *Initrd) Grown(r io.ReaderAt, size int64) (*Initrd, error) {
+	if last := i.Archives[len(i.Archives)-1]; reachesEnd(last.Compression) {
+		return nil, nil
+	}
+	n := *i
+	n.r, n.raw, n.size = r, r, size
+	n.Archives, n.names = slices.Clone(i.Archives), slices.Clone(i.names)
+	n.entries, n.all, n.kept = maps.Clone(i.entries), maps.Clone(i.all), maps.Clone(i.kept)
+	left := int64(maxUnpacked)
+	return &n, n.archives(i.size, &left)
 }
 
 // skipZeros returns where the zeros from off on end.

@@ -293,14 +293,18 @@ func TestReadsOnce(t *testing.T) {
 		if c == cpio.Gzip || c == cpio.XZ || c == cpio.Zstd { // others end with the initrd
 			in = append(in, last...)
 		}
+		var heard bytes.Buffer
 		r := &counted{ReaderAt: bytes.NewReader(in)}
-		i, err := cpio.OpenKeeping(r, int64(len(in)), func(e *cpio.Entry) bool { return e.Name == "etc/conf" })
+		i, err := cpio.Options{Keep: func(e *cpio.Entry) bool { return e.Name == "etc/conf" }, Hear: &heard}.Open(r, int64(len(in)))
 		if err != nil {
 			t.Fatalf("%s: %v", c, err)
 		}
 		// The headers of zstd's blocks are read beforehand: 3 bytes of 128 KiB.
 		if most := int64(len(in)) + 4<<10; r.n > most {
 			t.Errorf("%s: %d bytes read of %d", c, r.n, len(in))
+		}
+		if !bytes.Equal(heard.Bytes(), in) {
+			t.Errorf("%s: %d bytes heard of %d", c, heard.Len(), len(in))
 		}
 		r.n = 0
 		if got := text(t, i, "etc/conf"); got != "conf" || r.n > 0 {

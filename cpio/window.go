@@ -15,6 +15,9 @@ type window struct {
 	size int64
 	kept [blocks]block
 	next int
+
+	hear  io.Writer // of all bytes, in order; or nil
+	heard int64
 }
 
 // block is a piece of the reader at a multiple of blockSize.
@@ -55,5 +58,9 @@ func (w *window) block(off int64) (block, error) {
 	b.off, b.data = off, b.data[:blockSize][:min(blockSize, w.size-off)]
 	n, err := w.r.ReadAt(b.data, off)
 	b.data = b.data[:n]
+	if w.hear != nil && w.heard == off && err == nil {
+		_, err = w.hear.Write(b.data)
+		w.heard += int64(n)
+	}
 	return *b, err
 }

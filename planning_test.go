@@ -1,0 +1,95 @@
+package isolayer_test
+
+import (
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/internal/isotest"
+)
+
+// counting is a source that counts how often each of its blocks is read.
+type counting struct {
+	extent.Source
+	mu    sync.Mutex
+	reads map[int64]int64 // bytes, by block
+}
+
+func (c *counting) ReadAt(p []byte, off int64) (int, error) {
+	n, err := c.Source.ReadAt(p, off)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for at := off; at < off+int64(n); {
+		to := min((at/2048+1)*2048, off+int64(n))
+		c.reads[at/2048] += to - at
+		at = to
+	}
+	return n, err
+}
+
+// in is how many bytes of a range were read.
+func (c *counting) in(off, n int64) (sum int64) {
+	for b := off / 2048; b < (off+n+2047)/2048; b++ {
+		sum += c.reads[b]
+	}
+	return sum
+}
+
+// TestReadsOnce: planning reads each byte of an initrd at most once, whatever is done with
+// it, and unpacks one that two names share once, and only where that is of use.
+func TestReadsOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes a real image")
+	}
+	files := extent.NewFiles()
+	defer files.Close()
+	f, err := files.Add(isotest.Image(t, "rhel-like-small"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ks := local(t, "ks.cfg", []byte("text\n"))
+	add := func(to string) isolayer.Step { return isolayer.InitrdAdd{Adds: []isolayer.Add{{Source: ks, Dest: to}}} }
+	for name, c := range map[string]struct {
+		steps  []isolayer.Step
+		unpack []string
+	}{
+		"karg":      {[]isolayer.Step{isolayer.Kargs{Args: []string{"a=b"}}}, nil},
+		"kickstart": {[]isolayer.Step{isolayer.AnswerFile{Kind: "kickstart", Source: ks}}, nil},
+		"label":     {[]isolayer.Step{isolayer.Label{ID: "NEW"}}, nil},
+		"initrd":    {[]isolayer.Step{add("/ks.cfg")}, []string{"unpack /isolinux/initrd.img"}},
+		"several": {
+			[]isolayer.Step{add("/ks.cfg"), isolayer.Label{ID: "NEW"}, add("/other.cfg"), isolayer.Mkdir{Path: "/d"}, add("/third.cfg")},
+			[]string{"unpack /isolinux/initrd.img"},
+		},
+	} {
+		src := &counting{Source: f, reads: map[int64]int64{}}
+		b, err := isolayer.OpenSource(src, isolayer.OpenOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tr, err := b.Tree()
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := tr.Find("isolinux/initrd.img")
+		at, size := n.Content[0].LBA.Offset(), n.Content[0].Size
+		var working []string
+		img, err := b.Build(t.Context(), c.steps, isolayer.Options{Working: func(what string) { working = append(working, what) }})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if got := src.in(at, size); got > size || len(c.unpack) == 0 && got > 64<<10 {
+			t.Errorf("%s: %d bytes of the initrd read, it has %d", name, got, size)
+		}
+		if !slices.Equal(working, c.unpack) {
+			t.Errorf("%s: %q", name, working)
+		}
+		if again, err := b.Build(t.Context(), c.steps, isolayer.Options{}); err != nil || again.Map.Size() != img.Map.Size() {
+			t.Errorf("%s: planned again: %v", name, err)
+		}
+		img.Close()
+		b.Close()
+	}
+}

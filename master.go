@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"slices"
 	"time"
@@ -55,15 +54,27 @@ type MasterOptions struct {
 	Hide, HideJoliet  []string // not listed, but written
 	Mark              []string // listed with the flag that says hidden
 	Sort              []Weight
-	Relocate          string // see master.Options
-	TransTable        string
-	HideTransTable    bool  // Joliet lists no such files
-	Padding           int64 // blocks
+	// Weights are those of paths in the image, and count more.
+	Weights        []master.PathWeight
+	Relocate       string // see master.Options
+	TransTable     string
+	HideTransTable bool  // Joliet lists no such files
+	Padding        int64 // blocks
 	// Once writes equal contents once, which takes reading all files of equal size.
 	Once bool
-	// ACL and Attributes record access lists and extended attributes (AAIP).
-	ACL, Attributes bool
-	Boot            *MasterBoot
+	// ACL and Attributes record access lists and extended attributes (AAIP) of users,
+	// AllAttributes those of all namespaces.
+	ACL, Attributes, AllAttributes bool
+	// Zisofs marks files that mkzftree compressed as such.
+	Zisofs bool
+	Boot   *MasterBoot
+	// Names say how local names are read and recorded.
+	Names master.Names
+	// Replace lets a later source take the place of an earlier one of the same name,
+	// which is an error otherwise.
+	Replace bool
+	// FileDates, unless nil, is the time of all files.
+	FileDates *time.Time
 	// Epoch is the latest time of files; nil: no limit.
 	Epoch *time.Time
 	// Output is the file that the image will be: it is left out.
@@ -147,7 +158,10 @@ func (s *scan) plan() (*Image, error) {
 	mo := master.Options{
 		Texts: o.Texts, Naming: o.Naming, Relocate: o.Relocate,
 		TransTable: o.TransTable, TransTableJoliet: !o.HideTransTable, Padding: o.Padding,
-		Weight: s.weights, Marked: s.marked, Extra: s.extra, Made: s.made(),
+		Weight: s.weights, Marked: s.marked, Extra: s.extra, Made: s.made(), Input: o.Names.Input, Output: o.Names.Output,
+	}
+	for _, p := range master.Weigh(s.tree, o.Weights, s.weights) {
+		s.said.Add("no such file for the sort weight", p)
 	}
 	if o.Boot != nil {
 		b, err := s.equipment(*o.Boot, o.Texts)
@@ -169,7 +183,8 @@ func (s *scan) plan() (*Image, error) {
 	for _, t := range res.Trees {
 		r.Trees = append(r.Trees, layout.TreeReport{Hierarchy: t.Hierarchy, Placement: "new", Dirs: t.Dirs, Records: t.Records, Bytes: t.Bytes})
 	}
-	r.Notes, r.Warnings = s.notes, append(s.warnings(), res.Warnings...)
+	r.Notes = append(s.notes, s.said.Notes()...)
+	r.Warnings = slices.Concat(s.lacking, s.said.Warnings(), res.Warnings)
 	if o.Implant {
 		return img, img.implant(res.Blocks)
 	}
@@ -217,7 +232,7 @@ func (s *scan) equipment(b MasterBoot, texts iso9660.VolumeTexts) (*master.Boot,
 	if len(b.Entries) == 0 || b.CatalogHidden {
 		return out, nil
 	}
-	n, err := s.put(cmp.Or(b.Catalog, "boot.catalog"), s.made(), nil)
+	n, err := s.catalog(cmp.Or(b.Catalog, "boot.catalog"))
 	if err != nil {
 		return nil, fmt.Errorf("boot catalog: %w", bare(err))
 	}
@@ -304,18 +319,4 @@ func (s *scan) lacks(name, option, otherwise string) {
 		return
 	}
 	s.lacking = append(s.lacking, fmt.Sprintf("%s needs %s: %s", name, option, otherwise))
-}
-
-// warnings are what the scan has to tell.
-func (s *scan) warnings() []string {
-	out := slices.Clone(s.lacking)
-	for _, what := range slices.Sorted(maps.Keys(s.skipped)) {
-		x := s.skipped[what]
-		text := fmt.Sprintf("%s is left out: %s", x.first, what)
-		if x.count > 1 {
-			text = fmt.Sprintf("%d files, %s first, are left out: %s", x.count, x.first, what)
-		}
-		out = append(out, text)
-	}
-	return out
 }

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -381,15 +382,6 @@ func TestMasterRefused(t *testing.T) {
 		o    isolayer.MasterOptions
 		want string
 	}{
-		{"socket", func(dir string) {
-			fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
-			must(t, err)
-			t.Cleanup(func() { syscall.Close(fd) })
-			t.Chdir(dir)
-			must(t, syscall.Bind(fd, &syscall.SockaddrUnix{Name: "s"}))
-		}, rock, "is a device, FIFO or socket"},
-		{"FIFO without Rock Ridge", func(dir string) { must(t, syscall.Mkfifo(filepath.Join(dir, "f"), 0o644)) }, isolayer.MasterOptions{}, "needs Rock Ridge"},
-		{"control character", func(dir string) { must(t, os.WriteFile(filepath.Join(dir, "a\nb"), nil, 0o644)) }, rock, "control character"},
 		{"not UTF-8 for Joliet", func(dir string) { must(t, os.WriteFile(filepath.Join(dir, "caf\xe9"), nil, 0o644)) }, rock, "not UTF-8"},
 		{"publisher", many, isolayer.MasterOptions{Texts: iso9660.VolumeTexts{Publisher: strings.Repeat("p", 129)}}, "publisher"},
 		{"no boot image", many, loader(rock, "loader"), "boot image"},
@@ -408,6 +400,79 @@ func TestMasterRefused(t *testing.T) {
 				t.Errorf("%v is left", list)
 			}
 		})
+	}
+}
+
+// TestMasterSpecial: sockets, FIFOs and devices are recorded with Rock Ridge, and left out
+// with a warning without.
+func TestMasterSpecial(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	must(t, err)
+	t.Cleanup(func() { syscall.Close(fd) })
+	must(t, syscall.Bind(fd, &syscall.SockaddrUnix{Name: "sock"}))
+	must(t, syscall.Mkfifo("fifo", 0o644))
+	for _, rock := range []bool{true, false} {
+		img, err := isolayer.Master([]isolayer.Graft{{Source: "."}}, isolayer.MasterOptions{RockRidge: rock, Joliet: true})
+		must(t, err)
+		defer img.Close()
+		warned := strings.Join(img.Report.Warnings, "\n")
+		if strings.Contains(warned, "sock") == rock || strings.Contains(warned, "fifo") == rock {
+			t.Errorf("Rock Ridge %v: warnings %q", rock, warned)
+		}
+		out := filepath.Join(t.TempDir(), "out.iso")
+		must(t, masterTo(t, dir, out, isolayer.MasterOptions{RockRidge: rock, Joliet: true}))
+		if rock {
+			list := string(isotest.Run(t, "bsdtar", "-tvf", out))
+			if !regexp.MustCompile(`(?m)^s.* sock$`).MatchString(list) || !regexp.MustCompile(`(?m)^p.* fifo$`).MatchString(list) {
+				t.Errorf("bsdtar lists\n%s", list)
+			}
+		}
+	}
+}
+
+// TestMasterTwice: two sources of one path are an error that names both, or the later one
+// stays where that is asked for; directories merge; the same file twice is one.
+func TestMasterTwice(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, p := range []string{"a/same", "b/same", "b/other", "c/same/in", "a/d/one", "b/d/two"} {
+		must(t, os.MkdirAll(filepath.Dir(p), 0o755))
+		must(t, os.WriteFile(p, []byte(p), 0o644))
+	}
+	must(t, os.Symlink("x", "c/other"))
+	graft := func(names ...string) (list []isolayer.Graft) {
+		for _, n := range names {
+			list = append(list, isolayer.Graft{Source: n})
+		}
+		return list
+	}
+	for _, c := range []struct {
+		from    []string
+		replace bool
+		want    string
+	}{
+		{[]string{"a/same", "b/same"}, false, "a/same and b/same would both be /same"},
+		{[]string{"a", "b/same"}, false, "a/same and b/same would both be /same"},
+		{[]string{"a", "c"}, false, "a/same and c/same would both be /same"},
+		{[]string{"a", "c"}, true, "a/same and c/same would both be /same"},
+		{[]string{"c/other", "b/other"}, false, "c/other and b/other would both be /other"},
+		{[]string{"a/same", "b/same"}, true, ""},
+		{[]string{"a/same", "a/same"}, false, ""},
+		{[]string{"a/d", "b/d"}, false, ""},
+	} {
+		img, err := isolayer.Master(graft(c.from...), isolayer.MasterOptions{RockRidge: true, Replace: c.replace})
+		if c.want != "" {
+			if err == nil || err.Error() != c.want+" in the image" {
+				t.Errorf("%q: %v, want %q", c.from, err, c.want)
+			}
+			continue
+		}
+		must(t, err)
+		if c.replace && !strings.Contains(strings.Join(img.Report.Warnings, ""), "b/same: takes the place of a/same") {
+			t.Errorf("%q: warnings %q", c.from, img.Report.Warnings)
+		}
+		must(t, img.Close())
 	}
 }
 

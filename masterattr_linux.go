@@ -14,8 +14,8 @@ import (
 // maxAttributes bounds the names of one file's attributes; Linux has this limit too.
 const maxAttributes = 64 << 10
 
-// attributes reads the access list and the user's attributes of a local file.
-func attributes(p string, acl, user bool) ([]iso9660.Attribute, error) {
+// attributes reads the access list and the attributes of a local file that options ask for.
+func attributes(p string, o MasterOptions) ([]iso9660.Attribute, error) {
 	b := make([]byte, maxAttributes)
 	n, err := unix.Llistxattr(p, b)
 	if errors.Is(err, unix.ENOTSUP) || n == 0 && err == nil {
@@ -29,7 +29,9 @@ func attributes(p string, acl, user bool) ([]iso9660.Attribute, error) {
 	slices.Sort(names)
 	for _, name := range names {
 		list := name == "system.posix_acl_access"
-		if !(list && acl) && !(user && strings.HasPrefix(name, "user.")) {
+		user := o.Attributes && strings.HasPrefix(name, "user.")
+		other := o.AllAttributes && !strings.HasPrefix(name, "system.") && !strings.HasPrefix(name, "isofs.")
+		if !(list && o.ACL) && !user && !other {
 			continue
 		}
 		value := make([]byte, maxAttributes)

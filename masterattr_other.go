@@ -8,6 +8,6 @@ import (
 	"github.com/isolayer/isolayer/iso9660"
 )
 
-func attributes(string, bool, bool) ([]iso9660.Attribute, error) {
+func attributes(string, MasterOptions) ([]iso9660.Attribute, error) {
 	return nil, errors.New("access lists and attributes are read on Linux only")
 }

@@ -85,7 +85,7 @@ func (s *scan) imageOf(m MasterEntry, i int, r boot.Range, part func(off, n int6
 		return m, err
 	}
 	s.index(dir)
-	n, err := s.child(dir, path.Base(m.Path), tree.Attr{Mode: iso9660.ModeRegular | 0o444, ModTime: s.tree.Epoch}, src)
+	n, err := s.child(dir, path.Base(m.Path), src.Name(), tree.Attr{Mode: iso9660.ModeRegular | 0o444, ModTime: s.tree.Epoch}, src)
 	if err != nil {
 		return m, err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/iso9660"
+	"github.com/isolayer/isolayer/master"
 	"github.com/isolayer/isolayer/tree"
 )
 
@@ -34,20 +35,15 @@ type scan struct {
 	extra   map[*tree.Node][]iso9660.SystemUseEntry
 	notes   []string
 	lacking []string
-	skipped map[string]skip
-}
-
-// skip counts files that are left out for one reason.
-type skip struct {
-	first string
-	count int
+	from    map[*tree.Node]string // what is not content comes from, where sources may meet
+	said    master.Remarks
 }
 
 func newScan(o MasterOptions) *scan {
 	s := &scan{
 		o: o, files: extent.NewFiles(), links: map[fileKey]*extent.File{}, active: map[fileKey]bool{},
 		byName: map[*tree.Node]map[string]int{}, weights: map[*tree.Node]int{}, marked: map[*tree.Node]bool{}, extra: map[*tree.Node][]iso9660.SystemUseEntry{},
-		skipped: map[string]skip{}, newest: time.Unix(0, 0),
+		from: map[*tree.Node]string{}, newest: time.Unix(0, 0),
 	}
 	s.tree = &tree.Tree{RockRidge: o.RockRidge, Has: [3]bool{iso9660.Primary: true, iso9660.Joliet: o.Joliet, iso9660.Enhanced: o.Enhanced}}
 	s.tree.Root = &tree.Node{In: s.tree.Has, Attr: tree.Attr{Mode: iso9660.ModeDir | 0o555}}
@@ -61,7 +57,9 @@ func newScan(o MasterOptions) *scan {
 func (s *scan) graft(g Graft) error {
 	info, err := os.Stat(g.Source)
 	if err != nil {
-		return err
+		if info, err = os.Lstat(g.Source); err != nil { // a link may lead nowhere
+			return err
+		}
 	}
 	dest := filepath.ToSlash(g.Dest)
 	if !info.IsDir() {
@@ -83,7 +81,7 @@ func (s *scan) graft(g Graft) error {
 	}
 	if dir != s.tree.Root || !s.rootSet {
 		s.rootSet = s.rootSet || dir == s.tree.Root
-		dir.Attr = s.attr(info)
+		dir.Attr = s.attr(g.Source, info)
 	}
 	return s.list(g.Source, info, dir)
 }
@@ -94,15 +92,13 @@ func (s *scan) add(p, name string, info fs.FileInfo, in string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", in, bare(err))
 	}
+	s.index(dir)
 	return s.place(p, name, info, dir)
 }
 
 // list adds what a local directory holds.
 func (s *scan) list(p string, info fs.FileInfo, dir *tree.Node) error {
 	if key, ok := dirKey(info); ok && s.o.FollowLinks {
-		if s.active[key] {
-			return fmt.Errorf("%s: a followed link leads back to a directory that it is in", p)
-		}
 		s.active[key] = true
 		defer delete(s.active, key)
 	}
@@ -131,28 +127,20 @@ func (s *scan) list(p string, info fs.FileInfo, dir *tree.Node) error {
 
 // place adds one local file, directory, link or device as a child of dir.
 func (s *scan) place(p, name string, info fs.FileInfo, dir *tree.Node) error {
-	if s.matches(s.o.Exclude, p, name) {
+	if s.leftOut(p, name, info) {
 		return nil
 	}
-	if s.output != nil && os.SameFile(info, s.output) {
-		s.notes = append(s.notes, p+" is the output and was left out")
-		return nil
-	}
-	if _, err := tree.Clean(name); err != nil || name == "" {
-		return fmt.Errorf("%q: %w", p, bare(err))
-	}
-	if s.o.Joliet && !utf8.ValidString(name) && !s.matches(s.o.HideJoliet, p, name) {
-		return fmt.Errorf("%q: %w", p, ErrNotUTF8)
+	name, err := s.named(p, name)
+	if err != nil {
+		return err
 	}
 	if s.o.FollowLinks && info.Mode()&fs.ModeSymlink != 0 {
-		if to, err := os.Stat(p); err == nil { // one that leads nowhere stays a link
-			info = to
-		}
+		info = s.followed(p, info)
 	}
 	if info.IsDir() {
-		n, err := s.child(dir, name, s.attr(info), nil)
+		n, err := s.child(dir, name, p, s.attr(p, info), nil)
 		if err != nil {
-			return fmt.Errorf("%s: %w", p, err)
+			return err
 		}
 		if err := s.note(n, p); err != nil {
 			return err
@@ -164,24 +152,65 @@ func (s *scan) place(p, name string, info fs.FileInfo, dir *tree.Node) error {
 		return err
 	}
 	if why != "" {
-		x := s.skipped[why]
-		if x.count++; x.count == 1 {
-			x.first = p
-		}
-		s.skipped[why] = x
+		s.said.Add("left out, "+why, p)
 		return nil
 	}
-	n, err := s.child(dir, name, attr, src)
+	n, err := s.child(dir, name, p, attr, src)
 	if err != nil {
-		return fmt.Errorf("%s: %w", p, err)
+		return err
 	}
 	return s.note(n, p)
+}
+
+// leftOut reports whether a file is not for the image, and says so unless it was asked for.
+func (s *scan) leftOut(p, name string, info fs.FileInfo) bool {
+	switch {
+	case master.Matches(s.o.Exclude, filepath.ToSlash(p), name):
+	case s.output != nil && os.SameFile(info, s.output):
+		s.notes = append(s.notes, p+" is the output and was left out")
+	case s.o.TransTable != "" && name == s.o.TransTable && !info.IsDir():
+		s.said.Note("left out, the image gets translation tables of its own", p)
+	default:
+		return false
+	}
+	return true
+}
+
+// named is the name that a local file has in the image.
+func (s *scan) named(p, name string) (string, error) {
+	name, err := s.o.Names.In(name)
+	if err != nil {
+		return "", fmt.Errorf("%q: %w", p, err)
+	}
+	if s.o.Joliet && !utf8.ValidString(name) && !master.Matches(s.o.HideJoliet, filepath.ToSlash(p), name) {
+		return "", fmt.Errorf("%q: %w", p, ErrNotUTF8)
+	}
+	if n := s.o.Names.Cut; n > 0 && len(name) > n {
+		s.said.Add(fmt.Sprintf("the name is cut to %d bytes", n), p)
+		name = master.CutName(name, n)
+	}
+	return name, nil
+}
+
+// followed is what a link leads to. One that leads nowhere, or to a directory that it is
+// in, stays a link.
+func (s *scan) followed(p string, link fs.FileInfo) fs.FileInfo {
+	to, err := os.Stat(p)
+	if err != nil {
+		s.said.Add("the link leads nowhere and is not followed", p)
+		return link
+	}
+	if key, ok := dirKey(to); ok && s.active[key] {
+		s.said.Add("the link leads to a directory that it is in and is not followed", p)
+		return link
+	}
+	return to
 }
 
 // what tells attributes and content of a local file that is no directory, or why it
 // cannot be in the image.
 func (s *scan) what(p string, info fs.FileInfo) (attr tree.Attr, src extent.Source, why string, err error) {
-	attr = s.attr(info)
+	attr = s.attr(p, info)
 	switch mode := info.Mode(); {
 	case mode.IsRegular():
 		key, linked := keyOf(info)
@@ -194,23 +223,26 @@ func (s *scan) what(p string, info fs.FileInfo) (attr tree.Attr, src extent.Sour
 			s.links[key] = f
 		}
 		return attr, f, "", err
-	case mode&fs.ModeSocket != 0:
-		return attr, nil, "", fmt.Errorf("%s %w", p, ErrSpecial)
 	case !s.o.RockRidge && mode&fs.ModeSymlink != 0:
 		return attr, nil, "symbolic links need Rock Ridge", nil
 	case !s.o.RockRidge:
-		return attr, nil, "", fmt.Errorf("%s %w, which needs Rock Ridge", p, ErrSpecial)
+		return attr, nil, "devices, FIFOs and sockets need Rock Ridge", nil
 	case mode&fs.ModeSymlink != 0:
 		target, err := os.Readlink(p)
-		attr.Link = filepath.ToSlash(target)
-		return attr, nil, "", err
+		if err == nil {
+			attr.Link, err = s.o.Names.In(filepath.ToSlash(target))
+		}
+		if err != nil {
+			return attr, nil, "", fmt.Errorf("link of %q: %w", p, bare(err))
+		}
+		return attr, nil, "", nil
 	}
 	attr.Major, attr.Minor = deviceOf(info)
 	return attr, nil, "", nil
 }
 
 // attr are the attributes that the image shows.
-func (s *scan) attr(info fs.FileInfo) tree.Attr {
+func (s *scan) attr(p string, info fs.FileInfo) tree.Attr {
 	a := tree.Attr{Mode: typeOf(info.Mode()) | permissions(info.Mode()), ModTime: info.ModTime()}
 	a.UID, a.GID = ownerOf(info)
 	if s.o.Rational {
@@ -235,7 +267,14 @@ func (s *scan) attr(info fs.FileInfo) tree.Attr {
 	if s.o.Epoch != nil && a.ModTime.After(*s.o.Epoch) {
 		a.ModTime = *s.o.Epoch
 	}
-	a.ModTime = a.ModTime.Truncate(time.Second)
+	if s.o.FileDates != nil {
+		a.ModTime = *s.o.FileDates
+	}
+	t, other := master.ClampTime(a.ModTime)
+	if other {
+		s.said.Add(fmt.Sprintf("images hold times from 1900 to 2155, it becomes %s", t.Format(time.DateOnly)), p)
+	}
+	a.ModTime = t.Truncate(time.Second)
 	if a.ModTime.After(s.newest) {
 		s.newest = a.ModTime
 	}
@@ -277,42 +316,39 @@ func typeOf(m fs.FileMode) uint32 {
 
 // note keeps what patterns say about a node, and its attributes if they are wanted.
 func (s *scan) note(n *tree.Node, p string) error {
-	if s.matches(s.o.Hide, p, n.Name) {
+	s.mark(n, filepath.ToSlash(p))
+	if s.o.Zisofs && n.IsRegular() && n.Source != nil {
+		if e := iso9660.CompressedEntry(n.Source); e != nil {
+			s.extra[n] = append(s.extra[n], e)
+		}
+	}
+	if !s.o.ACL && !s.o.Attributes && !s.o.AllAttributes || n.IsLink() {
+		return nil
+	}
+	list, err := attributes(p, s.o)
+	if err == nil && len(list) > 0 {
+		s.extra[n] = append(s.extra[n], iso9660.AttributeEntries(list)...)
+	}
+	return err
+}
+
+// mark keeps what patterns say about a node.
+func (s *scan) mark(n *tree.Node, p string) {
+	if master.Matches(s.o.Hide, p, n.Name) {
 		n.In[iso9660.Primary], n.In[iso9660.Enhanced] = false, false
 	}
-	if s.matches(s.o.HideJoliet, p, n.Name) {
+	if master.Matches(s.o.HideJoliet, p, n.Name) {
 		n.In[iso9660.Joliet] = false
 	}
-	if s.matches(s.o.Mark, p, n.Name) {
+	if master.Matches(s.o.Mark, p, n.Name) {
 		s.marked[n] = true
 	}
 	if w, ok := s.weights[n.Parent]; ok { // that of a directory is for all in it
 		s.weights[n] = w
 	}
 	for _, w := range s.o.Sort {
-		if s.matches([]string{w.Pattern}, p, n.Name) {
+		if master.Matches([]string{w.Pattern}, p, n.Name) {
 			s.weights[n] = w.Weight
 		}
 	}
-	if !s.o.ACL && !s.o.Attributes || n.IsLink() {
-		return nil
-	}
-	list, err := attributes(p, s.o.ACL, s.o.Attributes)
-	if err == nil && len(list) > 0 {
-		s.extra[n] = iso9660.AttributeEntries(list)
-	}
-	return err
-}
-
-// matches tells whether any pattern is that of a name or of a path on disk.
-func (s *scan) matches(patterns []string, p, name string) bool {
-	for _, pattern := range patterns {
-		pattern = strings.TrimPrefix(pattern, "./")
-		for _, text := range []string{name, filepath.ToSlash(p)} {
-			if ok, err := path.Match(pattern, text); ok || err != nil && pattern == text {
-				return true
-			}
-		}
-	}
-	return false
 }

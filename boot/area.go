@@ -31,6 +31,11 @@ type Spec struct {
 	// MBRType and GPTType of the file system's partition; nil: what is usual.
 	MBRType *byte
 	GPTType *GUID
+	// DiskGUID of the GPT, from which those of its partitions follow; nil: made of Seed.
+	DiskGUID *GUID
+	// FileSystemBootable and FileSystemWritable are said of the file system's partition in
+	// the GPT (UEFI 5.3.3, table 24: bit 2; not read-only).
+	FileSystemBootable, FileSystemWritable bool
 	// Align says whether ends are made multiples of a cylinder; see Alignment.
 	Align          Alignment
 	Heads, Sectors int64 // of the disk that addresses are given for; 0: chosen by size
@@ -149,9 +154,16 @@ func (s Spec) shape(sectors int64) geometry {
 	return geometry{252, 63}
 }
 
-// id makes an id of the seed.
+// id makes an id of the seed, and of the GUID that was given for the disk.
 func (s Spec) id(what string) GUID {
-	sum := sha256.Sum256(append([]byte(what+"\x00"), s.Seed...))
+	seed := append([]byte(what+"\x00"), s.Seed...)
+	if s.DiskGUID != nil {
+		if what == "disk" {
+			return *s.DiskGUID
+		}
+		seed = append(seed, s.DiskGUID[:]...)
+	}
+	sum := sha256.Sum256(seed)
 	g := GUID(sum[:16])
 	g[7], g[8] = g[7]&0x0f|0x40, g[8]&0x3f|0x80 // version 4
 	return g

@@ -139,6 +139,12 @@ func Needs(head []byte, p Platform) (infoTable, grub2 bool) {
 // HeadSize is how many bytes of a boot image Needs and CatalogOf look at.
 const HeadSize = loaderHead
 
+// ErrInfoRoom reports a boot image whose size rules out what it is to hold about itself.
+var ErrInfoRoom = errors.New("boot image without room for boot information")
+
+// infoTableEnd is where the boot info table of mkisofs ends in a boot image.
+const infoTableEnd = 64
+
 // InfoPatches returns what a boot image of the given size at a block is to hold about
 // itself, at offsets in it: the boot info table of mkisofs, GRUB's own address.
 func InfoPatches(content io.ReaderAt, size int64, at iso9660.LBA, table, grub2 bool) ([]Patch, error) {
@@ -151,10 +157,13 @@ func infoPatches(content io.ReaderAt, size int64, at, pvd iso9660.LBA, table, gr
 		return nil, fmt.Errorf("read boot image: %w", err)
 	}
 	if size > maxSummed {
-		return nil, fmt.Errorf("boot image of %d bytes is too large for a boot info table: %w", size, iso9660.ErrLimit)
+		return nil, fmt.Errorf("%w: %d bytes are too many for a boot info table", ErrInfoRoom, size)
 	}
-	if len(head) < 64 || grub2 && len(head) < grub2InfoOff+8 {
-		return nil, fmt.Errorf("boot image of %d bytes is too small for a boot info table: %w", size, iso9660.ErrLimit)
+	if grub2 && len(head) < grub2InfoOff+8 {
+		return nil, fmt.Errorf("%w: %d bytes are too few for GRUB's boot info", ErrInfoRoom, size)
+	}
+	if table && len(head) < infoTableEnd { // as much of it as there is room for, as genisoimage does
+		head = append(head, make([]byte, infoTableEnd-len(head))...)
 	}
 	before := slices.Clone(head)
 	var out []Patch
@@ -162,16 +171,18 @@ func infoPatches(content io.ReaderAt, size int64, at, pvd iso9660.LBA, table, gr
 		binary.LittleEndian.PutUint64(head[grub2InfoOff:], uint64(at)*perBlock+5)
 	}
 	if table {
-		sum, err := source{content, size}.sum32(64, size-64)
+		sum, err := source{content, size}.sum32(min(size, infoTableEnd), max(size-infoTableEnd, 0))
 		if err != nil {
 			return nil, err
 		}
-		sum += sumWords(head[64:]) - sumWords(before[64:])
-		clear(head[8:64])
+		sum += sumWords(head[infoTableEnd:]) - sumWords(before[min(infoTableEnd, len(before)):])
+		clear(head[8:infoTableEnd])
 		for i, v := range []uint32{uint32(pvd), uint32(at), uint32(size), sum} {
 			binary.LittleEndian.PutUint32(head[8+4*i:], v)
 		}
-		out = append(out, Patch{8, head[8:64], "boot info table"})
+		if size > 8 {
+			out = append(out, Patch{8, head[8:min(infoTableEnd, size)], "boot info table"})
+		}
 	}
 	if grub2 {
 		out = append(out, Patch{grub2InfoOff, head[grub2InfoOff : grub2InfoOff+8], "GRUB 2 boot info"})

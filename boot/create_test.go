@@ -138,8 +138,18 @@ func TestCreateRefused(t *testing.T) {
 	if _, _, err := (Spec{}).Area(slices.Repeat(apple, 7), Arrangement{}, slices.Repeat(at, 7)); !errors.Is(err, iso9660.ErrLimit) {
 		t.Errorf("7 Apple partitions: %v", err)
 	}
-	if _, err := InfoPatches(bytes.NewReader(make([]byte, 60)), 60, 100, true, false); !errors.Is(err, iso9660.ErrLimit) {
-		t.Errorf("a table in 60 bytes: %v", err)
+	if _, err := InfoPatches(bytes.NewReader(make([]byte, 60)), 60, 100, true, true); !errors.Is(err, ErrInfoRoom) {
+		t.Errorf("GRUB's information in 60 bytes: %v", err)
+	}
+	for _, size := range []int64{1, 8, 20, 63, 64, 65} { // as much of the table as there is room for
+		list, err := InfoPatches(bytes.NewReader(bytes.Repeat([]byte{1}, int(size))), size, 100, true, false)
+		n := int64(0)
+		for _, p := range list {
+			n += int64(len(p.Data))
+		}
+		if err != nil || n != max(0, min(size, 64)-8) {
+			t.Errorf("a table in %d bytes: %d bytes, %v", size, n, err)
+		}
 	}
 	if _, err := CatalogOf(make([]EntrySpec, 40), make([]Located, 40), make([][]byte, 40)); !errors.Is(err, iso9660.ErrLimit) {
 		t.Errorf("40 entries: %v", err)

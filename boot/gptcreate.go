@@ -20,6 +20,12 @@ func (s Spec) gptParts(entries []EntrySpec, a Arrangement, at []Located) []GPTPa
 	if s.GPTType != nil {
 		cover.Type = *s.GPTType
 	}
+	if s.FileSystemBootable {
+		cover.Attributes |= legacyBootable
+	}
+	if s.FileSystemWritable {
+		cover.Attributes &^= readOnly
+	}
 	var inner []GPTPartition
 	for i, en := range entries {
 		esp := announced && s.EFIPartition && en.Platform == UEFI
@@ -70,7 +76,11 @@ func (s Spec) gptParts(entries []EntrySpec, a Arrangement, at []Located) []GPTPa
 
 // readOnlySystem are the attributes that makers of images give the file system and what
 // lies in it (UEFI 5.3.3).
-const readOnlySystem = 0x1000000000000001
+const (
+	readOnly       = 1 << 60
+	legacyBootable = 1 << 2
+	readOnlySystem = readOnly | 1
+)
 
 var guidBasic = GUID{0xa2, 0xa0, 0xd0, 0xeb, 0xe5, 0xb9, 0x33, 0x44, 0x87, 0xc0, 0x68, 0xb6, 0xb7, 0x26, 0x99, 0xc7}
 

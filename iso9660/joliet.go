@@ -27,15 +27,48 @@ func decodeUCS2(b []byte) string {
 }
 
 // encodeUCS2 encodes s big-endian. What UCS-2 cannot hold becomes '_'.
-func encodeUCS2(s string) []byte {
+func encodeUCS2(s string) []byte { return encodeJoliet(s, false) }
+
+// encodeJoliet encodes s big-endian, as UTF-16 or as UCS-2.
+func encodeJoliet(s string, pairs bool) []byte {
 	b := make([]byte, 0, 2*len(s))
 	for _, r := range s {
-		if r > 0xffff || r == utf8.RuneError {
+		switch {
+		case r == utf8.RuneError || r > maxUCS2 && !pairs:
 			r = '_'
+		case r > maxUCS2:
+			high, low := utf16.EncodeRune(r)
+			b, r = binary.BigEndian.AppendUint16(b, uint16(high)), low
 		}
 		b = binary.BigEndian.AppendUint16(b, uint16(r))
 	}
 	return b
+}
+
+// maxUCS2 is the last character that one unit holds.
+const maxUCS2 = 0xffff
+
+// unitsOf is how many units of 16 bits s takes.
+func unitsOf(s string) (n int) {
+	for _, r := range s {
+		if n++; r > maxUCS2 {
+			n++
+		}
+	}
+	return n
+}
+
+// cutUnits cuts s to n units without cutting a character.
+func cutUnits(s string, n int) string {
+	for i, r := range s {
+		if r > maxUCS2 {
+			n--
+		}
+		if n--; n < 0 {
+			return s[:i]
+		}
+	}
+	return s
 }
 
 // jolietPlain are the bytes that names have in Joliet as they are.
@@ -48,7 +81,9 @@ var jolietPlain = func() (plain [256]bool) {
 
 // JolietName is name with '_' for what Joliet does not allow (Joliet 1.0, "Allowed
 // character set") and UCS-2 cannot hold.
-func JolietName(name string) string {
+func JolietName(name string) string { return jolietName(name, false) }
+
+func jolietName(name string, pairs bool) string {
 	plain := true // as names are as a rule
 	for i := range len(name) {
 		plain = plain && jolietPlain[name[i]]
@@ -57,7 +92,7 @@ func JolietName(name string) string {
 		return name
 	}
 	return strings.Map(func(r rune) rune {
-		if r < 0x20 || r > 0xffff || r == utf8.RuneError || strings.ContainsRune(`*/:;?\`, r) {
+		if r < 0x20 || r > maxUCS2 && !pairs || r == utf8.RuneError || strings.ContainsRune(`*/:;?\`, r) {
 			return '_'
 		}
 		return r

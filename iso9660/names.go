@@ -12,16 +12,16 @@ import (
 // Naming are the rules of one hierarchy's identifiers, learned from those it
 // has, by which names of newcomers are formed.
 type Naming struct {
-	h         Hierarchy
-	allowed   [256]bool // bytes of a plain identifier
-	version   bool      // files end in ;1
-	dot       bool      // files without extension have a dot all the same
-	dirDot    bool      // directories may have dots
-	manyDots  bool
-	long      bool // beyond 8.3
-	file      int  // longest file identifier without version
-	joliet    int  // longest Joliet name in characters
-	noLeading bool // no identifier begins with a dot
+	h        Hierarchy
+	allowed  [256]bool // bytes of a plain identifier
+	version  bool      // files end in ;1
+	dot      bool      // files without extension have a dot all the same
+	dirDot   bool      // directories may have dots
+	manyDots bool
+	long     bool // beyond 8.3
+	file     int  // longest file identifier without version
+	joliet   int  // longest Joliet name in characters
+	utf16    bool // Joliet names are UTF-16
 }
 
 // The name lengths of ISO 9660 level 1, levels 2 and 3, and Joliet.
@@ -168,9 +168,6 @@ func (n *Naming) plain(name string, dir bool, number string) string {
 	if stem == "" && ext == "" {
 		stem = "_"
 	}
-	if n.noLeading && stem[:min(1, len(stem))] == "." {
-		stem = "_" + stem[1:]
-	}
 	id := stem
 	if ext != "" || n.dot && !dir {
 		id += "." + ext
@@ -203,20 +200,19 @@ func (n *Naming) translate(s string) string {
 
 // jolietID forms a Joliet identifier, cutting the stem and then the extension.
 func (n *Naming) jolietID(name string, dir bool, number string) string {
-	name = JolietName(name)
-	stem, ext := []rune(name), []rune(nil)
+	name = jolietName(name, n.utf16)
+	stem, ext := name, ""
 	if i := strings.LastIndexByte(name, '.'); i > 0 && !dir {
-		stem, ext = []rune(name[:i]), []rune(name[i:])
+		stem, ext = name[:i], name[i:]
 	}
-	if len(ext) > n.joliet-1-len(number) {
-		stem, ext = append(stem, ext...), nil
+	if unitsOf(ext) > n.joliet-1-len(number) {
+		stem, ext = stem+ext, ""
 	}
-	stem = append(stem[:min(len(stem), n.joliet-len(ext)-len(number))], []rune(number)...)
-	id := string(append(stem, ext...))
+	id := cutUnits(stem, n.joliet-unitsOf(ext)-len(number)) + number + ext
 	if n.version && !dir {
 		id += ";1"
 	}
-	return string(encodeUCS2(id))
+	return string(encodeJoliet(id, n.utf16))
 }
 
 // cutBytes cuts s to n bytes without cutting a character.

@@ -23,6 +23,23 @@ type Zisofs struct {
 
 var zisofsMagic = []byte{0x37, 0xe4, 0x53, 0x96, 0xc9, 0xdb, 0xd6, 0x07}
 
+// zisofsHeader is the shortest header of a compressed file, in bytes.
+const zisofsHeader = 16
+
+// CompressedEntry returns the ZF entry of a file that mkzftree compressed, nil for others.
+func CompressedEntry(r io.ReaderAt) SystemUseEntry {
+	h := make([]byte, zisofsHeader)
+	if n, _ := r.ReadAt(h, 0); n < len(h) || !bytes.HasPrefix(h, zisofsMagic) {
+		return nil // what cannot be read is told of when it is written
+	}
+	e := SystemUseEntry{'Z', 'F', 16, 1, 'p', 'z', h[12], h[13]}
+	e = appendBoth32(e, binary.LittleEndian.Uint32(h[8:]))
+	if _, err := parseZF(e); err != nil {
+		return nil
+	}
+	return e
+}
+
 // parseZF decodes a ZF entry. Version 2 is listed, but its content stays compressed.
 func parseZF(e SystemUseEntry) (*Zisofs, error) {
 	z := &Zisofs{header: int(e[6]) * 4, blockLog: int(e[7]), algorithm: string(e[4:6])}

@@ -100,7 +100,9 @@ func (p *planner) assemble() (*extent.Map, error) {
 			return nil, err
 		}
 		m.add(extent.BytesOf(0, area))
-		trailer = backup
+		if trailer = backup; trailer == nil && (b.DiskGUID != nil || b.FileSystemBootable || b.FileSystemWritable) {
+			p.warn("the image has no GPT, which would hold a disk GUID and attributes")
+		}
 	}
 	list, err := p.descriptors()
 	if err != nil {
@@ -212,4 +214,14 @@ func (s *sequence) zeros(to int64) {
 		s.list = append(s.list, extent.ZeroOf(s.end, to-s.end))
 		s.end = to
 	}
+}
+
+// IsCatalog reports whether content begins as a boot catalog does (El Torito 1.0, figure 2).
+func IsCatalog(src extent.Source) bool {
+	head := make([]byte, 32)
+	if src == nil {
+		return false
+	}
+	n, _ := src.ReadAt(head, 0) // what cannot be read is none
+	return n == len(head) && head[0] == 1 && head[30] == 0x55 && head[31] == 0xaa
 }

@@ -168,7 +168,7 @@ func (x *builder) wanted(d *directory) []item {
 // name gives the items their identifiers and their order (ECMA-119 9.3) and returns
 // the directories among them.
 func (x *builder) name(d *directory, items []item) ([]*directory, error) {
-	names := x.naming.Namer()
+	names := x.namer()
 	ids := make([][]byte, len(items))
 	order := make([]int, len(items))
 	for i, it := range items {

@@ -19,6 +19,9 @@ import (
 type Options struct {
 	Texts  iso9660.VolumeTexts
 	Naming iso9660.NamingRules
+	// Input is the coding of local names, whose bytes identifiers are made of, Output that
+	// of names in Rock Ridge.
+	Input, Output *Charset
 	// Relocate, unless empty, names the directory of the root into which directories
 	// below the eighth level go; Rock Ridge shows them where they belong.
 	Relocate string
@@ -77,6 +80,13 @@ type Tree struct {
 
 // ErrEmptyBoot reports a boot image without content.
 var ErrEmptyBoot = errors.New("a boot image cannot be empty")
+
+// TwiceError reports two sources that would have the same path in the image.
+type TwiceError struct{ First, Second, Path string }
+
+func (e *TwiceError) Error() string {
+	return fmt.Sprintf("%s and %s would both be %s in the image", e.First, e.Second, e.Path)
+}
 
 // maxBlocks is what 32-bit block addresses can tell.
 const maxBlocks = 1<<32 - 1

@@ -21,7 +21,7 @@ func (p *planner) draft(b *hierarchy, it item, id []byte, more bool, serial uint
 	}
 	var entries []iso9660.SystemUseEntry
 	if b.rock != nil {
-		entries = b.rock.Entries(n.Name, p.stat(b, it, serial))
+		entries = b.rock.Entries(p.o.Output.recorded(n.Name), p.stat(b, it, serial))
 		switch it.kind {
 		case holder:
 			entries = append(entries, iso9660.ChildLink())
@@ -63,7 +63,7 @@ func (p *planner) stat(b *hierarchy, it item, serial uint32) iso9660.Stat {
 	n := it.node
 	s := iso9660.Stat{
 		Mode: n.Mode, Nlink: 1, UID: n.UID, GID: n.GID, Serial: serial,
-		Major: n.Major, Minor: n.Minor, Time: n.ModTime, Link: n.Link,
+		Major: n.Major, Minor: n.Minor, Time: n.ModTime, Link: p.o.Output.recorded(n.Link),
 	}
 	if d := b.of[n]; d != nil {
 		s.Nlink, s.Serial = d.links, d.serial

@@ -79,11 +79,6 @@ func (x *builder) table(d *directory) error {
 	if x.p.o.TransTable == "" || x.b.h != iso9660.Primary || d == x.storage {
 		return nil
 	}
-	for _, c := range d.node.Children {
-		if c.Name == x.p.o.TransTable {
-			return nil // there is one
-		}
-	}
 	g := &generated{name: x.p.o.TransTable + " of " + d.node.Path()}
 	for it, id := range d.all {
 		n := it.node
@@ -119,7 +114,7 @@ func (x *builder) table(d *directory) error {
 
 // insert adds an item to a directory whose others have their identifiers.
 func (x *builder) insert(d *directory, add item) error {
-	names := x.naming.Namer()
+	names := x.namer()
 	for _, id := range d.all {
 		names.Take(id)
 	}

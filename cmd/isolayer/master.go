@@ -12,19 +12,23 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/boot"
 	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/layout"
+	"github.com/isolayer/isolayer/master"
 )
 
 func (a *app) masterCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "master DIR... [options of mkisofs] -o OUT",
+		Use:     "master DIR... [options of mkisofs] [-o OUT]",
 		Short:   "Make a new image of local files, with the options of mkisofs",
 		GroupID: "make",
 		Long: `master makes an image of files and directories. Its options are those of mkisofs,
 genisoimage and xorrisofs, so that a command line of theirs works as it is; an option
 that is not supported is an error. Called by one of these names (a link will do),
-isolayer is that program; as xorrisofs it records Rock Ridge unless --norock is given.
+isolayer is that program; as xorrisofs it records Rock Ridge unless --norock is given,
+and later files take the place of earlier ones of the same name. Without -o the image
+goes to standard output.
 
 What is new: files of any size, hard links, names in UTF-8, the same image from the same
 tree at any time; the source is never written to, and OUT appears whole or not at all.
@@ -102,8 +106,6 @@ func (a *app) master(ctx context.Context, m *mkisofs) (err error) {
 	switch _, term := terminal(a.out); {
 	case len(m.sources) == 0:
 		return usagef("name a directory", "nothing to put into the image")
-	case o.output == "" && !o.dryRun && !m.print:
-		return usagef("name the new image: -o out.iso, or -o - for standard output", "-o is missing")
 	case term && o.output == "-" && !o.dryRun && !m.print:
 		return usagef("redirect it: > out.iso, or name a file with -o", "an image does not belong on a terminal")
 	case o.checksum != "" && (o.output == "-" || o.dryRun):
@@ -117,11 +119,8 @@ func (a *app) master(ctx context.Context, m *mkisofs) (err error) {
 	defer debug.SetGCPercent(debug.SetGCPercent(30))
 	start := time.Now()
 	img, err := isolayer.Master(m.grafted(), m.options)
-	if errors.Is(err, isolayer.ErrSpecial) {
-		return hinted{err, "leave it out with -m NAME; devices and FIFOs are recorded with -R"}
-	}
 	if err != nil {
-		return err
+		return masterHint(err, m.options)
 	}
 	defer func() { err = errors.Join(err, img.Close()) }()
 	if m.print {
@@ -154,6 +153,28 @@ func (a *app) master(ctx context.Context, m *mkisofs) (err error) {
 	}
 	a.warn(img.Report)
 	return nil
+}
+
+// masterHint adds what to do about an error that options are to blame for.
+func masterHint(err error, o isolayer.MasterOptions) error {
+	var twice *master.TwiceError
+	switch {
+	case errors.As(err, &twice):
+		return hinted{err, "leave one out (-m PATTERN), or give it a name: -graft-points NAME=FILE"}
+	case errors.Is(err, master.ErrCoding) && o.Names.Input == nil:
+		return hinted{err, "choose another -output-charset, or leave it out: names are recorded in UTF-8"}
+	case errors.Is(err, master.ErrCoding):
+		return hinted{err, "name the coding that it has with -input-charset, or rename it with convmv"}
+	case errors.Is(err, isolayer.ErrNotUTF8):
+		return hinted{err, "name the coding that it has, such as -input-charset iso8859-1, or leave -J out"}
+	case errors.Is(err, master.ErrLong):
+		return hinted{err, "rename it, or cut names: -file_name_limit 255"}
+	case errors.Is(err, iso9660.ErrTooLong):
+		return hinted{err, "give a shorter text; -V and -sysid have 32 characters, -A, -P, -p and -volset 128, names of files 37"}
+	case errors.Is(err, boot.ErrInfoRoom):
+		return hinted{err, "leave the option out, or give the loader that it is for"}
+	}
+	return err
 }
 
 // masterReport is what --json prints.

@@ -209,7 +209,7 @@ func TestMasterParse(t *testing.T) {
 	if len(got) != 4 || got[0].Dest != `a/b=c\/` || got[0].Source != "x=y" || got[1].Source != "plain" || got[2].Dest != "one" || got[2].Source != "two" || got[3].Source != "three" {
 		t.Errorf("%q", got)
 	}
-	for _, line := range []string{"-nosuch .", "-V", "-no-emul-boot .", "-iso-level 9 .", "-append_partition 7 0xef x .", "-boot-load-size 70000 -b x .", "-r=1 .", "-input-charset koi8-r .", "-append_partition 2 0xef --interval:local_fs:0-511:zero_gpt:x .", "-grub2-mbr --interval:imported_iso:0-511:: .", "-e --interval:appended_partition_ ."} {
+	for _, line := range []string{"-nosuch .", "-V", "-no-emul-boot .", "-iso-level 9 .", "-append_partition 7 0xef x .", "-boot-load-size 70000 -b x .", "-r=1 .", "-input-charset cp9999 .", "-gpt_disk_guid x .", "-file_name_limit 20 .", "-untranslated_name_len 97 .", "-dir-mode u+w .", "-set_all_file_dates soon .", "-s raw .", "-quoted_path_list none .", "-append_partition 2 0xef --interval:local_fs:0-511:zero_gpt:x .", "-grub2-mbr --interval:imported_iso:0-511:: .", "-e --interval:appended_partition_ ."} {
 		if _, err := parseMkisofs(strings.Fields(line), os.Stdin); err == nil {
 			t.Errorf("%q passes", line)
 		}

@@ -20,7 +20,8 @@ import (
 // several flags in one word.
 type mkisofs struct {
 	sources  []string
-	lists    []string // files with further sources
+	lists    []string // files with further sources, a line each
+	quoted   []string // files with further sources, as words of a shell
 	root     string   // directory of the image that all goes into
 	grafts   bool     // sources may be DEST=SOURCE
 	options  isolayer.MasterOptions
@@ -32,6 +33,7 @@ type mkisofs struct {
 	noPad    bool
 	deep     bool // directories stay where they are, however deep
 	platform *boot.Platform
+	output   bool // the coding of names in the image was given
 	show     showOptions
 	print    bool // the size, and nothing else
 }
@@ -47,8 +49,10 @@ type showOptions struct {
 type option struct {
 	names string // separated by spaces
 	args  int    // how many values it takes
+	whole bool   // it has no abbreviations, as those of xorriso alone have none
 	do    func(m *mkisofs, v []string) error
 	use   string // what to do instead, of an option that is not supported
+	idle  string // why it has no effect on the image, of one that has none
 }
 
 // unnamed is a volume id that nobody can give.
@@ -141,7 +145,7 @@ func lookup(name string) (*option, string, error) {
 	for i := range mkisofsOptions {
 		o := &mkisofsOptions[i]
 		for _, n := range strings.Fields(o.names) {
-			if len(n) > 1 && name != "" && strings.HasPrefix(n, name) {
+			if len(n) > 1 && !o.whole && name != "" && strings.HasPrefix(n, name) {
 				if hit != o {
 					full = append(full, n)
 				}
@@ -236,6 +240,16 @@ func (m *mkisofs) finish(in io.Reader) error {
 			return err
 		}
 	}
+	for _, list := range m.quoted {
+		words, err := readWords(list, in)
+		if err != nil {
+			return err
+		}
+		m.sources = append(m.sources, words...)
+	}
+	if !m.output { // as genisoimage has it
+		m.options.Names.Output = m.options.Names.Input
+	}
 	if !m.noPad {
 		m.options.Padding = padding
 	}
@@ -256,7 +270,9 @@ func (m *mkisofs) finish(in io.Reader) error {
 	if m.boot.From != "" && len(m.boot.Entries) > 0 {
 		return usagef("", "both --boot-from and boot images of one's own")
 	}
-	m.options.Output = m.show.output
+	if m.options.Output = m.show.output; m.show.output == "" {
+		m.show.output = "-"
+	}
 	if m.deep {
 		m.options.Relocate = ""
 	}
@@ -338,4 +354,51 @@ func readLines(name string, in io.Reader, f func(string) error) (err error) {
 		return fmt.Errorf("read %s: %w", name, err)
 	}
 	return nil
+}
+
+// maxWords bounds the file that readWords reads, in bytes.
+const maxWords = 64 << 20
+
+// readWords returns the words of a file, or of standard input for "-": what stands between
+// quotation marks of either kind is one, and a backslash at the end of a line joins it
+// with the next.
+func readWords(name string, in io.Reader) (words []string, err error) {
+	if name != "-" {
+		file, err := openLocal(name)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		in = file
+	}
+	text, err := io.ReadAll(io.LimitReader(in, maxWords))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	var word []byte
+	begun, mark := false, byte(0)
+	for _, c := range []byte(strings.ReplaceAll(string(text), "\\\n", "")) {
+		switch {
+		case mark != 0 && c == mark:
+			mark = 0
+		case mark != 0:
+			word = append(word, c)
+		case c == '\'' || c == '"':
+			mark, begun = c, true
+		case c == ' ' || c == '\t' || c == '\n' || c == '\r':
+			if begun {
+				words = append(words, string(word))
+			}
+			word, begun = word[:0], false
+		default:
+			word, begun = append(word, c), true
+		}
+	}
+	if mark != 0 {
+		return nil, fmt.Errorf("%s: a quotation mark is not closed", name)
+	}
+	if begun {
+		words = append(words, string(word))
+	}
+	return words, nil
 }

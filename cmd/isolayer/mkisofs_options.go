@@ -1,11 +1,13 @@
 package main
 
 import (
+	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	osuser "os/user"
 	"strconv"
 	"strings"
 	"time"
@@ -13,6 +15,7 @@ import (
 	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/boot"
 	"github.com/isolayer/isolayer/iso9660"
+	"github.com/isolayer/isolayer/master"
 )
 
 // set makes the action of a flag.
@@ -62,15 +65,51 @@ func parseNumber(s string, limit uint64) (uint64, error) {
 func mode(f func(m *mkisofs) **uint32) func(*mkisofs, []string) error {
 	return func(m *mkisofs, v []string) error {
 		n, err := strconv.ParseUint(v[0], 8, 12)
+		if err != nil {
+			return fmt.Errorf("%q: want permissions as an octal number such as 0755", v[0])
+		}
 		bits := uint32(n)
 		*f(m), m.options.RockRidge = &bits, true
+		return nil
+	}
+}
+
+// owner makes the action of an option whose value is an owner, by number or by name. "" and
+// "-" take the option back.
+func owner(of func(string) (string, error), f func(m *mkisofs) **uint32) func(*mkisofs, []string) error {
+	return func(m *mkisofs, v []string) error {
+		m.options.RockRidge = true
+		if v[0] == "" || v[0] == "-" {
+			*f(m) = nil
+			return nil
+		}
+		s := v[0]
+		if _, err := strconv.ParseUint(s, 0, 32); err != nil {
+			if s, err = of(s); err != nil {
+				return err
+			}
+		}
+		n, err := parseNumber(s, 1<<32-1)
+		id := uint32(n)
+		*f(m) = &id
 		return err
 	}
 }
 
-// owner makes the action of an option whose value is the number of an owner.
-func owner(f func(m *mkisofs) **uint32) func(*mkisofs, []string) error {
-	return number(1<<32-1, func(m *mkisofs, n uint64) { id := uint32(n); *f(m), m.options.RockRidge = &id, true })
+func userID(name string) (string, error) {
+	u, err := osuser.Lookup(name)
+	if err != nil {
+		return "", err
+	}
+	return u.Uid, nil
+}
+
+func groupID(name string) (string, error) {
+	g, err := osuser.LookupGroup(name)
+	if err != nil {
+		return "", err
+	}
+	return g.Gid, nil
 }
 
 // level chooses the length of identifiers (ECMA-119 10; 4 is ISO 9660:1999).
@@ -81,9 +120,10 @@ func level(m *mkisofs, v []string) error {
 		n.Length = 0
 	case "2", "3":
 		n.Length = max(n.Length, iso9660.LengthFull)
-	case "4":
+	case "4": // the primary hierarchy has these names, too
 		m.options.Enhanced = true
 		untranslated(m)
+		n.Length, n.Every = iso9660.LengthLevel4, true
 	default:
 		return fmt.Errorf("%q: levels are 1 to 4", v[0])
 	}
@@ -97,13 +137,112 @@ func untranslated(m *mkisofs) {
 	n.Lowercase, n.Relaxed, n.ManyDots, n.LeadingDot, n.NoVersion, n.NoDot = true, true, true, true, true, true
 }
 
-// charset accepts the only coding of names that there is.
-func charset(_ *mkisofs, v []string) error {
-	switch strings.ToLower(strings.ReplaceAll(v[0], "-", "")) {
-	case "utf8", "default", "ascii", "usascii":
-		return nil
+// charsetOf finds a coding of names.
+func charsetOf(name string) (*master.Charset, error) {
+	c, err := master.CharsetOf(name)
+	if err != nil {
+		return nil, usagef("convert the names with convmv and leave the option out; known are "+strings.Join(master.Charsets(), ", "), "%w", err)
 	}
-	return usagef("convert the names with convmv, or leave the option out", "character set %q: names are taken as UTF-8", v[0])
+	return c, nil
+}
+
+// inputCharset sets the coding of local names.
+func inputCharset(m *mkisofs, v []string) (err error) {
+	m.options.Names.Input, err = charsetOf(v[0])
+	return err
+}
+
+// outputCharset sets the coding of names in Rock Ridge.
+func outputCharset(m *mkisofs, v []string) (err error) {
+	m.options.Names.Output, err = charsetOf(v[0])
+	m.output = true
+	return err
+}
+
+// untranslatedLength lets identifiers be the names, up to a length that no name may pass.
+func untranslatedLength(m *mkisofs, v []string) error {
+	n, err := parseNumber(v[0], maxUntranslated)
+	if err != nil || n == 0 {
+		return fmt.Errorf("want a number from 1 to %d", maxUntranslated)
+	}
+	untranslated(m)
+	m.options.Naming.Length, m.options.Naming.Every, m.options.Names.Whole = int(n), true, int(n)
+	return nil
+}
+
+// maxUntranslated is the limit that xorriso has.
+const maxUntranslated = 96
+
+// nameLimit sets from which length on names are cut.
+func nameLimit(m *mkisofs, v []string) error {
+	n, err := parseNumber(v[0], 255)
+	if err != nil || n < 64 {
+		return errors.New("want a number from 64 to 255")
+	}
+	m.options.Names.Cut = int(n)
+	return nil
+}
+
+// fileDates sets the time of all files: sixteen digits as for --modification-date, seconds
+// since 1970 after "=", the forms of date(1) that xorriso has.
+func fileDates(m *mkisofs, v []string) error {
+	switch s := v[0]; s {
+	case "", "default":
+		m.options.FileDates = nil
+	case "set_to_mtime": // which is all that is recorded
+	default:
+		t, err := dateOf(s)
+		if err != nil {
+			return err
+		}
+		m.options.FileDates = &t
+	}
+	return nil
+}
+
+func dateOf(s string) (time.Time, error) {
+	if n, err := strconv.ParseInt(strings.TrimPrefix(s, "="), 10, 64); err == nil && s[0] == '=' {
+		return time.Unix(n, 0), nil
+	}
+	if t, err := digits(s); err == nil {
+		return t, nil
+	}
+	for _, form := range []string{"010215042006.05", "Jan _2 15:04:05 MST 2006", "Jan _2 15:04:05 2006", "Mon Jan _2 15:04:05 MST 2006", time.RFC3339, time.DateTime, time.DateOnly} {
+		if t, err := time.Parse(form, s); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("%q: want YYYYMMDDhhmmsscc, MMDDhhmmYYYY.ss or 'Nov 8 14:51:13 CET 2007'", s)
+}
+
+// sectorType takes the only kind of sectors that there is.
+func sectorType(_ *mkisofs, v []string) error {
+	if v[0] != "data" {
+		return usagef("leave it out", "-s %s: only sectors of 2048 bytes are written", v[0])
+	}
+	return nil
+}
+
+// diskGUID sets the GUID of a GPT.
+func diskGUID(m *mkisofs, v []string) error {
+	m.booting = true
+	switch v[0] {
+	case "modification-date": // of which ours is made, too
+		m.boot.DiskGUID = nil
+		return nil
+	case "random":
+		var g boot.GUID
+		_, err := rand.Read(g[:])
+		g[7], g[8] = g[7]&0x0f|0x40, g[8]&0x3f|0x80 // version 4
+		m.boot.DiskGUID = &g
+		return err
+	}
+	g, err := boot.ParseGUID(v[0])
+	if err != nil {
+		return errors.New("want a GUID, random or modification-date")
+	}
+	m.boot.DiskGUID = &g
+	return nil
 }
 
 // sorted reads a file of patterns and weights.
@@ -119,10 +258,34 @@ func sorted(m *mkisofs, v []string) error {
 	})
 }
 
+// weigh sets the weight of a path in the image.
 func weigh(m *mkisofs, v []string) error {
-	n, err := strconv.Atoi(v[0])
-	m.options.Sort = append(m.options.Sort, isolayer.Weight{Pattern: v[1], Weight: n})
+	n, err := weightOf(v[0])
+	m.options.Weights = append(m.options.Weights, master.PathWeight{Path: v[1], Weight: n})
 	return err
+}
+
+func weightOf(s string) (int, error) {
+	n, err := strconv.ParseInt(s, 10, 32)
+	if err != nil {
+		return 0, fmt.Errorf("%q: want a whole number of 32 bits", s)
+	}
+	return int(n), nil
+}
+
+// weightList makes the action of an option that names a file of weights and paths.
+func weightList(patterns bool) func(*mkisofs, []string) error {
+	return func(m *mkisofs, v []string) error {
+		return readLines(v[0], os.Stdin, func(line string) error {
+			i := strings.IndexAny(line, " \t")
+			if i < 0 {
+				return fmt.Errorf("%q: want a weight, a space, and a path", line)
+			}
+			n, err := weightOf(line[:i])
+			m.options.Weights = append(m.options.Weights, master.PathWeight{Path: line[i+1:], Pattern: patterns, Weight: n})
+			return err
+		})
+	}
 }
 
 // loadSize sets how many sectors firmware loads.
@@ -270,18 +433,21 @@ func efiPartition(m *mkisofs, v []string) error {
 }
 
 // modified reads the time of the descriptors: sixteen digits.
-func modified(m *mkisofs, v []string) error {
-	s := v[0]
-	if len(s) != 16 {
-		return fmt.Errorf("%q: want YYYYMMDDhhmmsscc", s)
+func modified(m *mkisofs, v []string) (err error) {
+	m.options.Texts.Modified, err = digits(v[0])
+	return err
+}
+
+// digits reads a time of sixteen digits, the last two of which are hundredths of a second.
+func digits(s string) (time.Time, error) {
+	if len(s) == 16 {
+		t, err := time.Parse("20060102150405", s[:14])
+		cc, err2 := strconv.ParseUint(s[14:], 10, 8)
+		if err == nil && err2 == nil {
+			return t.Add(time.Duration(cc) * 10 * time.Millisecond), nil
+		}
 	}
-	t, err := time.Parse("20060102150405", s[:14])
-	cc, err2 := strconv.ParseUint(s[14:], 10, 8)
-	if err != nil || err2 != nil {
-		return fmt.Errorf("%q: want YYYYMMDDhhmmsscc", s)
-	}
-	m.options.Texts.Modified = t.Add(time.Duration(cc) * 10 * time.Millisecond)
-	return nil
+	return time.Time{}, fmt.Errorf("%q: want YYYYMMDDhhmmsscc", s)
 }
 
 // appUse fills the application use field: with a character, a byte, or a file.

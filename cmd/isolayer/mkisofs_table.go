@@ -11,6 +11,7 @@ const (
 	useHFS   = "HFS is for Macs of before 2012; leave it out"
 	useJigdo = "make the image and run jigdo-file on it"
 	useRISC  = "xorriso -as mkisofs makes images for such machines"
+	useZ     = "-z marks files of mkzftree version 1; or put a compressed file system into the image: mksquashfs"
 )
 
 // mkisofsOptions is the language, in the order in which help shows it.
@@ -50,9 +51,12 @@ var mkisofsTexts = []option{
 	{names: "J joliet", do: set(func(m *mkisofs) { m.options.Joliet = true })},
 	{names: "joliet-long", do: set(func(m *mkisofs) { m.options.Joliet, m.options.Naming.JolietLong = true, true })},
 	{names: "ucs-level", args: 1, do: ucsLevel},
-	{names: "jcharset", args: 1, do: func(m *mkisofs, v []string) error { m.options.Joliet = true; return charset(m, v) }},
-	{names: "input-charset", args: 1, do: charset},
-	{names: "output-charset", args: 1, do: charset},
+	{names: "jcharset", args: 1, do: func(m *mkisofs, v []string) error { m.options.Joliet = true; return inputCharset(m, v) }},
+	{names: "joliet-utf16", whole: true, do: set(func(m *mkisofs) { m.options.Naming.JolietUTF16 = true })},
+	{names: "input-charset", args: 1, do: inputCharset},
+	{names: "output-charset", args: 1, do: outputCharset},
+	{names: "untranslated_name_len", whole: true, args: 1, do: untranslatedLength},
+	{names: "file_name_limit", whole: true, args: 1, do: nameLimit},
 }
 
 // mkisofsTree are the options for what goes into the image.
@@ -60,16 +64,20 @@ var mkisofsTree = []option{
 	{names: "R rock", do: set(func(m *mkisofs) { m.options.RockRidge = true })},
 	{names: "r rational-rock", do: set(func(m *mkisofs) { m.options.RockRidge, m.options.Rational = true, true })},
 	{names: "norock", do: set(func(m *mkisofs) { m.options.RockRidge = false })},
-	{names: "uid", args: 1, do: owner(func(m *mkisofs) **uint32 { return &m.options.UID })},
-	{names: "gid", args: 1, do: owner(func(m *mkisofs) **uint32 { return &m.options.GID })},
+	{names: "uid", args: 1, do: owner(userID, func(m *mkisofs) **uint32 { return &m.options.UID })},
+	{names: "gid", args: 1, do: owner(groupID, func(m *mkisofs) **uint32 { return &m.options.GID })},
 	{names: "file-mode", args: 1, do: mode(func(m *mkisofs) **uint32 { return &m.options.FileMode })},
 	{names: "dir-mode", args: 1, do: mode(func(m *mkisofs) **uint32 { return &m.options.DirMode })},
 	{names: "new-dir-mode", args: 1, do: mode(func(m *mkisofs) **uint32 { return &m.options.NewDirMode })},
 	{names: "acl", do: set(func(m *mkisofs) { m.options.ACL = true })},
-	{names: "xattr", do: set(func(m *mkisofs) { m.options.Attributes = true })},
+	{names: "xattr", do: set(func(m *mkisofs) { m.options.Attributes, m.options.AllAttributes = true, false })},
+	{names: "xattr-any", whole: true, do: set(func(m *mkisofs) { m.options.AllAttributes = true })},
+	{names: "z transparent-compression", do: set(func(m *mkisofs) { m.options.Zisofs, m.options.RockRidge = true, true })},
+	{names: "set_all_file_dates", args: 1, do: fileDates},
 	{names: "f follow-links", do: set(func(m *mkisofs) { m.options.FollowLinks = true })},
 	{names: "graft-points", do: set(func(m *mkisofs) { m.grafts = true })},
 	{names: "root", args: 1, do: text(func(m *mkisofs) *string { return &m.root })},
+	{names: "quoted_path_list", whole: true, args: 1, do: func(m *mkisofs, v []string) error { m.quoted = append(m.quoted, v[0]); return nil }},
 	{names: "path-list", args: 1, do: collect(func(m *mkisofs) *[]string { return &m.lists })},
 	{names: "m exclude x old-exclude", args: 1, do: collect(func(m *mkisofs) *[]string { return &m.options.Exclude })},
 	{names: "exclude-list", args: 1, do: collectFile(func(m *mkisofs) *[]string { return &m.options.Exclude })},
@@ -85,6 +93,8 @@ var mkisofsTree = []option{
 	{names: "hide-joliet-trans-tbl", do: set(func(m *mkisofs) { m.options.HideTransTable = true })},
 	{names: "sort", args: 1, do: sorted},
 	{names: "sort-weight", args: 2, do: weigh},
+	{names: "sort-weight-list", whole: true, args: 1, do: weightList(false)},
+	{names: "sort-weight-patterns", whole: true, args: 1, do: weightList(true)},
 	{names: "D disable-deep-relocation", do: set(func(m *mkisofs) { m.deep = true })},
 	{names: "rr_reloc_dir", args: 1, do: text(func(m *mkisofs) *string { return &m.options.Relocate })},
 	{names: "hide-rr-moved", do: set(func(m *mkisofs) { m.options.Relocate = ".rr_moved" })},
@@ -93,7 +103,7 @@ var mkisofsTree = []option{
 	{names: "cache-inodes hardlinks", do: set(func(m *mkisofs) { m.options.NoHardLinks = false })},
 	{names: "no-cache-inodes", do: set(func(m *mkisofs) { m.options.NoHardLinks = true })},
 	{names: "duplicates-once", do: set(func(m *mkisofs) { m.options.Once = true })},
-	{names: "allow-limited-size", do: set(func(*mkisofs) {})}, // sizes have no limit here
+	{names: "allow-limited-size", do: set(func(*mkisofs) {}), idle: "files of any size are recorded whole"},
 }
 
 // mkisofsBoot are the options for boot equipment.
@@ -120,7 +130,10 @@ var mkisofsBoot = []option{
 	{names: "isohybrid-gpt-hfsplus", do: set(func(m *mkisofs) { m.current().Partition, m.current().HFSPlus = true, true })},
 	{names: "isohybrid-apm-hfsplus", do: set(func(m *mkisofs) { m.current().APM = true })},
 	{names: "apm-block-size", args: 1, do: apmBlockSize},
-	{names: "part_like_isohybrid", do: set(func(*mkisofs) {})}, // as it always is here
+	{names: "part_like_isohybrid", do: set(func(*mkisofs) {}), idle: "it is always so here"},
+	{names: "gpt_disk_guid", whole: true, args: 1, do: diskGUID},
+	{names: "gpt-iso-bootable", whole: true, do: set(func(m *mkisofs) { m.boot.FileSystemBootable, m.booting = true, true })},
+	{names: "gpt-iso-not-ro", whole: true, do: set(func(m *mkisofs) { m.boot.FileSystemWritable, m.booting = true, true })},
 	{names: "append_partition", args: 3, do: appendPartition},
 	{names: "appended_part_as_gpt", do: set(func(m *mkisofs) { m.boot.AppendedGPT, m.booting = true, true })},
 	{names: "partition_offset", args: 1, do: partitionOffset},
@@ -133,7 +146,7 @@ var mkisofsBoot = []option{
 	{names: "efi-boot-part", args: 1, do: efiPartition},
 	{names: "limits", args: 1, do: func(m *mkisofs, v []string) (err error) { m.boot.Limits, err = fault.Parse(v[0]); return err }},
 	{names: "boot-from", args: 1, do: func(m *mkisofs, v []string) error { m.boot.From, m.booting = v[0], true; return nil }},
-	{names: "as-xorrisofs", do: set(func(m *mkisofs) { m.options.RockRidge, m.volume = true, "ISOIMAGE" })}, // its defaults
+	{names: "as-xorrisofs", do: set(func(m *mkisofs) { m.options.RockRidge, m.options.Replace, m.volume = true, true, "ISOIMAGE" })}, // its ways
 	{names: "fix", do: set(func(m *mkisofs) { m.options.Fix = true })},
 }
 
@@ -142,8 +155,11 @@ var mkisofsOther = []option{
 	{names: "o output", args: 1, do: text(func(m *mkisofs) *string { return &m.show.output })},
 	{names: "print-size", do: set(func(m *mkisofs) { m.print = true })},
 	{names: "quiet", do: set(func(m *mkisofs) { m.show.quiet = true })},
-	{names: "v verbose gui", do: set(func(*mkisofs) {})},
-	{names: "no_rc", do: set(func(*mkisofs) {})},
+	{names: "v verbose gui debug", do: set(func(*mkisofs) {}), idle: "they are about messages"},
+	{names: "no_rc", do: set(func(*mkisofs) {}), idle: "no startup files are read"},
+	{names: "stdio_sync", whole: true, args: 1, do: func(*mkisofs, []string) error { return nil }, idle: "images are synced before they get their name"},
+	{names: "no-emul-toc", whole: true, do: set(func(*mkisofs) {}), idle: "it is always so here"},
+	{names: "old-empty", whole: true, do: set(func(*mkisofs) {}), idle: "it is always so here"},
 	{names: "help h", do: set(func(m *mkisofs) { m.show.help = true })},
 	{names: "version", do: set(func(m *mkisofs) { m.show.version = true })},
 	{names: "json", do: set(func(m *mkisofs) { m.show.asJSON = true })},
@@ -162,23 +178,31 @@ var mkisofsOther = []option{
 	{names: "C cdrecord-params", args: 1, use: useBuild},
 	{names: "force-rr no-rr check-oldnames", use: useBuild},
 	{names: "check-session", args: 1, use: useBuild},
-	{names: "z transparent-compression", use: "put a compressed file system into the image: mksquashfs"},
+	{names: "emul-toc", whole: true, use: "leave it out: only sessions that are added later need it, and isolayer build adds without"},
+	{names: "old-root-no-ino old-root-devno old-root-no-md5", whole: true, use: useBuild},
+	{names: "zisofs-version-2 zisofs2-susp-z2 zisofs2-susp-zf", whole: true, use: useZ},
+	{names: "md5", whole: true, use: "--checksum sha256 writes OUT.sha256, --media-check implant a check into the image"},
+	{names: "scdbackup_tag", whole: true, args: 2, use: "--checksum sha256 writes OUT.sha256"},
+	{names: "for_backup", whole: true, use: "give --acl --xattr-any --hardlinks; checksums: --checksum sha256"},
+	{names: "i", args: 1, use: "name the files as they are, or list them in a file for -path-list"},
+	{names: "hfsplus-serial-no hfsplus-block-size hide-hfsplus-list", whole: true, args: 1, use: useHFS},
+	{names: "hfs-bless-by", whole: true, args: 2, use: useHFS},
+	{names: "hfsplus-file-creator-type", whole: true, args: 3, use: useHFS},
 	{names: "split-output", use: "split -b 1G OUT"},
 	{names: "stream-media-size stream-file-name", args: 1, use: "name a file"},
-	{names: "s sectype", args: 1, use: "only sectors of 2048 bytes are written"},
+	{names: "s sectype", args: 1, do: sectorType},
 	{names: "XA xa", use: "leave it out: only video CDs need it"},
 	{names: "log-file", args: 1, use: "redirect: 2> FILE"},
 	{names: "use-fileversion", args: 1, use: "leave it out: versions are always 1"},
 	{names: "no-split-symlink-components no-split-symlink-fields", use: "leave it out: only Solaris 2.5 needs it"},
-	{names: "set_all_file_dates", args: 1, use: "set SOURCE_DATE_EPOCH: no file is later then"},
 	{names: "hfsplus", use: useHFS},
 	{names: "appended_part_as_apm chrp-boot-part", use: useHFS},
 	{names: "hfs part apple g no-desktop mac-name probe no-mac-files icon-position hfs-unlock", use: useHFS},
 	{names: "cap netatalk double ethershare exchange sgi macbin single ushare xinet dave sfm osx-double osx-hfs", use: useHFS},
 	{names: "hfs-type hfs-creator map H magic boot-hfs-file cluster-size auto hide-hfs hide-hfs-list hfs-volid root-info hfs-bless hfs-parms hide-hfsplus input-hfs-charset output-hfs-charset", args: 1, use: useHFS},
-	{names: "jigdo-jigdo jigdo-template jigdo-min-file-size jigdo-force-md5 jigdo-exclude jigdo-map jigdo-template-compress md5-list checksum_algorithm_template", args: 1, use: useJigdo},
+	{names: "jigdo-jigdo jigdo-template jigdo-min-file-size jigdo-force-md5 jigdo-exclude jigdo-map jigdo-template-compress jigdo-force-checksum jigdo-checksum-algorithm checksum-list md5-list checksum_algorithm_template", args: 1, use: useJigdo},
 	{names: "checksum_algorithm_iso", args: 1, use: "--checksum sha256 writes OUT.sha256"},
-	{names: "B sparc-boot sunx86-boot sparc-label sunx86-label mips-boot mipsel-boot alpha-boot prep-boot prep-boot-part", args: 1, use: useRISC},
+	{names: "grub2-sparc-core B sparc-boot sunx86-boot sparc-label sunx86-label mips-boot mipsel-boot alpha-boot prep-boot prep-boot-part", args: 1, use: useRISC},
 	{names: "hppa-cmdline hppa-kernel-32 hppa-kernel-64 hppa-bootloader hppa-ramdisk hppa-hdrversion", args: 1, use: useRISC},
 	{names: "chrp-boot", use: useRISC},
 	{names: "efi-boot-image", use: "it follows -efi-boot-part"},

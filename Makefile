@@ -82,6 +82,7 @@ test: deps lint unit fuzz judge
 
 soak: deps ## the same for long: fuzzing, kills, random trees
 	ISOLAYER_SOAK=1 go test -timeout 12h ./...
+	tools/settings.sh -timeout=1h # what shows images, with and without root and FUSE
 	$(MAKE) fuzz FUZZTIME=30m
 
 boot-matrix: deps ## boots every layout in every way, see docs/boot-matrix.md

@@ -16,6 +16,7 @@ import (
 
 	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/fsview"
+	"github.com/isolayer/isolayer/internal/isotest"
 	"github.com/isolayer/isolayer/iso9660"
 )
 
@@ -29,6 +30,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	isotest.NeedFUSE()
 	os.Exit(m.Run())
 }
 

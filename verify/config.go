@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"slices"
 	"strings"
 
@@ -32,6 +33,10 @@ func (c *checker) bootFiles() (string, error) {
 	ids = append(ids, c.img.Primary().Modified().UUID())
 	s := &scanner{c: c, files: tree.Files{Tree: c.merged, Base: c.open}, labels: labels, ids: ids, told: map[string]bool{}}
 	s.hints = c.equip.Hints()
+	s.bios = slices.ContainsFunc(c.equip.Ways(), func(w boot.Way) bool { return w.Firmware == "BIOS" })
+	if s.isolinux, err = c.loaderVersion(); err != nil {
+		return "", err
+	}
 	boot.AddPrograms(&s.hints, s.files)
 	images := map[*boot.Object]*fat.Image{}
 	for _, o := range c.equip.Objects() {
@@ -44,6 +49,9 @@ func (c *checker) bootFiles() (string, error) {
 		}
 		images[o] = img
 		boot.AddPrograms(&s.hints, img)
+		if c.firmwareStarts(o) {
+			c.programs(o, img)
+		}
 	}
 	if err := s.tree(); err != nil {
 		return "", err
@@ -91,6 +99,12 @@ func (c *checker) noConfig() {
 	}
 }
 
+// volume is the tree, or a FAT image, with the content of its files.
+type volume interface {
+	bootcfg.Volume
+	At(name string) (io.ReaderAt, int64, error)
+}
+
 // scanner checks the boot configurations of one image.
 type scanner struct {
 	c           *checker
@@ -101,6 +115,8 @@ type scanner struct {
 	configs     int
 	paths       int // looked up
 	names       int // labels and UUIDs looked up
+	isolinux    isolinux
+	bios        bool // boots by BIOS, as CD or disk
 }
 
 // tree checks the configurations of the tree.
@@ -113,11 +129,14 @@ func (s *scanner) tree() error {
 	for _, cfg := range list {
 		syslinux = syslinux || cfg.File.Format() == bootcfg.Syslinux
 		s.check(cfg, "/", s.files)
+		s.orphan("/", cfg, s.files)
 	}
 	if !syslinux {
 		s.c.noConfig()
+		return nil
 	}
-	return nil
+	s.defaults(list)
+	return s.parts(list)
 }
 
 // fatImage checks the configurations in a FAT image that firmware boots from, and
@@ -127,8 +146,12 @@ func (s *scanner) fatImage(o *boot.Object, img *fat.Image) error {
 	if err != nil {
 		return s.readable(err)
 	}
+	if n, shown := shown(list, img); n > 0 && shown == 0 {
+		s.c.at(Problem, o.Off, "%s: none of the %d entries of systemd-boot has its kernel there: it shows none", o.Name, n)
+	}
 	for _, cfg := range list {
 		s.check(cfg, o.Name+":/", img)
+		s.orphan(o.Name+":/", cfg, img)
 		text, err := s.files.Read(cfg.Path, bootcfg.MaxSize)
 		if err != nil && !damage(err) {
 			return err
@@ -158,45 +181,104 @@ func (s *scanner) readable(err error) error {
 	return err
 }
 
-// check looks up what a configuration refers to. What no loader is known to read, or
-// leads to other media, gives notices.
-func (s *scanner) check(cfg *bootcfg.Config, prefix string, own bootcfg.Volume) {
+// check looks up what a configuration refers to; absence says how bad it is what is missing.
+func (s *scanner) check(cfg *bootcfg.Config, prefix string, own volume) {
 	s.configs++
 	name := prefix + cfg.Path
 	for _, r := range cfg.File.Refs() {
-		sev := Problem
-		if cfg.Swept || r.Loose || cfg.File.Format() == bootcfg.Legacy {
-			sev = Notice
-		}
 		switch r.Kind {
 		case bootcfg.RefLabel, bootcfg.RefUUID:
-			s.known(sev, name, r)
-			continue
+			s.known(name, cfg, r)
+		default:
+			if !r.Loose || cfg.File.Format() == bootcfg.Entry {
+				s.need(name, cfg, r, own)
+			}
 		}
-		entry := cfg.File.Format() == bootcfg.Entry
-		if r.Loose && !entry {
-			continue
-		}
-		s.need(sev, name, cfg, r, own)
 	}
+	for _, f := range decorations(cfg) {
+		if found, _, p := s.find(cfg, bootcfg.Ref{Value: f.name}, own); p != "" && found == "" {
+			s.tell(Notice, name, f.line, "%s %s is not in the image; the loader goes on without", f.what, p)
+		}
+	}
+	if cfg.File.Format() == bootcfg.GRUB {
+		s.specials(name, cfg)
+	}
+	s.entries(name, cfg, own)
 }
 
 // suffixes are those that syslinux tries behind the name of a kernel.
 var suffixes = []string{".cbt", ".0", ".com", ".c32", ".img", ".bss", ".bin"}
 
-// need reports a file that is not there. Names with variables, devices or protocols
-// are no paths of this image, and neither are placeholders of templates.
-func (s *scanner) need(sev Severity, from string, cfg *bootcfg.Config, r bootcfg.Ref, own bootcfg.Volume) {
-	name := r.Value
-	if cfg.File.Format() == bootcfg.GRUB { // root is what a search set it to
+// need reports a file that is not there, or only in another case than on a file system that
+// minds it.
+func (s *scanner) need(from string, cfg *bootcfg.Config, r bootcfg.Ref, own volume) {
+	found, v, name := s.find(cfg, r, own)
+	if name == "" {
+		return
+	}
+	s.paths++
+	_, inTree := own.(tree.Files)
+	sev := absence(cfg, r, inTree)
+	_, there := v.(tree.Files)
+	switch {
+	case found == "" && r.Kind == bootcfg.RefInclude && guarded(cfg, r.Value):
+	case found == "" && sev == Notice && r.Kind == bootcfg.RefInclude:
+		s.tell(sev, from, r.Line, "%s %s is not in the image; the loader goes on without", r.Kind, name)
+	case found == "":
+		s.tell(sev, from, r.Line, "%s %s is not in the image", r.Kind, name)
+	case there && s.exact(cfg) && !suffixed(found, name):
+		s.tell(sev, from, r.Line, "%s %s is not in the image, %s is: the loader minds the case", r.Kind, name, "/"+found)
+	}
+}
+
+// suffixed reports whether a path is what was found, or that without its suffix; links lead
+// elsewhere.
+func suffixed(found, name string) bool {
+	name = strings.TrimPrefix(path.Clean(name), "/")
+	return strings.HasPrefix(found, name) || !strings.HasPrefix(strings.ToLower(found), strings.ToLower(name))
+}
+
+// exact reports whether the loader that reads a configuration minds the case of names in
+// the tree: GRUB, and isolinux from 6.03 on, where there is Rock Ridge.
+func (s *scanner) exact(cfg *bootcfg.Config) bool {
+	switch cfg.File.Format() {
+	case bootcfg.GRUB:
+		return s.c.merged.RockRidge
+	case bootcfg.Syslinux:
+		return s.c.merged.RockRidge && s.isolinux.knows(6, 3)
+	}
+	return false
+}
+
+// guarded reports whether a script of GRUB asks first whether a file is there.
+func guarded(cfg *bootcfg.Config, name string) bool {
+	text := string(cfg.File.Bytes())
+	for _, test := range []string{"-e ", "-f ", "-s "} {
+		for _, quote := range []string{"", `"`, "'"} {
+			if strings.Contains(text, test+quote+name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// find looks a file up as the loader does. name is the path in the image, empty where that
+// is not known: names with variables, devices or protocols are no paths of this image, and
+// neither are placeholders of templates.
+func (s *scanner) find(cfg *bootcfg.Config, r bootcfg.Ref, own volume) (found string, v volume, name string) {
+	name = r.Value
+	format := cfg.File.Format()
+	if format == bootcfg.GRUB { // root is what a search set it to
 		name = strings.TrimPrefix(strings.TrimPrefix(name, "($root)"), "(${root})")
 	}
 	if name == "" || strings.ContainsAny(name, "$()*{}@") || strings.Contains(name, "::") || strings.Contains(name, "://") {
-		return
+		return "", nil, ""
 	}
 	tries := []string{name}
+	volumes := []volume{own, s.files}
 	switch {
-	case cfg.File.Format() == bootcfg.Syslinux:
+	case format == bootcfg.Syslinux:
 		name = bootcfg.Resolve(cfg.Dir, name)
 		tries = []string{name}
 		if r.Kind == bootcfg.RefKernel {
@@ -204,29 +286,22 @@ func (s *scanner) need(sev Severity, from string, cfg *bootcfg.Config, r bootcfg
 				tries = append(tries, name+suffix)
 			}
 		}
-		if r.Kind == bootcfg.RefInclude && cfg.Dir != "" {
-			tries = append(tries, bootcfg.Resolve(dirOf(cfg.Path), r.Value))
+		if r.Kind != bootcfg.RefKernel && r.Kind != bootcfg.RefInitrd && cfg.Dir != "" {
+			tries = append(tries, bootcfg.Resolve(path.Dir(cfg.Path), r.Value))
 		}
-	case !strings.HasPrefix(name, "/"), r.Kind == bootcfg.RefInclude: // GRUB goes on without
-		return
+	case !strings.HasPrefix(name, "/"):
+		return "", nil, ""
+	case format == bootcfg.Entry:
+		volumes = volumes[:1]
 	}
-	s.paths++
 	for _, t := range tries {
-		for _, v := range []bootcfg.Volume{own, s.files} {
-			if _, dir, err := v.Lookup(strings.TrimPrefix(t, "/")); err == nil && !dir {
-				return
+		for _, v := range volumes {
+			if found, dir, err := v.Lookup(strings.TrimPrefix(t, "/")); err == nil && !dir {
+				return found, v, name
 			}
 		}
 	}
-	s.tell(sev, from, r.Line, "%s %s is not in the image", r.Kind, name)
-}
-
-// dirOf is the directory of a path.
-func dirOf(p string) string {
-	if i := strings.LastIndexByte(p, '/'); i >= 0 {
-		return p[:i]
-	}
-	return ""
+	return "", nil, name
 }
 
 func (s *scanner) tell(sev Severity, from string, line int, format string, args ...any) {
@@ -238,7 +313,11 @@ func (s *scanner) tell(sev Severity, from string, line int, format string, args 
 }
 
 // known looks up a label or UUID and reports one that nothing in the image has.
-func (s *scanner) known(sev Severity, name string, r bootcfg.Ref) {
+func (s *scanner) known(name string, cfg *bootcfg.Config, r bootcfg.Ref) {
+	sev := Problem
+	if cfg.Swept || r.Loose || cfg.File.Format() == bootcfg.Legacy {
+		sev = Notice
+	}
 	if r.Value == "" || strings.ContainsAny(r.Value, "$%{}@") {
 		return
 	}

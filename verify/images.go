@@ -19,6 +19,7 @@ func (c *checker) bootImages() (string, error) {
 		}
 		return "", nil
 	}
+	c.oneSided()
 	var parts []string
 	for i, en := range cat.Entries {
 		name := fmt.Sprintf("boot image %d", i+1)
@@ -35,6 +36,29 @@ func (c *checker) bootImages() (string, error) {
 		parts = append(parts, text)
 	}
 	return strings.Join(parts, ", "), nil
+}
+
+// oneSided tells of firmware that boots the image on one kind of medium only, where other
+// firmware boots it on both kinds, or on the other.
+func (c *checker) oneSided() {
+	starts := map[[2]string]bool{}
+	for _, w := range c.equip.Ways() {
+		starts[[2]string{w.Medium, w.Firmware}] = true
+		starts[[2]string{w.Medium}] = true
+	}
+	if !starts[[2]string{"CD"}] || !starts[[2]string{"disk"}] {
+		return
+	}
+	for _, firmware := range []string{"BIOS", "UEFI"} {
+		switch cd, disk := starts[[2]string{"CD", firmware}], starts[[2]string{"disk", firmware}]; {
+		case cd && !disk && firmware == "UEFI":
+			c.add(Notice, "UEFI: no partition table names the EFI program's image, the boot catalog does: it boots as CD, and not with every firmware from a memory stick", nil, Finding{})
+		case cd && !disk:
+			c.add(Notice, "BIOS: boots as CD, but not from a memory stick: sector 0 has no code that leads to the boot image", nil, Finding{})
+		case disk && !cd:
+			c.add(Notice, "%s: boots from a memory stick, but not as CD: the boot catalog has no image for it", []any{firmware}, Finding{})
+		}
+	}
 }
 
 // loadSize checks how much firmware is told to load. UEFI takes 0 and 1 as all

@@ -141,6 +141,20 @@ func (c *checker) mbr() {
 	}
 }
 
+// larger reports an image on a larger file or device, such as a memory stick: its backup GPT
+// is whole, and all that it consists of ends in front of that.
+func (c *checker) larger() bool {
+	g := c.equip.System.GPT
+	if g == nil || g.Problem != "" || g.Backup == nil || !g.Backup.HeaderCRC || !g.Backup.ArrayCRC || !g.Backup.Same {
+		return false
+	}
+	end := (g.Alternate + 1) * sectorSize
+	if end >= c.in.size || int64(c.img.Primary().SpaceSize())*iso9660.BlockSize > end {
+		return false
+	}
+	return !slices.ContainsFunc(c.parts, func(p partRange) bool { return p.to > end && p.role != boot.RoleProtective })
+}
+
 // nested tells whether partitions of these roles may overlap.
 func nested(inner, outer boot.Role) bool {
 	switch inner {
@@ -162,6 +176,8 @@ func (c *checker) protective(p boot.MBRPartition, off int64) {
 		c.at(Problem, off, "MBR partition %d: announces a GPT, but there is none", p.Number)
 	case p.First != 1:
 		c.at(Problem, off+8, "MBR partition %d: the protective partition begins at sector %d, not 1", p.Number, p.First)
+	case end < c.in.size/sectorSize && c.larger():
+		c.at(Notice, off+12, "MBR partition %d: the protective partition ends at sector %d, the file or device at %d: it is larger than the image", p.Number, end, c.in.size/sectorSize)
 	case end != c.in.size/sectorSize && p.Count != 1<<32-1:
 		c.at(Problem, off+12, "MBR partition %d: the protective partition ends at sector %d, the image at %d", p.Number, end, c.in.size/sectorSize)
 	}
@@ -185,7 +201,10 @@ func (c *checker) gpt(g *boot.GPT) error {
 		c.at(s, sectorSize+40, "GPT header, first usable sector: %d is in front of the end of the array, %d", g.FirstUsable, g.Array+arraySectors)
 	}
 	if b := g.Backup; b != nil {
-		if last := c.in.size/sectorSize - 1; g.Alternate != last {
+		switch last := c.in.size/sectorSize - 1; {
+		case g.Alternate < last && c.larger():
+			c.at(Notice, sectorSize+32, "GPT header, backup address: sector %d, but the last one is %d: the file or device is larger than the image", g.Alternate, last)
+		case g.Alternate != last:
 			c.at(s, sectorSize+32, "GPT header, backup address: sector %d, but the last one is %d", g.Alternate, last)
 		}
 		if g.LastUsable >= b.Array || b.Array+arraySectors > g.Alternate {

@@ -48,6 +48,12 @@ func (c *checker) pathTables() (string, error) {
 func (c *checker) tablesOf(h iso9660.Hierarchy, d *iso9660.Descriptor) (int, error) {
 	l, optL, m, optM := d.PathTables()
 	field := d.Block.Offset() + iso9660.OffPathTableSize
+	if d.PathTableSize() == 0 && l == 0 && m == 0 && optL == 0 && optM == 0 {
+		if root := c.trees[h]; root != nil && len(root.Children) > 0 { // systemd-repart makes empty trees without
+			c.at(Notice, field, "%s path table: there is none; Linux and boot loaders do without", h)
+		}
+		return 0, nil
+	}
 	if d.PathTableSize() > maxPathTable {
 		c.at(Problem, field, "%s path table, size: %d bytes", h, d.PathTableSize())
 		return 0, nil

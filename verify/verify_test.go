@@ -301,7 +301,15 @@ var damages = []struct {
 	{name: "GPT header", image: "fedora", do: func(s *scene) { s.b[512+60]++ }, check: "partitions", text: "GPT"},
 	{name: "GPT entries", image: "fedora", do: func(s *scene) { s.b[1024+40]++ }, check: "partitions", text: "GPT"},
 	{name: "GPT backup", image: "fedora", do: func(s *scene) { s.b[s.e.System.GPT.Alternate*512+60]++ }, check: "partitions", text: "GPT"},
-	{name: "GPT cut", image: "fedora", do: func(s *scene) { s.b = append(s.b, make([]byte, 4096)...) }, check: "partitions", text: "ends at sector"},
+	{name: "larger device", image: "fedora", do: func(s *scene) { s.b = append(s.b, make([]byte, 4096)...) }, check: "partitions", text: "larger than the image", severity: Notice},
+	{name: "GPT ends in the volume", image: "fedora", do: func(s *scene) {
+		s.b = append(s.b, make([]byte, 4096)...)
+		both32(s.b[16*2048+80:], uint32(len(s.b)/2048))
+	}, check: "partitions", text: "backup address"},
+	{name: "larger device, no backup", image: "fedora", do: func(s *scene) {
+		clear(s.b[s.e.System.GPT.Alternate*512:])
+		s.b = append(s.b, make([]byte, 4096)...)
+	}, check: "partitions", text: "GPT"},
 
 	{name: "catalog checksum", image: "rhel9-isolinux", do: func(s *scene) { s.b[s.e.Catalog.LBA.Offset()+4]++ }, check: "boot images", text: "checksum"},
 	{name: "catalog key", image: "rhel9-isolinux", do: func(s *scene) { s.b[s.e.Catalog.LBA.Offset()+30] = 0 }, check: "boot images", text: ""},

@@ -22,6 +22,7 @@ import (
 
 func TestMain(m *testing.M) {
 	Main()
+	isotest.NeedFUSE()
 	os.Exit(m.Run())
 }
 

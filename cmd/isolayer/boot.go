@@ -148,11 +148,11 @@ func (a *app) bootMissed(image string, res qemu.Result, o bootOptions) error {
 	if res.Ended {
 		hint = "the machine powered off before: look at what it printed"
 	}
-	return coded{hinted{fmt.Errorf("%s: %s did not come in %.0f s", image, quoted(res.Missing), res.Took.Seconds()), hint}, exitCheck}
+	return coded{hinted{fmt.Errorf("%s: %s did not come in %.0f s", image, inQuotes(res.Missing), res.Took.Seconds()), hint}, exitCheck}
 }
 
-// quoted is a list of texts, each in quotes.
-func quoted(list []string) string {
+// inQuotes is a list of texts, each in quotes.
+func inQuotes(list []string) string {
 	var out []string
 	for _, s := range list {
 		out = append(out, strconv.Quote(s))

@@ -34,7 +34,7 @@ func TestMasterUnreadable(t *testing.T) {
 		}
 		return strings.Join(names, " ")
 	}
-	if o := u.with("no", nil, "master", "-r", "-o", "out/all.iso", "tree"); o.code != 0 || made() != "all.iso" {
+	if o := u.with(onlyRoot, nil, "master", "-r", "-o", "out/all.iso", "tree"); o.code != 0 || made() != "all.iso" {
 		t.Fatalf("%s\nmade %q", o, made())
 	}
 	big := strings.Repeat("secret", 100_000) // copied by the kernel, small ones through memory
@@ -45,7 +45,7 @@ func TestMasterUnreadable(t *testing.T) {
 	} {
 		p := u.path("tree/" + name)
 		must(t, make(p))
-		o := u.with("no", nil, "master", "-r", "-o", "out/out.iso", "tree")
+		o := u.with(onlyRoot, nil, "master", "-r", "-o", "out/out.iso", "tree")
 		if o.code != exitFailed || !strings.Contains(o.errout, name) || !strings.Contains(o.errout, "permission denied") || made() != "all.iso" {
 			t.Errorf("%s: %s\nmade %q", name, o, made())
 		}
@@ -82,7 +82,7 @@ func TestMasterDiskFull(t *testing.T) {
 			for _, n := range []string{"a", "b", "c", "d"} {
 				u.write("tree/"+n, strings.Repeat(n, 1<<20))
 			}
-			o := u.with("no", []string{"BIN=" + bin, "TRACE=" + c.trace}, "-c", fullDisk)
+			o := u.with(onlyRoot, []string{"BIN=" + bin, "TRACE=" + c.trace}, "-c", fullDisk)
 			if o.code != 0 || o.out != "exit 1\nexit 1\nkept.iso\nold\n" || strings.Count(o.errout, c.want) != 2 || strings.Contains(o.errout, "EiB") {
 				t.Error(o)
 			}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/isolayer/isolayer/internal/isotest"
 	"github.com/isolayer/isolayer/workspace"
 )
 
@@ -17,6 +18,9 @@ var programs = map[string]func(){"isolayer": main, "implantisomd5": main, "check
 
 func TestMain(m *testing.M) {
 	workspace.Main()
+	if programs[filepath.Base(os.Args[0])] == nil {
+		isotest.NeedFUSE()
+	}
 	testscript.Main(m, programs)
 }
 

@@ -48,7 +48,7 @@ func TestWorkspaceErrors(t *testing.T) {
 			t.Errorf("%v: %s", c.args, o)
 		}
 	}
-	if o := u.with("yes", []string{"SHELL=/no/such/shell"}, "edit", base); o.code != exitOurs || !strings.Contains(o.errout, "isolayer: /no/such/shell: no such file or directory\nhint: name a program") {
+	if o := u.with(everybody, []string{"SHELL=/no/such/shell"}, "edit", base); o.code != exitOurs || !strings.Contains(o.errout, "isolayer: /no/such/shell: no such file or directory\nhint: name a program") {
 		t.Error(o)
 	}
 	u.must("mount", base, "mnt")

@@ -63,7 +63,7 @@ func TestWorkspaceKill(t *testing.T) {
 				continue
 			}
 			start := time.Now()
-			if o := u.with("yes", m.env, m.args...); o.code != 0 {
+			if o := u.with(everybody, m.env, m.args...); o.code != 0 {
 				t.Fatalf("%s: %s", m.name, o)
 			}
 			if took := time.Since(start); m.took == 0 || took < m.took {
@@ -175,7 +175,7 @@ func (u *user) killed(env []string, after time.Duration, args ...string) bool {
 	argv := append(append([]string{}, u.argv...), append([]string{u.bin}, args...)...)
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Dir = u.dir
-	cmd.Env = append(os.Environ(), "TMPDIR="+u.dir, "DIR="+u.dir, "FUSE=yes", "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin")
+	cmd.Env = append(os.Environ(), "TMPDIR="+u.dir, "DIR="+u.dir, "FUSE="+everybody, "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin")
 	cmd.Env = append(cmd.Env, env...)
 	if err := cmd.Start(); err != nil {
 		u.t.Fatal(err)

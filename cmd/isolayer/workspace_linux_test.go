@@ -41,10 +41,8 @@ func asRoot(t *testing.T, bin string) *user {
 	return &user{t: t, bin: bin, dir: t.TempDir()}
 }
 
-// asNobody becomes nobody. Some machines let only root open /dev/fuse: nobody gets a
-// node of his own in a mount namespace, as most systems have it, unless noFUSE.
-const asNobodyScript = `set -e
-if [ "$FUSE" = yes ]; then mkdir -p "$DIR/dev"; mount -t tmpfs t "$DIR/dev"; mknod -m 666 "$DIR/dev/fuse" c 10 229; mount --bind "$DIR/dev/fuse" /dev/fuse; umount -l "$DIR/dev"; rmdir "$DIR/dev"; fi
+// asNobodyScript becomes nobody, in a namespace whose /dev/fuse is as FUSE says.
+var asNobodyScript = "set -e\n" + isotest.Devices + `
 cd "$DIR"; export HOME="$DIR"
 case "$CHANGES" in
 "") ;;
@@ -79,7 +77,14 @@ func open(t *testing.T, dir string) {
 	}
 }
 
-func (u *user) run(args ...string) outcome { return u.with("yes", nil, args...) }
+// Who may open /dev/fuse, by its mode.
+const (
+	everybody = "666"
+	onlyRoot  = "600"
+	noDevice  = "none"
+)
+
+func (u *user) run(args ...string) outcome { return u.with(everybody, nil, args...) }
 
 func (u *user) with(fuse string, env []string, args ...string) outcome {
 	u.t.Helper()

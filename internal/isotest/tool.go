@@ -33,6 +33,7 @@ var debian = map[string]string{
 	"genisoimage":        "genisoimage",
 	"grub-mkimage":       "grub-common",
 	"grub-mkrescue":      "grub-common",
+	"grub-script-check":  "grub-common",
 	"implantisomd5":      "isomd5sum",
 	"checkisomd5":        "isomd5sum",
 	"isohybrid":          "syslinux-utils",

@@ -347,7 +347,7 @@ func (m *matrixRow) judge(v verb, o ended) error {
 		return r.seen(o.seen)
 	case !refuses && !slices.Contains(v.fine, o.code):
 		return fmt.Errorf("it does not read it")
-	case !refuses && v.name == "ls" && r.Shows != "" && !bytes.Contains(o.out, quoted(r.Shows)):
+	case !refuses && v.name == "ls" && r.Shows != "" && !bytes.Contains(o.out, quotedText(r.Shows)):
 		return fmt.Errorf("%s is not listed in %s", r.Shows, o.out)
 	case v.name == "diff" && needsContent(r.Stage) && o.code == exitOK:
 		return fmt.Errorf("it takes them for the same")
@@ -368,7 +368,7 @@ func (m *matrixRow) judge(v verb, o ended) error {
 }
 
 // quoted is a name as JSON has it, without the quotes.
-func quoted(s string) []byte {
+func quotedText(s string) []byte {
 	b, _ := json.Marshal(s) // of a string
 	return b[1 : len(b)-1]
 }

@@ -2,6 +2,8 @@ package verify
 
 import (
 	"bytes"
+	"iter"
+	"slices"
 	"strings"
 
 	"github.com/isolayer/isolayer/bootcfg"
@@ -10,9 +12,9 @@ import (
 // absence is how bad it is for a boot that a file is missing which a configuration names,
 // by what its loader does then. All that verify knows of that is here:
 //
-//	syslinux      KERNEL and its kinds, INITRD, FDT, CONFIG, UI, DEFAULT: the entry, or the
-//	              menu, does not start. INCLUDE and MENU INCLUDE, and all that is shown
-//	              (see decoration): passed over without a word.
+//	syslinux      KERNEL and its kinds, INITRD, FDT, UI, DEFAULT, and CONFIG where it starts
+//	              by itself: the entry, or the menu, does not start. INCLUDE and MENU
+//	              INCLUDE, and all that is shown (see decoration): passed over without a word.
 //	GRUB          linux, initrd, multiboot, module: the entry does not start. What reads
 //	              another configuration: a message, and the script goes on; one that has
 //	              nothing else to offer is looked at by orphans.
@@ -21,7 +23,7 @@ import (
 //	others        menus of loaders that need not be on the image.
 //
 // What no loader is known to read, or may be on another medium, stops nothing for sure.
-func absence(cfg *bootcfg.Config, r bootcfg.Ref, inTree bool) Severity {
+func (s *scanner) absence(cfg *bootcfg.Config, r bootcfg.Ref, inTree bool) Severity {
 	format := cfg.File.Format()
 	switch {
 	case cfg.Swept, format == bootcfg.Legacy, r.Loose && format != bootcfg.Entry:
@@ -29,7 +31,7 @@ func absence(cfg *bootcfg.Config, r bootcfg.Ref, inTree bool) Severity {
 	case format == bootcfg.Entry && (inTree || r.Kind == bootcfg.RefKernel):
 		return Notice
 	case r.Kind == bootcfg.RefInclude && format == bootcfg.Syslinux:
-		if isConfig(cfg, r) {
+		if s.starts(cfg, r) {
 			return Problem
 		}
 		return Notice
@@ -39,22 +41,55 @@ func absence(cfg *bootcfg.Config, r bootcfg.Ref, inTree bool) Severity {
 	return Problem
 }
 
-// isConfig reports a reference of CONFIG, which starts the loader anew with another file,
-// where INCLUDE reads that into this one.
-func isConfig(cfg *bootcfg.Config, r bootcfg.Ref) bool {
-	words := lineOf(cfg, r.Line)
-	return len(words) > 0 && strings.EqualFold(words[0], "config")
-}
-
-// lineOf returns the words of a line, counted from 1.
-func lineOf(cfg *bootcfg.Config, n int) []string {
-	i := 0
-	for line := range bytes.Lines(cfg.File.Bytes()) {
-		if i++; i == n {
-			return strings.Fields(string(line))
+// starts reports a reference of CONFIG, which starts the loader anew with another file, in a
+// label that starts by itself. Other labels with CONFIG lead from one menu to another.
+func (s *scanner) starts(cfg *bootcfg.Config, r bootcfg.Ref) bool {
+	label, config := "", false
+	for n, w := range lines(cfg) {
+		if len(w) < 2 || n > r.Line {
+			continue
+		}
+		switch strings.ToLower(w[0]) {
+		case "label":
+			label = w[1]
+		case "config":
+			config = n == r.Line
 		}
 	}
-	return nil
+	if !config {
+		return false
+	}
+	boots := false
+	for _, cfg := range s.list {
+		for _, w := range lines(cfg) {
+			if len(w) > 1 && (strings.EqualFold(w[0], "default") || strings.EqualFold(w[0], "ontimeout")) && strings.EqualFold(w[1], label) {
+				return true
+			}
+		}
+		boots = boots || slices.ContainsFunc(cfg.File.Entries(), (*bootcfg.MenuEntry).Boots)
+	}
+	return !boots
+}
+
+// lines yields the lines of a configuration that have words, and their numbers from 1: no
+// comments, and no texts that a menu shows.
+func lines(cfg *bootcfg.Config) iter.Seq2[int, []string] {
+	return func(yield func(int, []string) bool) {
+		n, help := 0, false
+		for line := range bytes.Lines(cfg.File.Bytes()) {
+			n++
+			w := strings.Fields(string(line))
+			switch {
+			case len(w) == 0, strings.HasPrefix(w[0], "#"):
+			case help:
+				help = !strings.EqualFold(w[0], "endtext")
+			case cfg.File.Format() == bootcfg.Syslinux && len(w) > 1 && strings.EqualFold(w[0], "text") && strings.EqualFold(w[1], "help"):
+				help = true
+			case !yield(n, w):
+				return
+			}
+		}
+	}
 }
 
 // file is a file that is named where loaders do without.
@@ -66,10 +101,7 @@ type file struct {
 // decorations lists the texts, pictures, fonts and keyboard maps of a configuration, which
 // loaders do without.
 func decorations(cfg *bootcfg.Config) (out []file) {
-	n := 0
-	for line := range bytes.Lines(cfg.File.Bytes()) {
-		n++
-		w := strings.Fields(string(line))
+	for n, w := range lines(cfg) {
 		if len(w) < 2 {
 			continue
 		}

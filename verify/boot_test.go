@@ -94,6 +94,7 @@ func TestBootFiles(t *testing.T) {
 		{"no library", drop("isolinux/libutil.c32"), "menu.c32 does not start without libutil.c32", ""},
 		{"old module", put("isolinux/menu.c32", string(com32r)+"menu"), "is a module of isolinux before version 5", ""},
 		{"no CONFIG", put("isolinux/more.cfg", "", "isolinux/menu.cfg", "LABEL a\nCONFIG /other.cfg\n"), "configuration /other.cfg is not in the image", ""},
+		{"no CONFIG of another label", put("isolinux/isolinux.cfg", "DEFAULT a\nINCLUDE menu.cfg\n", "isolinux/menu.cfg", "LABEL a\nKERNEL /linux\nTEXT HELP\nDISPLAY a file\nENDTEXT\nLABEL back\nCONFIG syslinux.cfg\n"), "", "configuration /isolinux/syslinux.cfg is not in the image"},
 		{"no initrd", drop("initrd"), "initrd /initrd is not in the image", ""},
 		{"other case", put("isolinux/menu.cfg", "LABEL a\nKERNEL /Linux\nINITRD /initrd\n"), "kernel /Linux is not in the image, /linux is", ""},
 		{"kernel with suffix", put("isolinux/menu.cfg", "LABEL a\nKERNEL /isolinux/menu\n"), "", ""},

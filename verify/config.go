@@ -116,7 +116,8 @@ type scanner struct {
 	paths       int // looked up
 	names       int // labels and UUIDs looked up
 	isolinux    isolinux
-	bios        bool // boots by BIOS, as CD or disk
+	list        []*bootcfg.Config // of the volume that is looked at
+	bios        bool              // boots by BIOS, as CD or disk
 }
 
 // tree checks the configurations of the tree.
@@ -125,6 +126,7 @@ func (s *scanner) tree() error {
 	if err != nil {
 		return s.readable(err)
 	}
+	s.list = list
 	syslinux := false
 	for _, cfg := range list {
 		syslinux = syslinux || cfg.File.Format() == bootcfg.Syslinux
@@ -146,6 +148,7 @@ func (s *scanner) fatImage(o *boot.Object, img *fat.Image) error {
 	if err != nil {
 		return s.readable(err)
 	}
+	s.list = list
 	if n, shown := shown(list, img); n > 0 && shown == 0 {
 		s.c.at(Problem, o.Off, "%s: none of the %d entries of systemd-boot has its kernel there: it shows none", o.Name, n)
 	}
@@ -218,7 +221,7 @@ func (s *scanner) need(from string, cfg *bootcfg.Config, r bootcfg.Ref, own volu
 	}
 	s.paths++
 	_, inTree := own.(tree.Files)
-	sev := absence(cfg, r, inTree)
+	sev := s.absence(cfg, r, inTree)
 	_, there := v.(tree.Files)
 	switch {
 	case found == "" && r.Kind == bootcfg.RefInclude && guarded(cfg, r.Value):

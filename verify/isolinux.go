@@ -98,8 +98,8 @@ func (s *scanner) parts(list []*bootcfg.Config) error {
 
 // searchPath returns the directories that PATH names.
 func searchPath(cfg *bootcfg.Config) (out []string) {
-	for line := range bytes.Lines(cfg.File.Bytes()) {
-		if w := strings.Fields(string(line)); len(w) > 1 && strings.EqualFold(w[0], "path") {
+	for _, w := range lines(cfg) {
+		if len(w) > 1 && strings.EqualFold(w[0], "path") {
 			for _, dir := range strings.FieldsFunc(w[1], func(r rune) bool { return r == ':' || r == ' ' }) {
 				out = append(out, bootcfg.Resolve(cfg.Dir, dir))
 			}
@@ -152,10 +152,8 @@ func (s *scanner) locate(dirs []string, name string) string {
 
 // defaultOf returns what DEFAULT names as a kernel; the last one counts.
 func defaultOf(cfg *bootcfg.Config) (out []bootcfg.Ref) {
-	n := 0
-	for line := range bytes.Lines(cfg.File.Bytes()) {
-		n++
-		if w := strings.Fields(string(line)); len(w) > 1 && strings.EqualFold(w[0], "default") {
+	for n, w := range lines(cfg) {
+		if len(w) > 1 && strings.EqualFold(w[0], "default") {
 			out = []bootcfg.Ref{{Kind: bootcfg.RefKernel, Value: w[1], Line: n}}
 		}
 	}
@@ -170,13 +168,13 @@ func (s *scanner) defaults(list []*bootcfg.Config) {
 		if cfg.File.Format() != bootcfg.Syslinux || cfg.Swept {
 			continue
 		}
-		for line := range bytes.Lines(cfg.File.Bytes()) {
-			switch w := strings.Fields(strings.ToLower(string(line))); {
+		for _, w := range lines(cfg) {
+			switch key := strings.ToLower(w[0]); {
 			case len(w) < 2:
-			case w[0] == "ui", w[0] == "ontimeout":
+			case key == "ui", key == "ontimeout":
 				return
-			case w[0] == "label":
-				words[w[1]] = true
+			case key == "label":
+				words[strings.ToLower(w[1])] = true
 			}
 		}
 		if len(defaultOf(cfg)) > 0 {

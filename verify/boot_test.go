@@ -91,6 +91,7 @@ func TestBootFiles(t *testing.T) {
 		{"default is a label", put("isolinux/isolinux.cfg", "INCLUDE menu.cfg\nDEFAULT a\n"), "", ""},
 		{"default is no label", put("isolinux/isolinux.cfg", "INCLUDE menu.cfg\nDEFAULT b\n"), "DEFAULT b is neither", ""},
 		{"no core", drop("isolinux/ldlinux.c32"), "does not start without ldlinux.c32", ""},
+		{"core elsewhere", put("isolinux/ldlinux.c32", "-", "slax/boot/ldlinux.c32", modules+"ldlinux.c32"), "", "which is /slax/boot/ldlinux.c32"},
 		{"no library", drop("isolinux/libutil.c32"), "menu.c32 does not start without libutil.c32", ""},
 		{"old module", put("isolinux/menu.c32", string(com32r)+"menu"), "is a module of isolinux before version 5", ""},
 		{"no CONFIG", put("isolinux/more.cfg", "", "isolinux/menu.cfg", "LABEL a\nCONFIG /other.cfg\n"), "configuration /other.cfg is not in the image", ""},

@@ -11,6 +11,7 @@ import (
 
 	"github.com/isolayer/isolayer/boot"
 	"github.com/isolayer/isolayer/bootcfg"
+	"github.com/isolayer/isolayer/tree"
 )
 
 // isolinux is the version of that loader in the image, as its banner has it; zero where
@@ -77,7 +78,7 @@ func (s *scanner) parts(list []*bootcfg.Config) error {
 		}
 	}
 	if s.isolinux.major >= dynamic && s.locate(dirs, "ldlinux.c32") == "" {
-		s.c.add(Problem, "isolinux %d.%02d does not start without ldlinux.c32, which is not in the image", []any{s.isolinux.major, s.isolinux.minor}, Finding{})
+		s.core()
 	}
 	for _, cfg := range list {
 		if cfg.File.Format() != bootcfg.Syslinux || cfg.Swept {
@@ -94,6 +95,24 @@ func (s *scanner) parts(list []*bootcfg.Config) error {
 		}
 	}
 	return nil
+}
+
+// core reports that ldlinux.c32 is not where isolinux looks for it. Some, as Slax's, are
+// compiled to look elsewhere, too; that cannot be seen.
+func (s *scanner) core() {
+	at := ""
+	// Walk ends only with an error of its function, which here has none.
+	_ = s.files.Tree.Walk(func(n *tree.Node) error {
+		if strings.EqualFold(n.Name, "ldlinux.c32") && n.IsRegular() {
+			at = n.Path()
+		}
+		return nil
+	})
+	if at != "" {
+		s.c.add(Notice, "isolinux %d.%02d does not start without ldlinux.c32, which is %s, where only a loader compiled for it looks", []any{s.isolinux.major, s.isolinux.minor, at}, Finding{})
+		return
+	}
+	s.c.add(Problem, "isolinux %d.%02d does not start without ldlinux.c32, which is not in the image", []any{s.isolinux.major, s.isolinux.minor}, Finding{})
 }
 
 // searchPath returns the directories that PATH names.

@@ -177,7 +177,11 @@ func bare(arg string, q Quote) (string, error) {
 func (l *Load) replace(i int, arg string) (Edit, error) {
 	a := l.Args[i]
 	if a.own() {
-		return a.Span.edit(Quoted(arg))
+		text, err := a.Span.Source.quote(arg)
+		if err != nil {
+			return Edit{}, err
+		}
+		return a.Span.edit(text)
 	}
 	s, q, err := a.region()
 	if err != nil {
@@ -223,11 +227,10 @@ func (s Span) withBlanks(value bool) Span {
 
 // insert puts arguments in front of the one at i, or behind the last.
 func (l *Load) insert(i int, add []string) (Edit, error) {
-	words := make([]string, len(add))
-	for j, a := range add {
-		words[j] = Quoted(a)
+	text, err := l.Span.Source.quoteAll(add)
+	if err != nil {
+		return Edit{}, err
 	}
-	text := strings.Join(words, " ")
 	switch {
 	case i == len(l.Args):
 		return Span{l.Span.Source, l.Span.End, l.Span.End}.edit(" " + text)
@@ -311,9 +314,20 @@ func (s Span) withWords(words []string) (Edit, error) {
 	if len(words) == 0 {
 		return s.withBlanks(false).edit("")
 	}
-	quoted := make([]string, len(words))
-	for i, w := range words {
-		quoted[i] = Quoted(w)
+	text, err := s.Source.quoteAll(words)
+	if err != nil {
+		return Edit{}, err
 	}
-	return s.edit(strings.Join(quoted, " "))
+	return s.edit(text)
+}
+
+func (s *Source) quoteAll(words []string) (string, error) {
+	out := make([]string, len(words))
+	for i, w := range words {
+		var err error
+		if out[i], err = s.quote(w); err != nil {
+			return "", err
+		}
+	}
+	return strings.Join(out, " "), nil
 }

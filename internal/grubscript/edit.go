@@ -95,6 +95,22 @@ func Quoted(text string) string {
 	return `"` + inner + `"`
 }
 
+// quote writes a text as a word of the source's language. GRUB 0.97 has no quotes: what
+// is written reaches the kernel, which knows double ones.
+func (s *Source) quote(text string) (string, error) {
+	if s == nil || !s.legacy {
+		return Quoted(text), nil
+	}
+	bare := text
+	if n := strings.IndexByte(text, '"'); n >= 0 && strings.HasSuffix(text, `"`) && strings.Count(text, `"`) == 2 {
+		bare = text[:n]
+	}
+	if text == "" || strings.ContainsAny(bare, " \t\n\r\\\"") {
+		return "", fmt.Errorf("%q cannot be written in a menu of GRUB legacy", text)
+	}
+	return text, nil
+}
+
 // value writes a text behind name=, where quotes may begin within a word.
 func value(text string) string {
 	if text == "" {
@@ -168,6 +184,9 @@ func (r *Result) After(edits []Edit) (*Result, error) {
 		if len(mine) > 0 {
 			f.Devices[i].Volume = overlay{f.Devices[i].Volume, mine}
 		}
+	}
+	if r.legacy {
+		return EvaluateLegacy(f), nil
 	}
 	return Evaluate(f), nil
 }

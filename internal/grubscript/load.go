@@ -44,6 +44,8 @@ type Load struct {
 	// Options are those of the command, in front of the path.
 	Options []Arg
 	Span    Span // the command
+
+	legacy bool // of GRUB 0.97, which hands over what is written
 }
 
 // Cmdline is what GRUB hands over behind the name of the file: arguments with blanks in
@@ -52,7 +54,9 @@ type Load struct {
 func (l *Load) Cmdline(redHat bool) string {
 	out := make([]string, len(l.Args))
 	for i, a := range l.Args {
-		out[i] = kernelWord(a.String(), redHat)
+		if out[i] = a.String(); !l.legacy {
+			out[i] = kernelWord(out[i], redHat)
+		}
 	}
 	return strings.Join(out, " ")
 }

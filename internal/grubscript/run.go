@@ -55,6 +55,7 @@ type Result struct {
 	Assignments []*Assignment
 
 	firmware Firmware
+	legacy   bool    // of GRUB 0.97
 	shown    []*Menu // what is shown first, under any conditions
 }
 

@@ -41,7 +41,11 @@ func (r *Result) SetDefault(path ...*Entry) ([]Edit, error) {
 		return after.defaults(at, path)
 	}
 	var first error
-	for _, name := range names(r.Menus[0], path, at) {
+	list := names(path, at)
+	if r.legacy {
+		list = list[len(list)-1:]
+	}
+	for _, name := range list {
 		edits, err := r.set("default", name, ok)
 		if err == nil {
 			return edits, nil
@@ -103,7 +107,7 @@ func (r *Result) defaults(at []int, path []*Entry) error {
 }
 
 // names lists the values of default that name a path: by ids, by titles, by numbers.
-func names(m *Menu, path []*Entry, at []int) []string {
+func names(path []*Entry, at []int) []string {
 	by := func(name func(int, *Entry) string) string {
 		var out []string
 		for i, e := range path {
@@ -143,6 +147,9 @@ func (r *Result) set(name, text string, ok func(*Result) error) ([]Edit, error) 
 		tries = append(tries, edits)
 	}
 	line := "set " + name + "=" + value(text) + "\n"
+	if r.legacy {
+		line = name + " " + text + "\n"
+	}
 	if len(there) == 0 {
 		if e, err := r.lineAt(line, false); err == nil {
 			tries = append(tries, []Edit{e})

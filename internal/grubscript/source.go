@@ -24,6 +24,7 @@ type Source struct {
 	logical []byte  // the text without what GRUB's reader of lines drops
 	at      []int32 // where its bytes are in Text; nil if they are the same
 	lines   []int   // where lines of Text begin
+	legacy  bool    // a menu of GRUB 0.97
 	origin  []Frag  // what the text of an eval was made of
 }
 

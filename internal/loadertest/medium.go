@@ -60,6 +60,7 @@ func (m Medium) label() string {
 
 // build makes the medium in dir and returns its path.
 func (m Medium) build(ctx context.Context, dir string) (string, error) {
+	m = m.filled()
 	root := filepath.Join(dir, "root")
 	for name, b := range m.Files {
 		if err := put(root, name, b); err != nil {

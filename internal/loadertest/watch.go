@@ -21,6 +21,8 @@ type watch struct {
 	dec    *json.Decoder
 	screen string
 	since  time.Duration // when the menu without countdown was first seen, 0 for not
+	last   time.Duration // the machine's time when last asked
+	same   int           // how often it was that
 }
 
 // run returns without error where the machine ended, or waits for somebody.
@@ -43,11 +45,18 @@ func (w *watch) run(ctx context.Context) error {
 			continue // it ends now
 		}
 		w.look()
-		if w.waits(now) || now > w.m.limit() {
+		if w.same++; now != w.last {
+			w.last, w.same = now, 0
+		}
+		if w.waits(now) || now > w.m.limit() || w.same > maxSame {
 			return nil
 		}
 	}
 }
+
+// maxSame is after how many answers with the same second a machine counts as stopped: it
+// has halted for good, so its time does not go on.
+const maxSame = 40
 
 // limit is the machine's time at which nothing more is expected: what the loaders take until
 // they read their configuration, doubled, and the patience.

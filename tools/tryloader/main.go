@@ -12,8 +12,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
-	"strings"
 	"time"
 
 	"github.com/isolayer/isolayer/internal/loadertest"
@@ -58,7 +56,7 @@ func try(m loadertest.Medium, verbose bool) error {
 	return nil
 }
 
-// read returns the files of a directory, empty ones filled in.
+// read returns the files of a directory.
 func read(dir fs.FS) (map[string][]byte, error) {
 	files := map[string][]byte{}
 	return files, fs.WalkDir(dir, ".", func(name string, d fs.DirEntry, err error) error {
@@ -66,18 +64,7 @@ func read(dir fs.FS) (map[string][]byte, error) {
 			return err
 		}
 		b, err := fs.ReadFile(dir, name)
-		if len(b) == 0 {
-			b = standIn(name)
-		}
 		files[name] = b
 		return err
 	})
-}
-
-func standIn(name string) []byte {
-	base := strings.ToLower(path.Base(name))
-	if strings.Contains(base, "initr") || strings.HasSuffix(base, ".img") || strings.HasSuffix(base, ".gz") {
-		return loadertest.Initrd(name)
-	}
-	return loadertest.Kernel(name)
 }

@@ -173,7 +173,7 @@ func (s *sysgen) include(b *strings.Builder, labels []string) {
 		s.head(&in)
 	}
 	s.body(&in, labels)
-	if s.one(10) { // round and round
+	if s.one(40) { // round and round
 		s.line(&in, "include", pick(s.r, s.written...))
 	}
 	s.written = append(s.written, name)

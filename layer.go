@@ -39,7 +39,7 @@ func (l Layer) apply(s *stage) error {
 	if err != nil {
 		return err
 	}
-	missing, err := change.Apply(s.tree, s.base.same)
+	missing, err := change.Apply(s.tree, s.base.sameOnce())
 	if err != nil {
 		return err
 	}
@@ -116,6 +116,32 @@ func (u *use) Close() error {
 	return u.s.close()
 }
 
+// sameOnce is same that gives names of one content one answer, so that they go on to share
+// it.
+func (b *Base) sameOnce() layer.Same {
+	type pair struct {
+		at  iso9660.LBA
+		new extent.Source
+		is  bool // what it is compared with is still in the tree
+	}
+	known := map[pair]extent.Source{}
+	return func(n *tree.Node, src extent.Source) (extent.Source, error) {
+		s := stored(n)
+		if len(s) == 0 {
+			return b.same(n, src)
+		}
+		key := pair{s[0].LBA, src, n.Source == nil}
+		if out, ok := known[key]; ok {
+			return out, nil
+		}
+		out, err := b.same(n, src)
+		if err == nil {
+			known[key] = out
+		}
+		return out, err
+	}
+}
+
 // same compares a file of the base with a source of its size: nil if it has that content.
 // Where only blocks differ, what is returned takes the others from the base, so that a
 // large file of which little changed stays at its place.
@@ -125,8 +151,11 @@ func (b *Base) same(n *tree.Node, src extent.Source) (extent.Source, error) {
 		return src, err
 	}
 	var old extent.Extent
-	if len(n.Content) == 1 && n.Content[0].Size == size && size >= minMixed && !b.addressed(n) { // stored as it is read
-		old = extent.CopyOf(0, b.src, n.Content[0].LBA.Offset(), size)
+	if s := stored(n); len(s) == 1 && s[0].Size == size && size >= minMixed && !b.addressed(s[0].LBA) { // stored as it is read
+		old = extent.CopyOf(0, b.src, s[0].LBA.Offset(), size)
+	}
+	if n.Source != nil && old.Len == 0 { // replaced before: nothing of the base is to be kept
+		return src, nil
 	}
 	const step = 1 << 20
 	x, y := make([]byte, min(step, size)), make([]byte, min(step, size))
@@ -154,7 +183,7 @@ func (b *Base) same(n *tree.Node, src extent.Source) (extent.Source, error) {
 			}
 		}
 	}
-	if !differs {
+	if !differs && n.Source == nil {
 		return nil, nil
 	}
 	m, err := extent.New(mixed)
@@ -164,17 +193,27 @@ func (b *Base) same(n *tree.Node, src extent.Source) (extent.Source, error) {
 	return extent.Compose(src.Name(), m), nil
 }
 
+// stored is where the base has a file's content, also of one that was replaced.
+func stored(n *tree.Node) []iso9660.Section {
+	for _, e := range n.Found {
+		if e != nil {
+			return e.AppendSections(nil)
+		}
+	}
+	return nil
+}
+
 // minMixed is from which size on that is worth it.
 const minMixed = 1 << 20
 
 // addressed reports a boot image that has addresses of its own in it, which follow only
 // where all of it is new.
-func (b *Base) addressed(n *tree.Node) bool {
+func (b *Base) addressed(at iso9660.LBA) bool {
 	if b.boot.Catalog == nil {
 		return false
 	}
 	return slices.ContainsFunc(b.boot.Catalog.Entries, func(e boot.Entry) bool {
-		return e.LBA == n.Content[0].LBA && (e.Image.BootInfo != nil || e.Image.GRUB2)
+		return e.LBA == at && (e.Image.BootInfo != nil || e.Image.GRUB2)
 	})
 }
 

@@ -121,7 +121,7 @@ func (s *stage) untouched(n *tree.Node) (bool, error) {
 	}
 	for _, x := range l.Lines {
 		is := exact(s.tree, x.Path)
-		if is == nil || !is.IsRegular() || is.Replaced() || is.Renamed() || is.Moved() || len(is.Content) > 0 && s.base.addressed(is) {
+		if is == nil || !is.IsRegular() || is.Replaced() || is.Renamed() || is.Moved() || len(is.Content) > 0 && s.base.addressed(is.Content[0].LBA) {
 			return false, nil
 		}
 	}

@@ -13,8 +13,9 @@ import (
 	"github.com/isolayer/isolayer/tree"
 )
 
-// Same compares a file of a tree with a source of its size: nil if the content is the
-// same, else the source, which may be made of what the file has where that is the same.
+// Same compares what a file of a tree has in the base with a source: nil if the content is
+// the same, and the file was not replaced, else the source, which may be made of what the
+// base has where that is the same.
 type Same func(*tree.Node, extent.Source) (extent.Source, error)
 
 // Apply changes the tree t. Content that the tree has keeps its place, also where
@@ -73,7 +74,7 @@ func add(t *tree.Tree, p tree.Put, same Same) error {
 		if err := t.Do(tree.Remove{Path: p.Path}); err != nil {
 			return err
 		}
-	case n.IsRegular() && is == iso9660.ModeRegular && n.Path() == p.Path && n.Source == nil && n.Size() == p.Source.Size():
+	case n.IsRegular() && is == iso9660.ModeRegular && n.Path() == p.Path && p.Source.Size() > 0 && n.Found != [3]*iso9660.Entry{}:
 		src, err := same(n, p.Source)
 		if err != nil {
 			return err

@@ -290,8 +290,7 @@ func afterDevice(name string) string {
 
 // configfile runs a file in a context of its own and shows the menu that it makes.
 func configfile(c *call) status {
-	menu := &Menu{}
-	c.open(menu)
+	c.open(&Menu{}, c.fw.RedHat)
 	c.file(c.arg(0), c.span)
 	c.show(c.span)
 	c.close()
@@ -315,8 +314,7 @@ func normal(c *call) status {
 // extractSource takes entries out of a file.
 func extractSource(c *call) status {
 	c.extracts++
-	menu := c.ctx.menu
-	c.open(menu)
+	c.open(c.ctx.menu, true)
 	c.file(c.arg(0), c.span)
 	c.close()
 	c.extracts--
@@ -326,7 +324,7 @@ func extractSource(c *call) status {
 // extractConfigfile does so and adds nothing, as GRUB throws its context away.
 func extractConfigfile(c *call) status {
 	c.extracts++
-	c.open(&Menu{})
+	c.open(&Menu{}, false)
 	c.file(c.arg(0), c.span)
 	c.close()
 	c.extracts--

@@ -177,7 +177,7 @@ func (r *Result) After(edits []Edit) (*Result, error) {
 	for i := range f.Devices {
 		mine := map[string][]byte{}
 		for key, text := range texts {
-			if key[0] == f.Devices[i].Name || aliases[key[0]] == f.Devices[i].Name {
+			if key[0] == f.Devices[i].Name {
 				mine[key[1]] = text
 			}
 		}

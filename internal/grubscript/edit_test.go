@@ -20,7 +20,7 @@ func edited(t *testing.T, r *Result, edits []Edit) string {
 	slices.Sort(names)
 	var out []string
 	for _, name := range names {
-		out = append(out, string(texts[[2]string{"cd0", name}]))
+		out = append(out, string(texts[[2]string{"cd", name}]))
 	}
 	return strings.Join(out, "---\n")
 }

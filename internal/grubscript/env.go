@@ -7,7 +7,7 @@ import (
 
 // Device is a file system that GRUB can see.
 type Device struct {
-	Name   string // without parentheses: cd0, hd0,msdos1
+	Name   string // without parentheses: cd of BIOS, cd0 of EFI; hd0,msdos1
 	Volume Volume
 	Label  string
 	UUID   string // as GRUB writes it, such as 2026-11-29-13-35-59-00
@@ -40,8 +40,9 @@ type Firmware struct {
 	Config string
 	// Embedded is a script inside of GRUB's program, which runs before.
 	Embedded []byte
-	// RedHat GRUBs look for a default by id and title first and leave \xHH alone in
-	// arguments.
+	// RedHat GRUBs look for a default by id and title first, show submenus and other
+	// configurations all variables instead of those that are exported, keep the default
+	// for them, and leave \xHH alone in arguments.
 	RedHat bool
 	// Vars are variables that are set besides.
 	Vars map[string]string
@@ -97,7 +98,7 @@ func newContext(f *Firmware) *context {
 	set("pager", "")
 	set("color_normal", "light-gray/black")
 	set("color_highlight", "black/light-gray")
-	set("?", "0")
+	c.vars["?"] = variable{value: plain("0")}
 	for name, value := range f.Vars {
 		set(name, value)
 	}
@@ -139,9 +140,14 @@ func special(name string) bool {
 	return name == "" || digit(name[0]) || name == "#" || name == "*" || name == "@"
 }
 
-// open enters a new context with the variables of the old one.
-func (m *machine) open(menu *Menu) {
+// open enters a new context with the exported variables of the old one, or all of them.
+func (m *machine) open(menu *Menu, all bool) {
 	vars := maps.Clone(m.ctx.vars)
+	maps.DeleteFunc(vars, func(_ string, v variable) bool { return !v.exported && !all })
+	for name, v := range vars {
+		v.exported = true
+		vars[name] = v
+	}
 	m.ctx = &context{vars: vars, menu: menu, prev: m.ctx}
 }
 

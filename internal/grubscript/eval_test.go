@@ -8,13 +8,13 @@ import (
 // at is GRUB of a CD that reads its configuration from files, which are all that there
 // is besides kernels.
 func at(platform string, files memory) Firmware {
-	cpu := "i386"
+	cpu, cd := "i386", "cd"
 	if platform == "efi" {
-		cpu = "x86_64"
+		cpu, cd = "x86_64", "cd0"
 	}
 	return Firmware{
-		Platform: platform, CPU: cpu, Prefix: "(cd0)/boot/grub", Trust: true,
-		Devices: []Device{{Name: "cd0", Volume: files, Label: "MY_ISO", UUID: "2026-11-29-10-00-00-00"}},
+		Platform: platform, CPU: cpu, Prefix: "(" + cd + ")/boot/grub", Trust: true,
+		Devices: []Device{{Name: cd, Volume: files, Label: "MY_ISO", UUID: "2026-11-29-10-00-00-00"}},
 	}
 }
 
@@ -44,8 +44,8 @@ func said(s *Start) string {
 
 const two = "menuentry 'A' { linux /a one }\nmenuentry 'B' --id b { linux /b two }\n"
 
-// starts are configurations with what starts of them. The ones without a judge have
-// commands that its kernels do not know.
+// starts are configurations with what starts of them. Those without a judge start what
+// it has no stand-in for, or ask for a password.
 var starts = []struct {
 	name, text, want string
 	platform         string
@@ -66,17 +66,20 @@ var starts = []struct {
 	{name: "no such title", text: "set timeout=1\nset default=x\n" + two, want: "starts 1 > A | a one (no entry has the id or title x)"},
 	{name: "behind the entries", text: two + "timeout=1; default=b\n", want: "starts 1 > B | b two"},
 	{name: "submenu", text: "timeout=1\ndefault='S>B'\nsubmenu S {\n" + two + "}\n", want: "starts 1 > S > B | b two"},
-	{name: "submenu without a path", text: "timeout=1\ndefault=1\nmenuentry X { true\n}\nsubmenu S {\n" + two + "}\n", want: "starts 1 > S > B | b two"},
+	{name: "submenu without a path", text: "timeout=1\ndefault=1\nmenuentry X { true\n}\nsubmenu S {\n" + two + "}\n", want: "starts 1 > S > A | a one"},
 	{name: "submenu with a timeout", text: "timeout=1\nsubmenu S {\ntimeout=4\n" + two + "}\n", want: "starts 5 > S > A | a one"},
 	{name: "title with >", text: "timeout=1\ndefault='a>>b'\nmenuentry x { linux /x }\nmenuentry 'a>b' { linux /y }\n", want: "starts 1 > a>b | y"},
 	{name: "configfile of an entry waits", text: "timeout=1\nmenuentry x { configfile /next.cfg }\n", files: memory{"next.cfg": two}, want: "waits > x"},
-	{name: "configfile of an entry at once", text: "timeout=0\nmenuentry x { configfile /next.cfg }\n", files: memory{"next.cfg": two}, want: "starts 0 > x > A | a one"},
-	{name: "configfile", text: "timeout=7\ndefault=1\nconfigfile /next.cfg\nmenuentry x { linux /x }\n", files: memory{"next.cfg": two}, want: "starts 7 > B | b two"},
-	{name: "source", text: "source $prefix/e.cfg\n. (cd0)/boot/grub/t.cfg", files: memory{"boot/grub/e.cfg": two, "boot/grub/t.cfg": "timeout=2\n"}, want: "starts 2 > A | a one"},
+	{name: "configfile of an entry at once, not exported", text: "timeout=0\nmenuentry x { configfile /next.cfg }\n", files: memory{"next.cfg": two}, want: "waits > x"},
+	{name: "configfile of an entry at once", text: "timeout=0\nexport timeout\nmenuentry x { configfile /next.cfg }\n", files: memory{"next.cfg": two}, want: "starts 0 > x > A | a one"},
+	{name: "configfile, not exported", text: "timeout=7\ndefault=1\nconfigfile /next.cfg\nmenuentry x { linux /x }\n", files: memory{"next.cfg": two}, want: "waits"},
+	{name: "variables of a submenu", text: "timeout=1\na=x\nb=y\nexport b\nsubmenu S {\nmenuentry A { linux /a $a $b }\n}\n", want: "starts 1 > S > A | a y"},
+	{name: "configfile", text: "timeout=7\ndefault=1\nexport timeout default\nconfigfile /next.cfg\nmenuentry x { linux /x }\n", files: memory{"next.cfg": two}, want: "starts 7 > B | b two"},
+	{name: "source", text: "source $prefix/e.cfg\n. ($root)/boot/grub/t.cfg", files: memory{"boot/grub/e.cfg": two, "boot/grub/t.cfg": "timeout=2\n"}, want: "starts 2 > A | a one"},
 	{name: "hidden", text: "timeout=2\nset timeout_style=hidden\n" + two, want: "starts 2 > A | a one"},
 	{name: "an entry that does nothing", text: "timeout=2\nmenuentry A { true; }\n" + two, want: "waits > A (the entry starts nothing)"},
 	{name: "fallback", text: "timeout=2\nset fallback='1 2'\nmenuentry A { false\n}\n" + two, want: "starts 2 > A | a one (falls back, as \"A\" fails)"},
-	{name: "password", text: "set superusers=root\nexport superusers\npassword root x\ntimeout=2\n" + two, want: "password > A"},
+	{name: "password", text: "set superusers=root\nexport superusers\npassword root x\ntimeout=2\n" + two, want: "password > A", unjudged: true},
 	{name: "unrestricted", text: "set superusers=root\ntimeout=2\nmenuentry A --unrestricted { linux /a\n}\n", want: "starts 2 > A | a"},
 	{name: "platform", text: "timeout=1\nif [ \"$grub_platform\" = \"efi\" ]; then\nmenuentry E { linuxefi /e }\nelse\nmenuentry P { linux16 /p }\nfi\n", want: "starts 1 > P | p"},
 	{name: "other platform", text: "timeout=1\nif [ \"$grub_platform\" = \"efi\" ]; then\nmenuentry E { linuxefi /e }\nelse\nmenuentry P { linux16 /p }\nfi\n", platform: "efi", want: "starts 1 > E | e"},
@@ -90,7 +93,7 @@ var starts = []struct {
 	{name: "mistake", text: "timeout=1\nif [ a ] && [ b ]; then\ndefault=1\nfi\n" + two, want: "starts 1 > B | b two"},
 	{name: "nothing", text: "set x=y\n", want: "prompt"},
 	{name: "exit", text: "sleep 1\nexit\n", want: "leaves"},
-	{name: "xen", text: "timeout=1\nmenuentry X {\n multiboot2 /xen.gz dom0\n module2 /v ro\n module2 /i\n}\n", want: "starts 1 > X | xen.gz dom0 | v ro | i"},
+	{name: "xen", text: "timeout=1\nmenuentry X {\n multiboot2 /xen.gz dom0\n module2 /v ro\n module2 /i\n}\n", want: "starts 1 > X | xen.gz dom0 | v ro | i", unjudged: true},
 	{name: "kernel's words", text: "timeout=1\nmenuentry X {\n linux /v 'a b' c\\ d \"e\\\"f\" g=\\'\n}\n", want: `starts 1 > X | v "a b" "c d" e\"f g=\'`},
 	{name: "empty words", text: "timeout=1\nmenuentry X {\n linux /v $none a \"$none\" b \\\n  c\n}\n", want: "starts 1 > X | v a  b c"},
 	{name: "comment in column one", text: "timeout=1\nmenuentry X {\n linux /v a \\\n# b\n c\n}\n", want: "starts 1 > X | v a c"},

@@ -48,15 +48,12 @@ func (m *machine) device(name string) *Device {
 	}
 	for i := range m.fw.Devices {
 		d := &m.fw.Devices[i]
-		if d.Name == name || aliases[d.Name] == name && name != "" || aliases[name] == d.Name && d.Name != "" {
+		if d.Name == name {
 			return d
 		}
 	}
 	return nil
 }
-
-// aliases are the names of the drive with the medium.
-var aliases = map[string]string{"cd": "cd0", "cd0": "cd"}
 
 // presence is whether a file is there.
 type presence byte

@@ -143,8 +143,9 @@ func (m *machine) enter(menu *Menu, e *Entry, auto bool) {
 	if menu.Hidden {
 		delete(m.ctx.vars, "timeout_style")
 	}
+	before := m.ctx.vars
 	if e.Submenu {
-		m.open(&Menu{})
+		m.open(&Menu{}, m.fw.RedHat)
 		if auto {
 			m.ctx.vars["timeout"] = variable{value: plain("0"), exported: true}
 		}
@@ -156,10 +157,19 @@ func (m *machine) enter(menu *Menu, e *Entry, auto bool) {
 		chosen = old + ">" + chosen
 	}
 	m.ctx.vars["chosen"] = variable{value: plain(chosen), exported: true}
-	if rest, ok := below(m.text("default")); ok {
+	m.passDefault(before["default"].value)
+}
+
+// passDefault leaves the rest of a path to the menus below. Where there is none, Red Hat's
+// GRUBs leave the default itself.
+func (m *machine) passDefault(value Word) {
+	text := value.String()
+	if rest, ok := below(text); ok {
 		v := m.ctx.vars["default"]
-		v.value = v.value.from(len(v.value.String()) - len(rest))
+		v.value = value.from(len(text) - len(rest))
 		m.ctx.vars["default"] = v
+	} else if !m.fw.RedHat {
+		delete(m.ctx.vars, "default")
 	}
 }
 

@@ -1,17 +1,17 @@
 package isolayer
 
 import (
-	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/isolayer/isolayer/boot"
 	"github.com/isolayer/isolayer/bootcfg"
 	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/fat"
+	"github.com/isolayer/isolayer/internal/menu"
 	"github.com/isolayer/isolayer/layout"
 	"github.com/isolayer/isolayer/tree"
 )
@@ -31,31 +31,28 @@ type bootMenus struct {
 	volume  bootVolume
 	fat     *fatVolume // nil for the tree
 	configs []*bootcfg.Config
-	before  map[*bootcfg.Config][]byte // their text
-	added   map[string][]byte          // new files
+	set     *menu.Set
 }
 
-// menus finds the boot configurations of the tree and of the FAT images that firmware
-// boots from, as earlier steps left them.
-func (s *stage) menus() ([]*bootMenus, error) {
+// bootEdit is a change of boot configurations: what package menu does, and where it is
+// written to.
+type bootEdit struct {
+	*menu.Edit
+	list []*bootMenus
+}
+
+// bootMedium is what boot loaders see of the image, as earlier steps left it.
+func (s *stage) bootMedium() (menu.Medium, []*bootMenus, error) {
 	list, err := s.volumes()
 	if err != nil {
-		return nil, err
+		return menu.Medium{}, nil, err
 	}
-	hints := s.boot.Hints()
-	for _, m := range list {
-		boot.AddPrograms(&hints, m.volume)
+	m := menu.Medium{Hints: s.boot.Hints(), Label: s.medium().Label, UUID: s.base.img.Primary().Modified().UUID()}
+	for _, b := range list {
+		boot.AddPrograms(&m.Hints, b.volume)
+		m.Volumes = append(m.Volumes, menu.Volume{Prefix: b.prefix, Files: b.volume})
 	}
-	for _, m := range list {
-		if m.configs, err = bootcfg.Find(m.volume, hints); err != nil {
-			return nil, fmt.Errorf("%s%w", strings.TrimPrefix(m.prefix, "/"), err)
-		}
-		m.before, m.added = map[*bootcfg.Config][]byte{}, map[string][]byte{}
-		for _, c := range m.configs {
-			m.before[c] = c.File.Bytes()
-		}
-	}
-	return list, nil
+	return m, list, nil
 }
 
 // volumes are the file systems that boot loaders read, the tree first.
@@ -71,44 +68,108 @@ func (s *stage) volumes() ([]*bootMenus, error) {
 	return list, nil
 }
 
-// editConfigs changes every boot configuration and notes in how many places what was
-// changed.
-func (s *stage) editConfigs(list []*bootMenus, what string, edit func(*bootcfg.Config) (int, error)) error {
-	areas, err := s.areas(list)
+// editMenus finds the boot configurations of the tree and of the FAT images that firmware
+// boots from.
+func (s *stage) editMenus() (*bootEdit, error) {
+	m, list, err := s.bootMedium()
+	if err != nil {
+		return nil, err
+	}
+	e, err := menu.Begin(m)
+	if err != nil {
+		return nil, err
+	}
+	for i, b := range list {
+		b.set, b.configs = e.Sets[i], e.Sets[i].Configs
+	}
+	return &bootEdit{e, list}, nil
+}
+
+// menus lists the boot configurations.
+func (s *stage) menus() ([]*bootMenus, error) {
+	e, err := s.editMenus()
+	if err != nil {
+		return nil, err
+	}
+	return e.list, nil
+}
+
+// changeMenus changes boot configurations, and notes in how many places what was changed
+// and what could not be done.
+func (s *stage) changeMenus(what string, change func(*menu.Edit) error) error {
+	e, err := s.editMenus()
 	if err != nil {
 		return err
 	}
-	for _, m := range list {
-		for _, c := range m.configs {
-			n, err := edit(c)
-			if err != nil {
-				return fmt.Errorf("%s%s: %w", m.prefix, c.Path, err)
-			}
-			s.changed(m.prefix+c.Path, what, n)
-		}
+	if !e.Starts() {
+		return s.noConfig(e.Edit)
 	}
-	return s.write(list, areas)
+	return s.carryOut(e, what, change)
 }
 
-// starts reports whether any of the menus starts a kernel.
-func starts(list []*bootMenus) bool {
-	return slices.ContainsFunc(list, func(m *bootMenus) bool {
-		return slices.ContainsFunc(m.configs, func(c *bootcfg.Config) bool {
-			return slices.ContainsFunc(c.File.Entries(), (*bootcfg.MenuEntry).Boots)
-		})
-	})
+// carryOut makes a change and writes what it changed.
+func (s *stage) carryOut(e *bootEdit, what string, change func(*menu.Edit) error) error {
+	areas, err := s.areas(e.list)
+	if err != nil {
+		return err
+	}
+	if s.menusBefore == nil {
+		if s.menusBefore, err = e.Before(); err != nil {
+			return err
+		}
+	}
+	if err := change(e.Edit); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.Changes)) {
+		s.changed(name, what, e.Changes[name])
+	}
+	for _, w := range e.Warnings {
+		s.warn(w)
+	}
+	return s.write(e.list, areas)
+}
+
+// summary notes what starts by itself, loader by loader, if a step changed menus.
+func (s *stage) summary() error {
+	if s.menusBefore == nil {
+		return nil
+	}
+	after, err := s.readMenus()
+	if err != nil {
+		return err
+	}
+	for _, line := range menu.Summary(s.menusBefore, after) {
+		s.notes = append(s.notes, "starts by itself: "+line)
+	}
+	return nil
+}
+
+// Menus returns what the boot loaders of the image do: their entries, and what starts when
+// nobody presses a key.
+func (b *Base) Menus() ([]*menu.Menu, error) {
+	t, err := b.Tree()
+	if err != nil {
+		return nil, err
+	}
+	return b.stage(context.Background(), t, Options{}).readMenus()
+}
+
+func (s *stage) readMenus() ([]*menu.Menu, error) {
+	m, _, err := s.bootMedium()
+	if err != nil {
+		return nil, err
+	}
+	return menu.Read(m)
 }
 
 // write puts the configurations that changed back to where they are from.
 func (s *stage) write(list []*bootMenus, areas *karea) error {
 	for _, m := range list {
-		now := maps.Clone(m.added)
-		for _, c := range m.configs {
-			if text := c.File.Bytes(); !bytes.Equal(text, m.before[c]) {
-				now[c.Path] = text
-				if m.fat != nil { // of those in the tree the report tells
-					s.signed(m, c.Path)
-				}
+		now := m.set.Changed()
+		for _, p := range slices.Sorted(maps.Keys(now)) {
+			if m.fat != nil { // of those in the tree the report tells
+				s.signed(m, p)
 			}
 		}
 		if err := s.writeFiles(m, now); err != nil {

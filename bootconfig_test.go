@@ -501,7 +501,7 @@ func TestMenus(t *testing.T) {
 		isolayer.AddEntry{Title: "My own", Args: []string{"inst.ks=cdrom:/ks.cfg", "-check"}}, isolayer.MenuTimeout{Seconds: 7}, isolayer.DefaultEntry{Name: "My own"})
 	esp := local(t, "esp.img", object(t, out, "@efi"))
 	for p, want := range map[string][]string{
-		"/isolinux/isolinux.cfg":    {"timeout 70\n", "default my-own\n", "label my-own\n  menu label My own\n  kernel vmlinuz\n", "console=ttyS0,115200 inst.ks=cdrom:/ks.cfg\n\nlabel linux\n"},
+		"/isolinux/isolinux.cfg":    {"timeout 70\n", "default my-own\n", "label my-own\n  menu label My own\n  kernel vmlinuz\n", "console=ttyS0,115200 inst.ks=cdrom:/ks.cfg\nlabel check\n"},
 		"/EFI/BOOT/grub.cfg":        {"set timeout=7\n", "set default='My own'\n", "menuentry 'My own' {\n", "inst.ks=cdrom:/ks.cfg\n"},
 		"@efi:/EFI/BOOT/grub.cfg":   {"set timeout=7\n", "set default='My own'\n", "menuentry 'My own' {\n", "inst.ks=cdrom:/ks.cfg\n"},
 		"@efi:/EFI/debian/grub.cfg": {"set timeout=7\n", "set default='My own'\n", "menuentry 'My own' {\n", "inst.ks=cdrom:/ks.cfg\n"},

@@ -2,12 +2,11 @@ package isolayer
 
 import (
 	"fmt"
-	"path"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/isolayer/isolayer/bootcfg"
+	"github.com/isolayer/isolayer/internal/menu"
 	"github.com/isolayer/isolayer/iso9660"
 )
 
@@ -36,8 +35,15 @@ type MenuTimeout struct{ Seconds int }
 // label or id, its title, or its number from 0.
 type DefaultEntry struct{ Name string }
 
-// AddEntry puts a copy of the default entry in front of it in every boot menu, with
-// another title and changed kernel arguments.
+// EntryKargs changes the kernel arguments of the entries of one name: a label or id, a title,
+// or a number from 0.
+type EntryKargs struct {
+	Name string
+	Args []string
+}
+
+// AddEntry puts a copy of the default entry behind it in every boot menu, with another title
+// and changed kernel arguments. What starts by itself stays.
 type AddEntry struct {
 	Title string
 	Args  []string
@@ -48,6 +54,10 @@ func (k Kargs) String() string {
 		return "kernel arguments to keep: " + strings.Join(k.Args, " ")
 	}
 	return "kernel arguments: " + strings.Join(k.Args, " ")
+}
+
+func (k EntryKargs) String() string {
+	return "kernel arguments of " + k.Name + ": " + strings.Join(k.Args, " ")
 }
 func (l Label) String() string        { return "label " + l.ID }
 func (m MenuTimeout) String() string  { return fmt.Sprintf("menu timeout %d", m.Seconds) }
@@ -113,14 +123,14 @@ func (k Kargs) apply(s *stage) error {
 	if err != nil {
 		return err
 	}
-	list, err := s.menus()
+	e, err := s.editMenus()
 	if err != nil {
 		return err
 	}
-	if !starts(list) && unified == 0 {
-		return s.noConfig()
+	if !e.Starts() && unified == 0 {
+		return s.noConfig(e.Edit)
 	}
-	err = s.editConfigs(list, "entries", func(c *bootcfg.Config) (int, error) { return edit(c.File) })
+	err = s.carryOut(e, "entries", func(e *menu.Edit) error { return e.Kargs(changes, edit) })
 	for i, n := range hits {
 		if n == 0 {
 			s.note(changes[i].Idle())
@@ -130,6 +140,14 @@ func (k Kargs) apply(s *stage) error {
 		}
 	}
 	return err
+}
+
+func (k EntryKargs) apply(s *stage) error {
+	changes, err := parseKargs(k.Args, false)
+	if err != nil {
+		return err
+	}
+	return s.changeMenus("entries", func(e *menu.Edit) error { return e.EntryKargs(k.Name, changes) })
 }
 
 func (l Label) apply(s *stage) error {
@@ -155,182 +173,28 @@ func (l Label) apply(s *stage) error {
 	if _, err := s.editUnified("label", func(f *bootcfg.File) (int, error) { return f.Relabel(old, l.ID) }); err != nil {
 		return err
 	}
-	list, err := s.menus()
+	e, err := s.editMenus()
 	if err != nil {
 		return err
 	}
-	err = s.editConfigs(list, "label", func(c *bootcfg.Config) (int, error) { return c.File.Relabel(old, l.ID) })
+	err = s.carryOut(e, "label", func(e *menu.Edit) error {
+		return e.Every(func(f *bootcfg.File) (int, error) { return f.Relabel(old, l.ID) })
+	})
 	if err != nil {
 		return err
 	}
 	if err := s.relabelDefaults(old, l.ID); err != nil {
 		return err
 	}
-	return s.relabelInitrds(list, old, l.ID)
-}
-
-// family are the configurations of one menu, the one that loaders read first in front.
-type family []*bootcfg.Config
-
-// families groups configurations by what leads to them.
-func (m *bootMenus) families() (out []family) {
-	for _, root := range m.configs {
-		if len(root.Parents) > 0 {
-			continue
-		}
-		f := family{root}
-		for i := 0; i < len(f); i++ {
-			for _, c := range m.configs {
-				if slices.Contains(c.Parents, f[i]) && !slices.Contains(f, c) {
-					f = append(f, c)
-				}
-			}
-		}
-		out = append(out, f)
-	}
-	return out
-}
-
-// has reports whether any of a family is like that.
-func (f family) has(like func(*bootcfg.File) bool) bool {
-	return slices.ContainsFunc(f, func(c *bootcfg.Config) bool { return like(c.File) })
-}
-
-// menu reports a family that shows a menu, or may.
-func (f family) menu() bool {
-	return !f[0].Swept && f[0].File.Format() != bootcfg.Parm &&
-		(f[0].File.Format() == bootcfg.Entry || f.has(func(c *bootcfg.File) bool { return len(c.Entries()) > 0 }))
-}
-
-// editMenus changes families and notes what was changed where.
-func (s *stage) editMenus(what string, edit func(m *bootMenus, f family) (map[*bootcfg.Config]int, error)) error {
-	list, err := s.menus()
-	if err != nil {
-		return err
-	}
-	if !starts(list) {
-		return ErrNoConfig
-	}
-	for _, m := range list {
-		for _, f := range m.families() {
-			if !f.menu() {
-				continue
-			}
-			places, err := edit(m, f)
-			if err != nil {
-				return fmt.Errorf("%s%s: %w", m.prefix, f[0].Path, err)
-			}
-			for c, n := range places {
-				s.changed(m.prefix+c.Path, what, n)
-			}
-		}
-	}
-	return s.write(list, nil)
+	return s.relabelInitrds(e.list, old, l.ID)
 }
 
 func (m MenuTimeout) apply(s *stage) error {
-	did := 0
-	err := s.editMenus("timeout", func(_ *bootMenus, f family) (map[*bootcfg.Config]int, error) {
-		force := !f.has((*bootcfg.File).HasTimeout)
-		if f[0].File.Format() == bootcfg.Entry && strings.HasPrefix(path.Dir(f[0].Path), "loader/entries") {
-			force = false // loader.conf has the time
-		}
-		out := map[*bootcfg.Config]int{}
-		for i, c := range f {
-			out[c] = c.File.Timeout(m.Seconds, force && i == 0 && c.File.Format() != bootcfg.Entry)
-			did += out[c]
-		}
-		return out, nil
-	})
-	if err == nil && did == 0 {
-		s.note(fmt.Sprintf("every menu has the timeout %d already, or none that can be set", m.Seconds))
-	}
-	return err
+	return s.changeMenus("timeout", func(e *menu.Edit) error { return e.Timeout(m.Seconds) })
 }
 
 func (d DefaultEntry) apply(s *stage) error {
-	hits, did := 0, 0
-	var have, missing []string
-	err := s.editMenus("default entry", func(m *bootMenus, f family) (map[*bootcfg.Config]int, error) {
-		if f[0].File.Format() == bootcfg.Entry {
-			out, ok := m.loaderDefault(f[0], d.Name)
-			if ok {
-				hits++
-			}
-			for _, n := range out {
-				did += n
-			}
-			return out, nil
-		}
-		e := f.find(d.Name)
-		if e == nil {
-			have = append(have, f.names()...)
-			missing = append(missing, m.prefix+f[0].Path)
-			return nil, nil
-		}
-		hits++
-		force := !f.has((*bootcfg.File).HasDefault)
-		out := map[*bootcfg.Config]int{}
-		for i, c := range f {
-			out[c] = c.File.Default(e, force && i == 0)
-			did += out[c]
-		}
-		return out, nil
-	})
-	if err == nil && hits == 0 {
-		slices.Sort(have)
-		return fmt.Errorf("%w; there are %s", bootcfg.ErrNoEntry, strings.Join(slices.Compact(have), ", "))
-	}
-	if err == nil && did == 0 {
-		s.note(fmt.Sprintf("%q is the default entry already", d.Name))
-	}
-	for _, p := range missing {
-		s.warn(fmt.Sprintf("%s has no entry %q; its default entry stays", p, d.Name))
-	}
-	return err
-}
-
-// find returns the entry that a name means: of the first file of the family that has
-// it, its number in the first that has entries.
-func (f family) find(name string) *bootcfg.MenuEntry {
-	_, err := strconv.Atoi(name)
-	for _, c := range f {
-		if e := c.File.Match(name); e != nil {
-			return e
-		}
-		if err == nil && len(c.File.Entries()) > 0 {
-			return nil
-		}
-	}
-	return nil
-}
-
-// names are what users may call the entries.
-func (f family) names() (out []string) {
-	for _, c := range f {
-		for _, e := range c.File.Entries() {
-			if name := e.Name; name != "" {
-				out = append(out, strconv.Quote(name))
-			} else if e.Title != "" {
-				out = append(out, strconv.Quote(e.Title))
-			}
-		}
-	}
-	return out
-}
-
-// loaderDefault names an entry of systemd-boot in loader.conf.
-func (m *bootMenus) loaderDefault(entry *bootcfg.Config, name string) (map[*bootcfg.Config]int, bool) {
-	file := strings.TrimSuffix(path.Base(entry.Path), path.Ext(entry.Path))
-	if len(entry.File.Entries()) == 0 || !strings.EqualFold(file, name) && !entry.File.Entries()[0].Matches(name) {
-		return nil, false
-	}
-	for _, c := range m.configs {
-		if strings.EqualFold(path.Base(c.Path), "loader.conf") {
-			return map[*bootcfg.Config]int{c: c.File.LoaderDefault(path.Base(entry.Path))}, true
-		}
-	}
-	return nil, false
+	return s.changeMenus("default entry", func(e *menu.Edit) error { return e.Default(d.Name) })
 }
 
 func (a AddEntry) apply(s *stage) error {
@@ -338,48 +202,5 @@ func (a AddEntry) apply(s *stage) error {
 	if err != nil {
 		return err
 	}
-	return s.editMenus("entry added", func(m *bootMenus, f family) (map[*bootcfg.Config]int, error) {
-		c, like := f.model()
-		switch {
-		case like == nil:
-			return nil, nil
-		case c.File.Format() == bootcfg.ESXi:
-			return nil, nil // it has one entry only
-		case c.File.Format() == bootcfg.Entry:
-			return m.addLoaderEntry(c, a.Title, changes)
-		}
-		return map[*bootcfg.Config]int{c: 1}, c.File.AddEntry(like, a.Title, changes)
-	})
-}
-
-// model is the default entry of a family if it starts a kernel, else the first that
-// does, with its file.
-func (f family) model() (*bootcfg.Config, *bootcfg.MenuEntry) {
-	for _, c := range f {
-		if e := c.File.DefaultEntry(); e != nil && e.Boots() {
-			return c, e
-		}
-	}
-	for _, c := range f {
-		for _, e := range c.File.Entries() {
-			if e.Boots() && e.InMenu() {
-				return c, e
-			}
-		}
-	}
-	return nil, nil
-}
-
-// addLoaderEntry makes a file of its own, as systemd-boot has them; of several entries
-// the first is copied.
-func (m *bootMenus) addLoaderEntry(c *bootcfg.Config, title string, changes []bootcfg.Karg) (map[*bootcfg.Config]int, error) {
-	if len(m.added) > 0 {
-		return nil, nil
-	}
-	text, name, err := c.File.Copy(title, changes)
-	if err != nil {
-		return nil, err
-	}
-	m.added[path.Join(path.Dir(c.Path), name+".conf")] = text
-	return map[*bootcfg.Config]int{c: 1}, nil
+	return s.changeMenus("entry added", func(e *menu.Edit) error { return e.Add(a.Title, changes) })
 }

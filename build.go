@@ -70,7 +70,7 @@ func (s *stage) build(steps []Step) (*Image, error) {
 		return nil, err
 	}
 	s.installs()
-	for _, follow := range []func() error{s.refreshRepositories, s.trust} {
+	for _, follow := range []func() error{s.summary, s.refreshRepositories, s.trust} {
 		if err := follow(); err != nil {
 			return nil, fmt.Errorf("%s: %w", s.base.path, err)
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/isolayer/isolayer/cpio"
 	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/fat"
+	"github.com/isolayer/isolayer/internal/menu"
 	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/layout"
 	"github.com/isolayer/isolayer/tree"
@@ -99,6 +100,7 @@ type stage struct {
 	fields  map[iso9660.Field]string // texts of the descriptors that change
 
 	bootFiles       []layout.BootFile // configurations that changed
+	menusBefore     []*menu.Menu      // what started, if a step changes menus
 	notes, warnings []string
 	ours            map[*tree.Node]bool // lists of translated names that were brought in line
 	unattended      []string            // why the result asks nothing before it overwrites disks

@@ -11,6 +11,7 @@ import (
 	"github.com/isolayer/isolayer/bootcfg"
 	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/fat"
+	"github.com/isolayer/isolayer/internal/menu"
 	"github.com/isolayer/isolayer/pe"
 	"github.com/isolayer/isolayer/tree"
 )
@@ -207,10 +208,11 @@ func (s *stage) editAddon(u *unifiedImage, texts []string, now map[string]extent
 	return len(come), nil
 }
 
-// noConfig is ErrNoConfig with what kept unified kernel images from being changed.
-func (s *stage) noConfig() error {
+// noConfig is ErrNoConfig with what kept unified kernel images from being changed, and the
+// loaders that are there.
+func (s *stage) noConfig(e *menu.Edit) error {
 	if len(s.warnings) == 0 {
-		return ErrNoConfig
+		return fmt.Errorf("%w%s", ErrNoConfig, e.Unknown())
 	}
 	return fmt.Errorf("%w that could be changed: %s", ErrNoConfig, strings.Join(s.warnings, "; "))
 }

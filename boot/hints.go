@@ -25,6 +25,10 @@ func (e *Equipment) Hints() (h bootcfg.Hints) {
 			h.Syslinux = append(h.Syslinux, dir)
 		case LoaderGRUB2:
 			h.GRUB = append(h.GRUB, dir, path.Dir(dir))
+		default: // one that is not known, where GRUB lies
+			if e.Catalog.Entries[0].Image.Name == en.Image.Name && strings.Contains(strings.ToLower(dir), "grub") {
+				h.GRUB = append(h.GRUB, dir, path.Dir(dir))
+			}
 		}
 	}
 	return h

@@ -29,10 +29,14 @@ const (
 	Parm
 	// ESXi is the boot.cfg of VMware's mboot.
 	ESXi
+	// Limine is limine.conf, or limine.cfg up to version 7.
+	Limine
+	// REFInd is refind.conf, or the refind_linux.conf beside kernels.
+	REFInd
 )
 
 func (f Format) String() string {
-	return [...]string{"unknown", "syslinux", "GRUB 2", "GRUB legacy", "boot loader entry", "parameter file", "ESXi"}[f]
+	return [...]string{"unknown", "syslinux", "GRUB 2", "GRUB legacy", "boot loader entry", "parameter file", "ESXi", "Limine", "rEFInd"}[f]
 }
 
 // MaxSize is the longest configuration that Parse takes, in bytes. Real ones have
@@ -70,6 +74,8 @@ type command struct {
 	line  int  // number of its first line, from 1
 	depth int  // how many blocks are open around it
 	key   bool // the first word ends in an equals sign, which arguments directly follow
+	// quoted says that the arguments stand together in double quotes, as rEFInd has them.
+	quoted bool
 }
 
 // File is a configuration. Its commands, one behind the other, are its bytes.
@@ -179,7 +185,8 @@ func (f *File) insert(behind *command, list ...*command) {
 
 // newLine makes a command of words that need no quotes, a blank between them.
 func (f *File) newLine(indent string, words ...string) *command {
-	c := &command{tail: f.eol, key: f.format == ESXi}
+	c := &command{tail: f.eol, key: f.format == ESXi || f.format == Limine && len(words) > 0 && strings.HasSuffix(words[0], "=")}
+	c.quoted = f.format == REFInd && len(words) > 0 && words[0] == "options"
 	for i, w := range words {
 		gap := " "
 		if i == 0 {

@@ -10,7 +10,7 @@ import (
 	"github.com/isolayer/isolayer/internal/isotest"
 )
 
-var formats = []Format{Syslinux, GRUB, Legacy, Entry, Parm, ESXi}
+var formats = []Format{Syslinux, GRUB, Legacy, Entry, Parm, ESXi, Limine, REFInd}
 
 // formatOf tells the language of a file that a package ships.
 func formatOf(name string) Format {

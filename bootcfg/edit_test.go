@@ -262,10 +262,10 @@ func TestAddEntry(t *testing.T) {
 		format     Format
 		text, want string
 	}{
-		{Syslinux, "label linux\n  menu label ^Install\n  menu default\n  kernel v\n  append x\n\nlabel b\n", "label my-own\n  menu label My own\n  kernel v\n  append x inst.ks=cdrom:/ks.cfg\n\nlabel linux\n  menu label ^Install\n  menu default\n  kernel v\n  append x\n\nlabel b\n"},
-		{Syslinux, "label linux\n  kernel v\n", "label my-own\n  menu label My own\n  kernel v\n  append inst.ks=cdrom:/ks.cfg\n\nlabel linux\n  kernel v\n"},
-		{GRUB, "menuentry 'Install' --class a --id b {\n  linux /v\n  initrd /i\n}\n", "menuentry 'My own' --class a {\n  linux /v inst.ks=cdrom:/ks.cfg\n  initrd /i\n}\nmenuentry 'Install' --class a --id b {\n  linux /v\n  initrd /i\n}\n"},
-		{Legacy, "title A\n kernel /v x\n initrd /i\ntitle B\n", "title My own\n kernel /v x inst.ks=cdrom:/ks.cfg\n initrd /i\ntitle A\n kernel /v x\n initrd /i\ntitle B\n"},
+		{Syslinux, "label linux\n  menu label ^Install\n  menu default\n  kernel v\n  append x\n\nlabel b\n", "label linux\n  menu label ^Install\n  menu default\n  kernel v\n  append x\n\nlabel my-own\n  menu label My own\n  kernel v\n  append x inst.ks=cdrom:/ks.cfg\n\nlabel b\n"},
+		{Syslinux, "label linux\n  kernel v\n", "label linux\n  kernel v\n\nlabel my-own\n  menu label My own\n  kernel v\n  append inst.ks=cdrom:/ks.cfg\n"},
+		{GRUB, "menuentry 'Install' --class a --id b {\n  linux /v\n  initrd /i\n}\n", "menuentry 'Install' --class a --id b {\n  linux /v\n  initrd /i\n}\nmenuentry 'My own' --class a {\n  linux /v inst.ks=cdrom:/ks.cfg\n  initrd /i\n}\n"},
+		{Legacy, "title A\n kernel /v x\n initrd /i\ntitle B\n", "title A\n kernel /v x\n initrd /i\ntitle My own\n kernel /v x inst.ks=cdrom:/ks.cfg\n initrd /i\ntitle B\n"},
 	} {
 		f := parse(t, c.format, c.text)
 		if err := f.AddEntry(f.Entries()[0], "My own", []Karg{k}); err != nil {

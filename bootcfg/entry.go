@@ -91,6 +91,10 @@ func (f *File) scan() []*MenuEntry {
 		s.parm()
 	case ESXi:
 		s.esxi()
+	case Limine:
+		s.limine()
+	case REFInd:
+		s.refind()
 	}
 	return s.out
 }
@@ -142,7 +146,7 @@ func (f *File) linux(name string) bool {
 			return false
 		}
 	}
-	return base != "" && base != "." && base != "/"
+	return base != "" && base != "." && base != "/" && base != "="
 }
 
 // legacy scans a menu of GRUB 0.97.

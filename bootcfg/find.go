@@ -67,6 +67,8 @@ func Find(v Volume, h Hints) ([]*Config, error) {
 		func() error { return s.fixed(Entry, loaderNames...) },
 		s.parm,
 		func() error { return s.fixed(ESXi, esxiNames...) },
+		func() error { return s.fixed(Limine, limineNames...) },
+		func() error { return s.fixed(REFInd, refindNames...) },
 		s.roots,
 		s.follow,
 		s.sweep,
@@ -274,11 +276,7 @@ func Resolve(dir, name string) string {
 // assignments notes the values of variables that paths may have.
 func (s *finder) assignments(f *File) {
 	for _, c := range f.commands {
-		x := scriptOf(c)
-		if x.name != "set" {
-			continue
-		}
-		if name, value, ok := strings.Cut(x.arg(1), "="); ok && (strings.Contains(value, "/") || strings.HasSuffix(value, ".cfg")) {
+		if w, name, value := scriptOf(c).assigned(); w != nil && (strings.Contains(value, "/") || strings.HasSuffix(value, ".cfg")) {
 			for _, v := range s.expand(value, 1) {
 				s.know(name, v)
 			}

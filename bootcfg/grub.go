@@ -52,6 +52,32 @@ func (s script) arg(n int) string {
 	return ""
 }
 
+// assigned returns the word that gives a variable a value, with "set" in front or without.
+func (s script) assigned() (w *word, name, value string) {
+	i := s.at
+	if s.name == "set" {
+		i++
+	}
+	if i >= len(s.words) {
+		return nil, "", ""
+	}
+	name, value, ok := strings.Cut(GRUB.value(s.words[i].raw), "=")
+	if !ok || !identifier(name) {
+		return nil, "", ""
+	}
+	return &s.words[i], name, value
+}
+
+// identifier reports the name of a variable.
+func identifier(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c != '_' && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (i == 0 || c < '0' || c > '9') {
+			return false
+		}
+	}
+	return s != ""
+}
+
 // grub scans a script. Kernels outside of entries count as one entry each.
 func (s *scanner) grub() {
 	var open *MenuEntry // the entry around, and its depth

@@ -94,10 +94,33 @@ func (k Karg) matches(arg string) bool {
 	return arg == k.text()
 }
 
+// Holds reports whether a command line is as the change makes it.
+func (k Karg) Holds(cmdline string) bool {
+	found := false
+	for _, w := range split(cmdline, Parm) {
+		arg := Parm.kernelText(w.raw)
+		switch {
+		case !k.matches(arg):
+		case k.op == '-':
+			return false
+		case arg == k.text():
+			found = true
+		}
+	}
+	return found || k.op == '-'
+}
+
+// TakesArguments reports whether a file is a kernel that takes arguments, by its name: memory
+// tests, other loaders and the like are none.
+func TakesArguments(name string) bool { return loadable(name) }
+
 // Karg changes the arguments of every entry that starts a kernel and returns how many
 // entries changed. An error changes nothing of the file that counts: it is to be
 // dropped.
 func (f *File) Karg(k Karg) (int, error) { return f.kargs(k, f.entries) }
+
+// EntryKarg changes the arguments of one entry.
+func (f *File) EntryKarg(k Karg, e *MenuEntry) (int, error) { return f.kargs(k, []*MenuEntry{e}) }
 
 func (f *File) kargs(k Karg, entries []*MenuEntry) (int, error) {
 	raw, err := f.format.argument(k.text())
@@ -129,11 +152,14 @@ func (f *File) kargs(k Karg, entries []*MenuEntry) (int, error) {
 
 // giveLines makes the commands that hold arguments of entries that have none.
 func (f *File) giveLines(entries []*MenuEntry) {
-	key := map[Format]string{Syslinux: "append", Entry: "options", ESXi: "kernelopt="}[f.format]
+	key := map[Format]string{Syslinux: "append", Entry: "options", ESXi: "kernelopt=", REFInd: "options", Limine: "cmdline:"}[f.format]
 	behind := map[*command]*command{}
 	for _, e := range entries {
 		if !e.missing {
 			continue
+		}
+		if f.format == Limine && strings.HasSuffix(e.kernel.words[0].raw, "=") {
+			key = "CMDLINE="
 		}
 		c := f.newLine(e.kernel.indent(), key)
 		if e.kernel == e.head && f.format == Syslinux { // a label alone
@@ -208,6 +234,8 @@ func (l *cmdline) remove(list []place) {
 		w := p.c.words
 		if gap := w[p.i].gap; p.i+1 < len(w) && p.i == p.c.first() {
 			w[p.i+1].gap = gap // the first of the line
+		} else if p.i == 1 && p.c.quotes() && strings.Contains(gap, `"`) {
+			p.c.tail = gap + p.c.tail
 		}
 		p.c.words = slices.Delete(w, p.i, p.i+1)
 	}
@@ -245,16 +273,22 @@ func (l *cmdline) put(raw string) {
 	if i == 1 && c.key {
 		gap = ""
 	}
+	if c.quotes() {
+		gap = c.unquoted(i)
+	}
 	c.words = slices.Insert(c.words, i, word{gap, raw})
 }
 
 // first is the index at which a command may begin with an argument.
 func (c *command) first() int {
-	if c.key {
+	if c.key || c.quotes() {
 		return 1
 	}
 	return 0
 }
+
+// quotes reports a command of rEFInd whose arguments stand together in quotes.
+func (c *command) quotes() bool { return c.quoted }
 
 // Areas of CoreOS: behind a command line lie number signs that other programs
 // overwrite with arguments. The place where they end does not move.

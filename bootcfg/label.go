@@ -172,7 +172,7 @@ func (r *relabel) write(w *word, head, form, tail string) {
 // replaced where it stands if the new one needs no quotes, else all is quoted anew.
 func (r *relabel) set(w *word, value, form, now string) {
 	r.count++
-	if raw := strings.Replace(w.raw, form, now, 1); raw != w.raw && r.f.format.value(raw) == value {
+	if raw := strings.Replace(w.raw, form, now, 1); raw != w.raw && r.f.format.value(raw) == value && (r.f.format != GRUB || oneWord(raw)) {
 		w.raw = raw
 		return
 	}
@@ -181,6 +181,12 @@ func (r *relabel) set(w *word, value, form, now string) {
 		return
 	}
 	w.raw = quote(value)
+}
+
+// oneWord reports a text that GRUB reads as one word.
+func oneWord(raw string) bool {
+	l := &lexer{text: raw}
+	return l.word() == raw
 }
 
 // command changes the labels that commands of GRUB look for and that variables hold.
@@ -193,16 +199,13 @@ func (r *relabel) command(x script) {
 		} else if s.at >= 0 && strings.HasPrefix(x.arg(s.at-x.at), "--label=") && x.arg(s.at - x.at)[len("--label="):] == r.old {
 			r.plain(&x.words[s.at], "--label=")
 		}
-	case "set", "export":
-		for i := 1; x.arg(i) != ""; i++ {
-			name, value, ok := strings.Cut(x.arg(i), "=")
-			switch w := &x.words[x.at+i]; {
-			case !ok || name == "default" || name == "menu_title":
-			case value == r.old && (len(r.old) >= distinct || strings.Contains(strings.ToLower(name), "label")):
-				r.plain(w, name+"=")
-			case value != r.old:
-				r.variable(w, value)
-			}
+	default:
+		switch w, name, value := x.assigned(); {
+		case w == nil || name == "default" || name == "menu_title":
+		case value == r.old && (len(r.old) >= distinct || strings.Contains(strings.ToLower(name), "label") || strings.Contains(strings.ToLower(name), "vol")):
+			r.plain(w, name+"=")
+		case value != r.old:
+			r.variable(w, value)
 		}
 	case "[", "test":
 		for i := 1; x.arg(i) != "" && len(r.old) >= distinct; i++ {

@@ -37,8 +37,9 @@ func (l *lexer) lines(format Format) []*command {
 		case strings.HasPrefix(first, "#") && format != Parm:
 			c.tail = line
 		default:
-			c.words = split(text, format)
-			c.key = format == ESXi && len(c.words) > 0 && strings.HasSuffix(c.words[0].raw, "=")
+			c.words = words(text, format)
+			c.quoted = format == REFInd && len(c.words) > 0 && (c.is(0, "options", "add_options") || strings.HasPrefix(c.words[0].raw, `"`))
+			c.key = (format == ESXi || format == Limine) && len(c.words) > 0 && strings.HasSuffix(c.words[0].raw, "=")
 			n := 0
 			for _, w := range c.words {
 				n += len(w.gap) + len(w.raw)
@@ -50,6 +51,20 @@ func (l *lexer) lines(format Format) []*command {
 		out = append(out, c)
 	}
 	return out
+}
+
+// words cuts a line as its format wants.
+func words(text string, format Format) []word {
+	switch format {
+	case REFInd:
+		out, _ := splitQuoted(text)
+		return out
+	case Limine:
+		if first := strings.TrimLeft(text, " \t"); strings.HasPrefix(first, "/") || strings.HasPrefix(first, ":") {
+			return []word{{text[:len(text)-len(first)], strings.TrimRight(first, " \t")}}
+		}
+	}
+	return split(text, format)
 }
 
 // split cuts a line at its blanks, but not at those in double quotes, which
@@ -76,7 +91,7 @@ func split(text string, format Format) []word {
 			break
 		}
 		raw := text[from:pos]
-		if n := keyLen(raw); n > 0 && len(out) == 0 && (format == ESXi || format == Legacy) {
+		if n := keyLen(raw); n > 0 && len(out) == 0 && (format == ESXi || format == Legacy || format == Limine) {
 			out = append(out, word{gap, raw[:n]})
 			if gap, raw = "", raw[n:]; raw == "" {
 				continue

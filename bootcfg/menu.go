@@ -9,11 +9,17 @@ import (
 // timeouts are the words that hold the time, with what stands in front of it in them.
 func (f *File) timeouts() (list []*word, prefix string) {
 	for _, c := range f.commands {
-		switch x := scriptOf(c); {
+		if f.format == GRUB {
+			if w, name, _ := scriptOf(c).assigned(); name == "timeout" {
+				list, prefix = append(list, w), "timeout="
+			}
+			continue
+		}
+		switch {
 		case len(c.words) < 2:
-		case f.format == GRUB && x.name == "set" && strings.HasPrefix(x.arg(1), "timeout="):
-			list, prefix = append(list, &c.words[x.at+1]), "timeout="
-		case f.format != GRUB && c.is(0, "timeout", "timeout="):
+		case f.format == Syslinux && c.is(0, "totaltimeout"):
+			list = append(list, &c.words[1])
+		case c.is(0, "timeout", "timeout=", "timeout:"):
 			list = append(list, &c.words[1])
 		}
 	}
@@ -36,6 +42,10 @@ func (f *File) Timeout(seconds int, force bool) int {
 		text = syslinuxTime(seconds)
 	case f.format == Entry && seconds < 0:
 		text = "menu-force"
+	case f.format == Limine && seconds < 0:
+		text = "no"
+	case f.format == REFInd && seconds <= 0:
+		text = strconv.Itoa(-1 - seconds) // 0 waits, -1 does not
 	}
 	list, prefix := f.timeouts()
 	changed := 0
@@ -50,6 +60,41 @@ func (f *File) Timeout(seconds int, force bool) int {
 	}
 	f.setting(f.timeoutLine(text))
 	return 1
+}
+
+// OnTimeout lets syslinux start a label when its time is over, whatever is marked.
+func (f *File) OnTimeout(label string) int {
+	for _, c := range f.commands {
+		if c.is(0, "ontimeout") {
+			if f.rest(c, 1) == label {
+				return 0
+			}
+			c.words = append(c.words[:1:1], word{" ", label})
+			return 1
+		}
+	}
+	f.setting(f.newLine("", "ontimeout", label))
+	return 1
+}
+
+// Prompt lets syslinux wait for its time where the default is no menu; it returns how many
+// places changed.
+func (f *File) Prompt() int {
+	changed, there := 0, false
+	for _, c := range f.commands {
+		if !c.is(0, "prompt") || len(c.words) < 2 {
+			continue
+		}
+		if there = true; c.words[1].raw == "0" {
+			c.words[1].raw = "1"
+			changed++
+		}
+	}
+	if !there {
+		f.setting(f.newLine("", "prompt", "1"))
+		changed++
+	}
+	return changed
 }
 
 // syslinuxTime counts in tenths of a second; 0 is never there.
@@ -71,15 +116,32 @@ func (f *File) timeoutLine(text string) *command {
 		c := f.newLine("", "timeout=", text)
 		c.words[1].gap = ""
 		return c
+	case Limine:
+		if f.old() {
+			c := f.newLine("", "TIMEOUT=", text)
+			c.words[1].gap = ""
+			return c
+		}
+		return f.newLine("", "timeout:", text)
 	}
 	return f.newLine("", "timeout", text)
+}
+
+// old reports a configuration of Limine up to version 7.
+func (f *File) old() bool {
+	for _, c := range f.commands {
+		if len(c.words) > 0 && strings.HasPrefix(c.words[0].raw, ":") {
+			return true
+		}
+	}
+	return false
 }
 
 // setting puts a command in front of the first entry, behind other settings.
 func (f *File) setting(c *command) {
 	var behind *command
 	for i, x := range f.commands {
-		if len(x.words) > 0 && (x.depth > 0 || x.is(0, "label", "title", "menuentry", "submenu", "if", "menu", "include", "source")) {
+		if len(x.words) > 0 && (x.depth > 0 || f.format == Limine && limineTitle(x) || x.is(0, "label", "title", "menuentry", "submenu", "if", "menu", "include", "source")) {
 			break
 		}
 		if f.format == ESXi && i > 0 {
@@ -132,6 +194,12 @@ func (f *File) Default(e *MenuEntry, force bool) int {
 		if i := slices.Index(f.menuEntries(), e); i >= 0 {
 			return f.setDefault(strconv.Itoa(i), force)
 		}
+	case Limine:
+		if i := slices.Index(f.menuEntries(), e); i >= 0 {
+			return f.setDefault(strconv.Itoa(i+1), force)
+		}
+	case REFInd:
+		return f.setDefault(`"`+strings.ReplaceAll(e.Title, `"`, `""`)+`"`, force)
 	}
 	return 0
 }
@@ -150,13 +218,15 @@ func grubName(e *MenuEntry) string {
 // name in them. Those that hold a variable are from the environment of a past start.
 func (f *File) defaults() (list []*word, prefix string) {
 	for _, c := range f.commands {
-		switch x := scriptOf(c); {
-		case len(c.words) < 2:
-		case f.format == GRUB && x.name == "set" && strings.HasPrefix(x.arg(1), "default="):
-			if !strings.Contains(x.arg(1), "$") {
-				list, prefix = append(list, &c.words[x.at+1]), "default="
+		if f.format == GRUB {
+			if w, name, value := scriptOf(c).assigned(); name == "default" && !strings.Contains(value, "$") {
+				list, prefix = append(list, w), "default="
 			}
-		case f.format != GRUB && c.is(0, "default", "default="):
+			continue
+		}
+		switch {
+		case len(c.words) < 2:
+		case c.is(0, "default", "default=", "default_entry:", "default_entry=", "default_selection"):
 			list = append(list, &c.words[1])
 		}
 	}
@@ -207,6 +277,12 @@ func (f *File) setDefault(name string, force bool) int {
 		return changed
 	case f.format == GRUB:
 		f.setting(f.newLine("", "set", "default="+raw))
+	case f.format == Limine && f.old():
+		f.setting(f.newLine("", "DEFAULT_ENTRY="+raw))
+	case f.format == Limine:
+		f.setting(f.newLine("", "default_entry:", raw))
+	case f.format == REFInd:
+		f.setting(f.newLine("", "default_selection", raw))
 	default:
 		f.setting(f.newLine("", "default", raw))
 	}

@@ -21,6 +21,8 @@ var (
 	entryDirs   = []string{"loader/entries", "boot/loader/entries"}
 	loaderNames = []string{"loader/loader.conf"}
 	parmDirs    = []string{".", "images", "boot", "boot/s390x", "boot/s390x/loader"}
+	limineNames = []string{"boot/limine/limine.conf", "boot/limine.conf", "limine/limine.conf", "limine.conf", "EFI/BOOT/limine.conf", "limine.cfg", "limine/limine.cfg", "boot/limine.cfg", "boot/limine/limine.cfg", "EFI/BOOT/limine.cfg"}
+	refindNames = []string{"EFI/BOOT/refind.conf", "EFI/refind/refind.conf", "boot/refind_linux.conf", "refind_linux.conf", "EFI/BOOT/refind_linux.conf"}
 	esxiNames   = []string{"boot.cfg", "EFI/BOOT/boot.cfg"}
 )
 

@@ -9,6 +9,9 @@ import (
 // Variables stay as written, and so do udev's escapes (\x20), which Fedora's GRUB
 // hands on to the kernel and others cannot.
 func (f Format) value(raw string) string {
+	if f == REFInd && len(raw) > 1 && raw[0] == '"' && raw[len(raw)-1] == '"' {
+		return strings.ReplaceAll(raw[1:len(raw)-1], `""`, `"`)
+	}
 	if f != GRUB || !strings.ContainsAny(raw, `\'"`) {
 		return raw
 	}
@@ -103,10 +106,14 @@ func (f Format) argument(s string) (string, error) {
 		if f == ESXi {
 			return bad("it separates arguments at blanks")
 		}
-		if name, v, ok := strings.Cut(s, "="); ok && !strings.ContainsAny(name, " \t") {
-			return name + `="` + v + `"`, nil
+		mark := `"`
+		if f == REFInd {
+			mark = `""`
 		}
-		return `"` + s + `"`, nil
+		if name, v, ok := strings.Cut(s, "="); ok && !strings.ContainsAny(name, " \t") {
+			return name + "=" + mark + v + mark, nil
+		}
+		return mark + s + mark, nil
 	}
 	return s, nil
 }

@@ -183,7 +183,7 @@ func (s *scanner) modules(l *sysLabel) {
 	}
 	kernel := 0
 	for k, i := range at {
-		if i+1 < len(c.words) && kernel == 0 && k > 0 && kernelName(c.words[i+1].raw) {
+		if i+1 < len(c.words) && kernel == 0 && k > 0 && KernelName(c.words[i+1].raw) {
 			kernel = k
 		}
 	}
@@ -209,8 +209,8 @@ func (s *scanner) modules(l *sysLabel) {
 	}
 }
 
-// kernelName reports a file that is a Linux kernel by its name.
-func kernelName(name string) bool {
+// KernelName reports a file that is a Linux kernel by its name.
+func KernelName(name string) bool {
 	base := strings.ToLower(path.Base(name))
 	return strings.HasPrefix(base, "vmlinuz") || strings.HasPrefix(base, "linux") || strings.HasPrefix(base, "bzimage") || strings.HasPrefix(base, "kernel")
 }

@@ -54,6 +54,7 @@ func (x *finder) all() {
 			x.add(readESXi(x.volume, c.Path, x.platform(c.Path)))
 		}
 	}
+	x.grub()
 	for _, dir := range []string{"loader", "boot/loader"} {
 		x.add(readSystemd(x.volume, dir))
 	}
@@ -90,21 +91,37 @@ func (x *finder) platform(name string) Platform {
 	return BIOS
 }
 
-// distinct drops menus that are read in the course of others. Of those of syslinux the
-// first is the one that the image starts; others are read from media of other kinds.
+// distinct drops menus that are read in the course of others on the same platforms. Of those
+// of syslinux the first is the one that the image starts; others are read from media of
+// other kinds.
 func distinct(list []*Menu) (out []*Menu) {
 	for i, m := range list {
-		drop := slices.ContainsFunc(list[:i], func(o *Menu) bool {
-			return o.Loader == m.Loader && slices.Contains(o.Files, m.Root) || o.Loader == Syslinux && m.Loader == Syslinux && path.Dir(o.Root) == path.Dir(m.Root)
+		first := m.Loader == Syslinux && !slices.ContainsFunc(list[:i], func(o *Menu) bool { return o.Loader == Syslinux })
+		drop := slices.ContainsFunc(list, func(o *Menu) bool {
+			earlier := slices.Index(list, o) < i
+			switch {
+			case o == m || o.Loader != m.Loader:
+				return false
+			case m.Loader == Syslinux && earlier && path.Dir(o.Root) == path.Dir(m.Root):
+				return true
+			case !slices.Contains(o.Files, m.Root) || !covers(o, m):
+				return false
+			}
+			return earlier || !first && !slices.Contains(m.Files, o.Root)
 		})
-		if m.Loader != Syslinux || i > 0 && slices.ContainsFunc(list[:i], func(o *Menu) bool { return o.Loader == Syslinux }) {
-			drop = drop || slices.ContainsFunc(list[i+1:], func(o *Menu) bool {
-				return o.Loader == m.Loader && slices.Contains(o.Files, m.Root) && !slices.Contains(m.Files, o.Root)
-			})
-		}
 		if !drop {
 			out = append(out, m)
 		}
 	}
 	return out
+}
+
+// covers reports whether a menu runs wherever the other does.
+func covers(o, m *Menu) bool {
+	for _, p := range m.Platforms {
+		if !slices.Contains(o.Platforms, p) {
+			return false
+		}
+	}
+	return true
 }

@@ -121,6 +121,9 @@ func unified(v Volume) (out []loaderEntry) {
 		}
 		e := loaderEntry{id: n}
 		e.File, e.ID, e.Title, e.Kind, e.Kernel = v.Prefix+path.Join(found, n), n, strings.TrimSuffix(n, path.Ext(n)), Linux, "/"+path.Join(found, n)
+		if texts, err := b.Cmdlines(); err == nil {
+			e.Args = strings.TrimSpace(strings.Join(texts, " "))
+		}
 		out = append(out, e)
 	}
 	return out

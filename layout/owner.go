@@ -132,10 +132,11 @@ func (p *planner) named() (fixed, meta, tables []span, content spans, err error)
 }
 
 // patches reports new content that is the old one, of n bytes at off of the base, with
-// some bytes changed, as edits inside of FAT images make it.
+// some bytes changed, as edits inside of FAT images make it. Where everything is laid out
+// afresh no such content has an old place to stay at.
 func (p *planner) patches(src extent.Source, off, n int64) bool {
 	c, ok := src.(*extent.Composed)
-	if !ok || src.Size() != n || off%iso9660.BlockSize != 0 || p.o.AtEnd {
+	if !ok || src.Size() != n || off%iso9660.BlockSize != 0 || p.o.AtEnd || p.o.Compact {
 		return false
 	}
 	same := int64(0)

@@ -7,6 +7,7 @@ package layout
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -331,7 +332,31 @@ func (p *planner) assemble() (*Result, error) {
 		}
 	}
 	p.report.Size, p.report.Written = m.Size(), m.Written(p.base.Source)
-	return &Result{Map: m, Wiped: wiped, Overwritten: p.overwritten(slices.Concat(over, patches))}, nil
+	fresh := slices.Concat(over, patches)
+	return &Result{Map: m, Wiped: without(wiped, fresh), Overwritten: p.overwritten(fresh)}, nil
+}
+
+// without cuts what is written, such as a backup GPT that has a new place, out of ranges of
+// zeros: in place, those are written last.
+func without(zeros, written []extent.Extent) []extent.Extent {
+	slices.SortFunc(written, func(a, b extent.Extent) int { return cmp.Compare(a.Off, b.Off) })
+	var out []extent.Extent
+	for _, z := range zeros {
+		at := z.Off
+		for _, w := range written {
+			if w.End() <= at || w.Off >= z.End() {
+				continue
+			}
+			if w.Off > at {
+				out = append(out, extent.ZeroOf(at, w.Off-at))
+			}
+			at = w.End()
+		}
+		if at < z.End() {
+			out = append(out, extent.ZeroOf(at, z.End()-at))
+		}
+	}
+	return out
 }
 
 // ground is the map that everything new is laid over: the base without what went.

@@ -2,7 +2,9 @@ package iso9660
 
 import (
 	"bytes"
+	"encoding/binary"
 	"iter"
+	"slices"
 	"time"
 )
 
@@ -182,8 +184,14 @@ func (d *Draft) SetArea(i int, block LBA, offset int) {
 // SetRelocation sets the block in a CL or PL entry (RRIP 1.12, 4.1.5).
 func (d *Draft) SetRelocation(block LBA) {
 	for e := range d.views() {
-		if s := e.Sig(); s == "CL" || s == "PL" {
+		if s := e.Sig(); s != "CL" && s != "PL" {
+			continue
+		}
+		switch {
+		case len(e) >= 12:
 			putBoth32(e[4:], uint32(block))
+		case len(e) >= 8: // cut short, as it was read
+			binary.LittleEndian.PutUint32(e[4:], uint32(block))
 		}
 	}
 }
@@ -198,15 +206,31 @@ func (d *Draft) AddLinks(n int64) {
 	}
 }
 
-// SetOwner sets mode and owner in PX.
+// SetOwner sets mode and owner in PX. A record without one, or with one too short for them,
+// gets it.
 func (d *Draft) SetOwner(mode, uid, gid uint32) {
+	found := false
 	for e := range d.views() {
-		if e.Sig() == "PX" && len(e) >= 36 {
+		if e.Sig() == "PX" && len(e) >= pxShort {
 			putBoth32(e[4:], mode)
 			putBoth32(e[20:], uid)
 			putBoth32(e[28:], gid)
+			found = true
 		}
 	}
+	if found {
+		return
+	}
+	px := SystemUseEntry{'P', 'X', pxShort, 1}
+	for _, v := range []uint32{mode, 1, uid, gid} {
+		px = appendBoth32(px, v)
+	}
+	entries := slices.DeleteFunc(d.Entries(), func(e SystemUseEntry) bool { return e.Sig() == "PX" })
+	at := 0
+	for at < len(entries) && (entries[at].Sig() == "SP" || entries[at].Sig() == "RR") {
+		at++
+	}
+	d.Pack(slices.Insert(entries, at, px))
 }
 
 // SetTime sets the date of the record (ECMA-119 9.1.5) and the modification time in TF
@@ -214,24 +238,18 @@ func (d *Draft) SetOwner(mode, uid, gid uint32) {
 func (d *Draft) SetTime(t time.Time) {
 	putDate7(d.Record[18:], t)
 	for e := range d.views() {
-		if e.Sig() != "TF" || len(e) < 5 || e[4]&2 == 0 {
+		if e.Sig() != "TF" || len(e) < 5 {
 			continue
 		}
-		n := 7
-		if e[4]&0x80 != 0 {
-			n = 17
+		at, n, ok := e.stamp(tfModified)
+		if !ok {
+			continue
 		}
-		at := 5
-		if e[4]&1 != 0 { // creation comes first
-			at += n
+		stamp := []byte(NewDate17(t))
+		if n == 7 {
+			putDate7(stamp, t)
 		}
-		switch {
-		case at+n > len(e):
-		case n == 7:
-			putDate7(e[at:], t)
-		default:
-			copy(e[at:], NewDate17(t))
-		}
+		copy(e[at:min(at+n, len(e))], stamp)
 	}
 }
 
@@ -298,7 +316,10 @@ func PackDirectory(records []Record) []byte {
 
 // DirectoryBlocks returns how many blocks PackDirectory makes of records with
 // the given lengths.
-func DirectoryBlocks(lengths iter.Seq[int]) int64 {
+func DirectoryBlocks(lengths iter.Seq[int]) int64 { return Blocks(DirectoryLength(lengths)) }
+
+// DirectoryLength is the same in bytes, without what fills up the last block.
+func DirectoryLength(lengths iter.Seq[int]) int64 {
 	var n int64
 	for l := range lengths {
 		if left := BlockSize - n%BlockSize; int64(l) > left {
@@ -306,5 +327,5 @@ func DirectoryBlocks(lengths iter.Seq[int]) int64 {
 		}
 		n += int64(l)
 	}
-	return Blocks(n)
+	return n
 }

@@ -50,8 +50,8 @@ type Section struct {
 	Size int64 // bytes
 }
 
-// IsDir reports a directory.
-func (e *Entry) IsDir() bool { return e.Raws[0].Record.Flags()&FlagDirectory != 0 }
+// IsDir reports a directory. The placeholder of a relocated one is none, whatever its flags.
+func (e *Entry) IsDir() bool { return e.Raws[0].Record.Flags()&FlagDirectory != 0 && !e.hasCL }
 
 // RockRidge reports whether the record has Rock Ridge entries.
 func (e *Entry) RockRidge() bool { return e.rr }
@@ -75,6 +75,9 @@ func (e *Entry) Sections() []Section { return e.AppendSections(nil) }
 
 // AppendSections appends the sections to out.
 func (e *Entry) AppendSections(out []Section) []Section {
+	if e.hasCL { // whatever its record says of an extent is that of the directory
+		return out
+	}
 	for i := range e.Raws {
 		if r := e.Raws[i].Record; r.Size() > 0 {
 			out = append(out, Section{r.LBA() + LBA(r.XAR()), int64(r.Size())})
@@ -85,6 +88,9 @@ func (e *Entry) AppendSections(out []Section) []Section {
 
 // Start returns the first block of the content, 0 for an empty file.
 func (e *Entry) Start() LBA {
+	if e.hasCL {
+		return 0
+	}
 	for i := range e.Raws {
 		if r := e.Raws[i].Record; r.Size() > 0 {
 			return r.LBA() + LBA(r.XAR())
@@ -96,6 +102,9 @@ func (e *Entry) Start() LBA {
 // Size returns the stored length of the content in bytes.
 func (e *Entry) Size() int64 {
 	var n int64
+	if e.hasCL {
+		return 0
+	}
 	for _, raw := range e.Raws {
 		n += int64(raw.Record.Size())
 	}

@@ -3,6 +3,7 @@ package iso9660
 import (
 	"bytes"
 	"encoding/binary"
+	"math/bits"
 	"strings"
 	"time"
 
@@ -24,6 +25,7 @@ const (
 const (
 	maxName = 255  // bytes of a name: the limit of every file system that shows it
 	maxLink = 4095 // bytes of a link's target: Linux's PATH_MAX
+	pxShort = 36   // length of PX as RRIP 1.09 has it; 1.12 adds a serial number
 )
 
 // Attributes are what Rock Ridge adds to a record (RRIP 1.12, 4.1).
@@ -48,35 +50,36 @@ type Attributes struct {
 	rr     bool // any Rock Ridge entry was seen
 }
 
-// shortest is how long an entry must be for its fields.
+// shortest is how long an entry must be for any of it to be read.
 func shortest(sig string) int {
 	switch sig {
-	case "PX":
-		return 36
+	case "PX", "CL", "PL", "ER":
+		return 8
 	case "PN":
 		return 20
 	case "ZF":
 		return 16
-	case "CL", "PL":
-		return 12
-	case "ER":
-		return 8
 	case "NM", "SL", "TF":
 		return 5
 	}
 	return 0
 }
 
-// entry decodes one system use entry into a. Lengths have been checked to
-// be at least 4 and within the area.
+// entry decodes one system use entry into a. Lengths have been checked to be at least 4 and
+// within the area. One that is cut short, as several writers leave it, is read as far as it
+// goes, or passed over.
 func (p *rrParser) entry(e SystemUseEntry, off int64) error {
 	a, sig := p.a, e.Sig()
 	if need := shortest(sig); len(e) < need {
-		return fault.At(off, "Rock Ridge "+sig, "length", errorf(ErrFormat, "%d, at least %d", len(e), need))
+		if sig == "ZF" { // the content would be shown as it is stored
+			return fault.At(off, "zisofs ZF", "length", errorf(ErrFormat, "%d, at least %d", len(e), need))
+		}
+		p.warn.add(off, "Rock Ridge "+sig, "length", errorf(ErrFormat, "%d, at least %d", len(e), need))
+		return nil
 	}
 	switch sig {
 	case "PX":
-		p.px(e)
+		p.px(e, off)
 	case "PN":
 		hi, _ := both32(e[4:])
 		lo, _ := both32(e[12:])
@@ -86,13 +89,11 @@ func (p *rrParser) entry(e SystemUseEntry, off int64) error {
 	case "SL":
 		return p.sl(e, off)
 	case "TF":
-		return p.tf(e, off)
+		p.tf(e, off)
 	case "CL":
-		v, _ := both32(e[4:])
-		a.child, a.hasCL = LBA(v), true
+		a.child, a.hasCL = LBA(binary.LittleEndian.Uint32(e[4:])), true
 	case "PL":
-		v, _ := both32(e[4:])
-		a.parent, a.hasPL = LBA(v), true
+		a.parent, a.hasPL = LBA(binary.LittleEndian.Uint32(e[4:])), true
 	case "RE":
 		a.Hidden = true
 	case "ZF":
@@ -103,7 +104,7 @@ func (p *rrParser) entry(e SystemUseEntry, off int64) error {
 		a.Compressed = z
 	case "ER":
 		if int(e[4])+int(e[5])+int(e[6])+8 > len(e) {
-			return fault.At(off, "system use entry ER", "lengths", errorf(ErrFormat, "strings pass the entry"))
+			p.warn.add(off, "system use entry ER", "lengths", errorf(ErrFormat, "strings pass the entry"))
 		}
 		return nil
 	default:
@@ -124,15 +125,17 @@ type rrParser struct {
 	link     strings.Builder
 }
 
-func (p *rrParser) px(e SystemUseEntry) {
+// px takes the numbers that are whole: RRIP 1.09 has four of them, 1.12 five.
+func (p *rrParser) px(e SystemUseEntry, off int64) {
 	a := p.a
+	if len(e) < pxShort {
+		p.warn.add(off, "Rock Ridge PX", "length", errorf(ErrFormat, "%d, at least %d", len(e), pxShort))
+	}
 	a.px = len(e)
-	a.Mode, _ = both32(e[4:])
-	a.Nlink, _ = both32(e[12:])
-	a.UID, _ = both32(e[20:])
-	a.GID, _ = both32(e[28:])
-	if len(e) >= 44 {
-		a.Serial, _ = both32(e[36:])
+	for i, field := range []*uint32{&a.Mode, &a.Nlink, &a.UID, &a.GID, &a.Serial} {
+		if at := 4 + 8*i; at+4 <= len(e) {
+			*field = binary.LittleEndian.Uint32(e[at:])
+		}
 	}
 }
 
@@ -205,36 +208,56 @@ func (p *rrParser) sl(e SystemUseEntry, off int64) error {
 	return nil
 }
 
-// tf decodes time stamps in short and long form (RRIP 1.12, 4.1.6).
-func (p *rrParser) tf(e SystemUseEntry, off int64) error {
-	flags, b := e[4], []byte(e[5:])
-	size := 7
-	if flags&0x80 != 0 {
-		size = 17
+// tf decodes time stamps in short and long form (RRIP 1.12, 4.1.6). BSD's makefs leaves
+// the zone of the last one out.
+func (p *rrParser) tf(e SystemUseEntry, off int64) {
+	at, n, ok := e.stamp(tfModified)
+	if e.stamps() > len(e) {
+		p.warn.add(off, "Rock Ridge TF", "length", errorf(ErrFormat, "%d for flags %#x", len(e), e[4]))
 	}
-	for bit := range 7 {
-		if flags&(1<<bit) == 0 {
-			continue
-		}
-		if len(b) < size {
-			return fault.At(off, "Rock Ridge TF", "length", errorf(ErrFormat, "%d for flags %#x", len(e), flags))
-		}
-		switch {
-		case bit != 1: // only the modification time is of interest
-		case size == 7:
-			p.a.Modified = date7(b)
-		default:
-			p.a.Modified = Date17(b[:17]).Time()
-		}
-		b = b[size:]
+	if !ok {
+		return
 	}
-	return nil
+	b := make([]byte, 17) // of what is cut off, the zone is that of Greenwich
+	copy(b, e[at:min(at+n, len(e))])
+	if n == 7 {
+		p.a.Modified = date7(b)
+	} else {
+		p.a.Modified = Date17(b).Time()
+	}
+}
+
+// tfModified is the bit of the modification time in the flags of a TF entry.
+const tfModified = 1
+
+// stamp returns where the time of that bit begins in a TF entry, and its length. ok is
+// false if it is not recorded, or if more than its zone is cut off.
+func (e SystemUseEntry) stamp(which int) (at, n int, ok bool) {
+	n = e.stampLen()
+	at = 5
+	for bit := range which {
+		if e[4]&(1<<bit) != 0 {
+			at += n
+		}
+	}
+	return at, n, e[4]&(1<<which) != 0 && at+n-1 <= len(e)
+}
+
+// stamps is how long a TF entry is by its flags.
+func (e SystemUseEntry) stamps() int { return 5 + e.stampLen()*bits.OnesCount8(e[4]&0x7f) }
+
+// stampLen is the length of each time in a TF entry.
+func (e SystemUseEntry) stampLen() int {
+	if e[4]&0x80 != 0 {
+		return 17
+	}
+	return 7
 }
 
 // finish checks what only the whole record can tell.
 func (p *rrParser) finish(off int64) error {
 	if !p.slDone && p.link.Len() > 0 {
-		return fault.At(off, "Rock Ridge SL", "", errorf(ErrFormat, "continues, but nothing follows"))
+		p.warn.add(off, "Rock Ridge SL", "", errorf(ErrFormat, "continues, but nothing follows"))
 	}
 	if p.a.px > 0 && p.a.Mode > 0o177777 {
 		return fault.At(off, "Rock Ridge PX", "mode", errorf(ErrFormat, "%o", p.a.Mode))

@@ -165,6 +165,7 @@ func (t *walker) record(e *Entry, r Record, off int64, n int) error {
 		err := t.attributes(e.Self, e.self)
 		if e.Parent == e {
 			e.Attributes = *e.self
+			e.hasCL = false
 		}
 		return err
 	}
@@ -227,18 +228,19 @@ func (t *walker) detectSUSP(root *Raw) {
 		return
 	}
 	su := root.Record.SystemUse()
-	for _, at := range []int{0, 14} { // 14: behind the attributes of a CD-ROM XA disc
-		if len(su) >= at+7 && string(su[at:at+2]) == "SP" && su[at+4] == 0xbe && su[at+5] == 0xef {
-			t.skip = int(su[at+6])
-			if t.susp = t.skip <= maxRecord-recordFixed-1; !t.susp {
-				t.warn.add(root.Off, "system use entry SP", "skip", errorf(ErrFormat, "no record has %d bytes to skip", t.skip))
-			}
-			return
+	if sp, _ := findSP(su); sp != nil {
+		t.skip = int(sp[6])
+		if t.susp = t.skip <= maxRecord-recordFixed-1; !t.susp {
+			t.warn.add(root.Off, "system use entry SP", "skip", errorf(ErrFormat, "no record has %d bytes to skip", t.skip))
 		}
+		return
 	}
 	// Some images lack SP, but have Rock Ridge in every record.
-	if len(su) >= 4 && (string(su[:2]) == "RR" || string(su[:2]) == "PX") {
-		t.susp = true
+	if len(su) >= 4 {
+		switch string(su[:2]) {
+		case "RR", "PX", "TF", "CE", "ER":
+			t.susp = int(su[2]) >= 5 && int(su[2]) <= len(su)
+		}
 	}
 }
 
@@ -263,11 +265,35 @@ func (t *walker) attributes(raw *Raw, a *Attributes) error {
 	return err
 }
 
-func spAt(r Record) int {
-	if su := r.SystemUse(); len(su) >= 21 && string(su[14:16]) == "SP" {
-		return 14
+// findSP returns the entry SP of the root's own record, nil without one, and where the
+// entries begin: at SP, in front of which a CD-ROM XA disc has 14 bytes, and others something
+// else; or at other entries, where SP is not the first.
+func findSP(su []byte) (sp SystemUseEntry, first int) {
+	for at := 0; at+7 <= len(su); at++ {
+		if string(su[at:at+2]) != "SP" || su[at+2] < 7 || su[at+4] != 0xbe || su[at+5] != 0xef {
+			continue
+		}
+		if !wholeEntries(su[:at]) {
+			first = at
+		}
+		return SystemUseEntry(su[at : at+7]), first
 	}
-	return 0
+	return nil, 0
+}
+
+// spAt returns where the entries of the root's own record begin.
+func spAt(r Record) int {
+	_, first := findSP(r.SystemUse())
+	return first
+}
+
+// wholeEntries reports bytes that are system use entries, at least one.
+func wholeEntries(b []byte) bool {
+	n := len(b)
+	for len(b) >= 4 && signature(b[0]) && signature(b[1]) && b[2] >= 4 && int(b[2]) <= len(b) {
+		b = b[b[2]:]
+	}
+	return n > 0 && len(b) == 0
 }
 
 // name decides what a record is called in this hierarchy.

@@ -18,9 +18,9 @@ func (d *directory) count() int {
 	return len(d.records)
 }
 
-// moves reports a directory whose extent is not that of the base.
+// moves reports a directory whose extent, or the length of it, is not that of the base.
 func (d *directory) moves() bool {
-	return d.found == nil || d.lba != d.oldLBA || d.blocks != d.oldBlocks
+	return d.found == nil || d.lba != d.oldLBA || d.length() != d.oldLen
 }
 
 // adopted reports a directory of the base that is in another one now.
@@ -95,7 +95,7 @@ func block(at int64, data []byte) extent.Extent {
 // address fills in the addresses of d's records.
 func (p *planner) address(b *hierarchy, d *directory) {
 	extentOf := func(dr *iso9660.Draft, to *directory) {
-		dr.Record.SetExtent(b.rel(to.lba), uint32(to.blocks*iso9660.BlockSize))
+		dr.Record.SetExtent(b.rel(to.lba), uint32(to.length()))
 		dr.Record.ClearXAR()
 	}
 	extentOf(d.self.drafts[0], d)
@@ -225,7 +225,7 @@ func (p *planner) descriptor(s set, old *iso9660.Descriptor, r *boot.Relocation)
 	}
 	if b.placement != placedSame {
 		root := b.dirs[0]
-		d.Root().SetExtent(s.rel(root.lba), uint32(root.blocks*iso9660.BlockSize))
+		d.Root().SetExtent(s.rel(root.lba), uint32(root.length()))
 		d.Root().ClearXAR()
 		t := b.tables
 		var at [4]iso9660.LBA

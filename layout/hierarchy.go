@@ -52,7 +52,9 @@ type directory struct {
 	records []*record
 
 	oldLBA, oldBlocks int64 // as found
+	oldLen            int64 // bytes, which some writers do not round up to blocks
 	lba, blocks       int64
+	used              int64 // bytes that its records take; not known of one that stays as it is
 	ceLBA, ceBlocks   int64 // new continuation blocks
 	changed           bool  // its records are not those of the base
 	links             int64 // more subdirectories than before
@@ -169,7 +171,8 @@ func (b *hierarchy) dir(n *tree.Node) *directory {
 		b.of[n] = d
 		if e := d.found; e != nil {
 			d.oldLBA = b.origin + int64(e.Raws[0].Record.LBA())
-			d.oldBlocks = iso9660.Blocks(int64(e.Raws[0].Record.Size()))
+			d.oldLen = int64(e.Raws[0].Record.Size())
+			d.oldBlocks = iso9660.Blocks(d.oldLen)
 		}
 	}
 	return d

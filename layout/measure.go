@@ -22,7 +22,7 @@ func (b *hierarchy) measureDirs() error {
 		for _, r := range d.all() {
 			d.changed = d.changed || r.dirty
 		}
-		if d.found == nil || d.blocks == d.oldBlocks {
+		if d.found == nil || d.length() == d.oldLen {
 			continue
 		}
 		drafted, err := b.draftNear(d)
@@ -55,9 +55,18 @@ func (d *directory) all() []*record {
 	return append([]*record{d.self, d.up}, d.records...)
 }
 
+// length is how many bytes the records of d, and those that name it, say it has: whole
+// blocks (ECMA-119 6.8.1.3), unless the base has it otherwise and its records stay.
+func (d *directory) length() int64 {
+	if d.found != nil && !d.changed && d.blocks == d.oldBlocks && (d.as || d.used <= d.oldLen) {
+		return d.oldLen
+	}
+	return d.blocks * iso9660.BlockSize
+}
+
 // size is how many blocks the records take.
 func (d *directory) size() int64 {
-	return iso9660.DirectoryBlocks(func(yield func(int) bool) {
+	d.used = iso9660.DirectoryLength(func(yield func(int) bool) {
 		for _, r := range d.all() {
 			for _, dr := range r.drafts {
 				if !yield(len(dr.Record)) {
@@ -66,4 +75,5 @@ func (d *directory) size() int64 {
 			}
 		}
 	})
+	return iso9660.Blocks(d.used)
 }

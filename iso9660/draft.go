@@ -196,6 +196,14 @@ func (d *Draft) SetRelocation(block LBA) {
 	}
 }
 
+// DropRelocation makes the record that of a directory which is stored where it is shown, or
+// of ".." in one: without RE and PL.
+func (d *Draft) DropRelocation() {
+	d.Pack(slices.DeleteFunc(d.Entries(), func(e SystemUseEntry) bool {
+		return e.Sig() == "RE" || e.Sig() == "PL"
+	}))
+}
+
 // AddLinks adds n, which may be negative, to the link count in PX.
 func (d *Draft) AddLinks(n int64) {
 	for e := range d.views() {

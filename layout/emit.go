@@ -35,6 +35,9 @@ func (p *planner) stale(b *hierarchy, d *directory) bool {
 		if sub := b.of[r.node]; sub != nil && sub.moves() {
 			return true
 		}
+		if len(r.drafts) > 0 && b.astray(r.drafts[0].Record) {
+			return true
+		}
 		if !r.node.IsDir() && len(r.node.Content) == 1 {
 			if _, ok := p.moved[int64(r.node.Content[0].LBA)]; ok {
 				return true
@@ -107,6 +110,9 @@ func (p *planner) address(b *hierarchy, d *directory) {
 		switch {
 		case r.role == holder:
 			r.drafts[0].SetRelocation(b.rel(b.of[r.node].lba))
+			if dr := r.drafts[0]; p.o.Compact && dr.Record.Size() == 0 || b.astray(dr.Record) {
+				dr.Record.SetExtent(0, 0)
+			}
 		case r.node.IsDir():
 			extentOf(r.drafts[0], b.of[r.node])
 		default:
@@ -130,8 +136,8 @@ func (p *planner) addressFile(b *hierarchy, r *record) {
 		for _, dr := range r.drafts {
 			if to, ok := p.moved[b.origin+int64(dr.Record.LBA())]; ok && dr.Record.Size() > 0 {
 				dr.Record.SetExtent(b.rel(to), dr.Record.Size())
-			} else if p.o.Compact && dr.Record.Size() == 0 { // its address means nothing, and may be behind the end
-				dr.Record.SetExtent(0, 0)
+			} else if p.o.Compact && dr.Record.Size() == 0 || b.astray(dr.Record) {
+				dr.Record.SetExtent(0, 0) // its address means nothing, and may be behind the end
 			}
 		}
 		return
@@ -141,12 +147,34 @@ func (p *planner) addressFile(b *hierarchy, r *record) {
 	}
 }
 
+// astray reports the record of a file or link without content whose address, which means
+// nothing, is that of a directory now: libarchive takes that for a loop, and reads no more.
+func (b *hierarchy) astray(r iso9660.Record) bool {
+	if r.Size() != 0 || r.LBA() == 0 || r.Flags()&iso9660.FlagDirectory != 0 {
+		return false
+	}
+	if b.starts == nil {
+		b.starts = map[int64]bool{}
+		for _, d := range b.dirs {
+			if d.moves() {
+				b.starts[d.lba] = true
+			}
+		}
+	}
+	return b.starts[b.origin+int64(r.LBA())]
+}
+
 // patchAddresses are new addresses, in records of a directory that stays as it is, of
 // files whose content moves. Such have one section (see movable).
 func (p *planner) patchAddresses(b *hierarchy, d *directory) []extent.Extent {
 	var out []extent.Extent
 	for _, e := range d.found.Children {
 		raw := e.Raws[0]
+		if b.astray(raw.Record) {
+			r := slices.Clone(raw.Record)
+			r.SetExtent(0, 0)
+			out = append(out, extent.BytesOf(b.origin*iso9660.BlockSize+raw.Off, r))
+		}
 		if len(p.moved) == 0 || raw.Record.Size() == 0 || e.IsDir() {
 			continue
 		}

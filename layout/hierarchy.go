@@ -73,9 +73,11 @@ type hierarchy struct {
 	dirs []*directory   // pre-order, the root first
 	of   map[*tree.Node]*directory
 
+	flat      bool // no directory is stored elsewhere than it is shown
 	placement string
 	tables    tables
 	root      *tree.Node
+	starts    map[int64]bool                // first blocks of directories that moved; made by astray
 	nodes     map[*iso9660.Entry]*tree.Node // of all entries; made by node
 	serials   *serials
 	namings   namings
@@ -103,12 +105,17 @@ func (b *hierarchy) entry(n *tree.Node) *iso9660.Entry {
 // tree; first is the root of that hierarchy in the first set.
 // Sizes are then known, addresses are not.
 func (p *planner) buildHierarchy(s set, first *iso9660.Entry, h iso9660.Hierarchy, names map[any]uint32) (*hierarchy, error) {
-	img := s.img
+	return p.makeHierarchy(hierarchy{set: s, h: h}, first, names)
+}
+
+// makeHierarchy does so for a hierarchy of which is said what is to be made.
+func (p *planner) makeHierarchy(made hierarchy, first *iso9660.Entry, names map[any]uint32) (*hierarchy, error) {
+	b, s, h, img := &made, made.set, made.h, made.img
 	root, err := img.Tree(h)
 	if err != nil || root == nil || first == nil {
 		return nil, err
 	}
-	b := &hierarchy{set: s, h: h, base: root, root: p.tree.Root, namings: p.namings, of: map[*tree.Node]*directory{}}
+	b.base, b.root, b.namings, b.of = root, p.tree.Root, p.namings, map[*tree.Node]*directory{}
 	b.serials = &serials{given: map[any]uint32{}, names: names}
 	if !s.first() {
 		b.twin = s.twins(h, first, root)
@@ -148,6 +155,7 @@ func (p *planner) buildHierarchy(s set, first *iso9660.Entry, h iso9660.Hierarch
 			return nil, err
 		}
 	}
+	b.guestsFirst()
 	return b, b.measureDirs()
 }
 
@@ -286,14 +294,15 @@ func (b *hierarchy) countLinks(d *directory) error {
 	if b.rock == nil || !b.rock.LinkDirs || d.as {
 		return nil
 	}
-	for _, n := range d.node.Children {
-		if n.IsDir() && !n.Hidden && b.wants(n) {
+	// A relocated directory counts where it is stored and where it is shown.
+	for _, r := range d.records {
+		if r.node.IsDir() {
 			d.links++
 		}
 	}
 	if d.found != nil {
-		for _, e := range d.found.Entries() {
-			if e.IsDir() {
+		for _, e := range d.found.Children {
+			if e.IsDir() || e.Target != nil {
 				d.links--
 			}
 		}
@@ -318,6 +327,13 @@ func (b *hierarchy) countLinks(d *directory) error {
 	for _, r := range d.home.records {
 		if r.node == d.node && r.role == plain && d.home != d {
 			touch(d.home, r)
+		}
+	}
+	if d.logical != nil {
+		for _, r := range d.logical.records {
+			if r.node == d.node && r.role == holder {
+				touch(d.logical, r)
+			}
 		}
 	}
 	for _, r := range d.records {

@@ -49,9 +49,16 @@ func (p *planner) placeTrees() error {
 		}
 	}
 	for _, b := range relay {
+		b, err := p.flatten(b)
+		if err != nil {
+			return err
+		}
 		if err := p.relay(b); err != nil {
 			return err
 		}
+	}
+	if err := p.followPrimary(); err != nil {
+		return err
 	}
 	for _, b := range p.trees {
 		b.placeTables(&p.pool)
@@ -65,6 +72,30 @@ func (p *planner) placeTrees() error {
 	return nil
 }
 
+// followPrimary lays trees afresh in front of which the primary one does not lie any more:
+// libarchive reads the Joliet tree, without modes, owners and links, if its root comes first.
+func (p *planner) followPrimary() error {
+	for _, b := range p.trees {
+		if from := p.rootBefore(b); b.dirs[0].lba < from {
+			if err := p.relay(b); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// rootBefore is the block that the root of b has to lie behind: that of the primary tree, if
+// the base has it so; 0 for any.
+func (p *planner) rootBefore(b *hierarchy) int64 {
+	for _, x := range p.trees {
+		if b.h != iso9660.Primary && x.h == iso9660.Primary && x.set == b.set && x.dirs[0].oldLBA < b.dirs[0].oldLBA {
+			return x.dirs[0].lba
+		}
+	}
+	return 0
+}
+
 // staying reports whether every directory can stay where it is and, if so,
 // which blocks that takes. A directory that outgrew its extent, that hangs under
 // a later one, or whose blocks are somebody else's too, cannot: readers want
@@ -72,9 +103,16 @@ func (p *planner) placeTrees() error {
 func (b *hierarchy) staying(kept spans) (spans, bool) {
 	var dirs []span
 	var sum int64
+	deep := b.deep()
+	if deep && b.misled() {
+		return nil, false
+	}
 	for _, d := range b.dirs {
 		if d.found == nil {
 			continue
+		}
+		if deep && d.home != d && d.node.Moved() && !d.node.Hidden {
+			return nil, false // where one is stored and where it is shown have an order
 		}
 		if d.blocks > d.oldBlocks || d.found.Raws[0].Record.XAR() != 0 {
 			return nil, false
@@ -131,7 +169,7 @@ func (p *planner) relay(b *hierarchy) error {
 		total += d.blocks + d.ceBlocks
 	}
 	b.placement = placedRelaid
-	at, ok := sequence(sizes, p.pool.free, 0)
+	at, ok := sequence(sizes, p.pool.free, p.rootBefore(b))
 	if !ok && b.h == iso9660.Primary && !p.o.AtEnd && !p.o.Compact {
 		at, ok = p.makeRoom(sizes, total)
 	}

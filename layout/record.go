@@ -21,7 +21,7 @@ func (b *hierarchy) wants(n *tree.Node) bool {
 // it goes: readers would show it.
 func (b *hierarchy) stores(n *tree.Node) bool {
 	e := b.entry(n)
-	return e != nil && slices.ContainsFunc(e.Children, func(c *iso9660.Entry) bool { return b.node(c) != nil })
+	return e != nil && slices.ContainsFunc(e.Children, b.relocated)
 }
 
 // stay makes the record for entry e of the base's directory, nil if it is gone.
@@ -41,11 +41,27 @@ func (b *hierarchy) stay(d *directory, e *iso9660.Entry, here map[*iso9660.Entry
 		return nil
 	}
 	if e.Holder != nil { // d stores a directory that is shown elsewhere
+		if !b.relocated(e) {
+			return nil
+		}
 		b.dir(r.node).logical = b.dir(r.node.Parent)
-	} else if r.node.Parent != d.node || r.node.Moved() {
+		b.draft(r, e)
+		if r.node.Renamed() { // libarchive shows this name, others that of the placeholder
+			for _, dr := range r.drafts {
+				dr.Rename(dr.Record.ID(), iso9660.NameEntries(r.node.Name))
+			}
+			r.dirty = true
+		}
+		return r
+	}
+	if r.node.Parent != d.node || r.node.Moved() {
 		return nil
 	}
-	if e.Holder == nil && r.node.Renamed() {
+	if r.role == holder && !b.relocated(e.Target) {
+		r.role = plain
+		return r
+	}
+	if r.node.Renamed() {
 		return r
 	}
 	b.draft(r, e)
@@ -111,12 +127,15 @@ func (b *hierarchy) rename(d *directory, r *record, names *iso9660.Namer) error 
 		r.drafts = b.fresh(n, id)
 		return nil
 	}
-	if e.Holder != nil {
+	if b.relocated(e) {
 		r.role, e = holder, e.Holder
 		b.dir(n).logical = d
 	}
 	for _, raw := range e.Raws {
 		dr := raw.Draft(b.skip())
+		if e.Holder != nil {
+			dr.DropRelocation()
+		}
 		var nm []iso9660.SystemUseEntry
 		if b.rock != nil {
 			nm = iso9660.NameEntries(n.Name)
@@ -231,6 +250,10 @@ func (b *hierarchy) ends(d *directory) {
 	}
 	d.self = special(d.found.Self, 0, skip, d.node)
 	d.up = special(d.found.Up, 1, b.skip(), parent)
+	if d.found.Holder != nil && !b.relocated(d.found) {
+		d.up.drafts[0].DropRelocation()
+		d.up.raws, d.up.dirty, d.changed = nil, true, true
+	}
 }
 
 // mergeOrder puts newcomers in front of the first record that comes after them.

@@ -93,7 +93,7 @@ func (t *Tree) parent(p string) (dir *Node, name string, err error) {
 	}
 	dir = t.Root
 	for _, part := range parts[:len(parts)-1] {
-		next := t.child(dir, part)
+		next := t.occupant(dir, part)
 		if next == nil {
 			next = t.create(dir, part, Attr{Mode: iso9660.ModeDir | 0o755, ModTime: t.Epoch})
 		}
@@ -106,6 +106,27 @@ func (t *Tree) parent(p string) (dir *Node, name string, err error) {
 		dir = next
 	}
 	return dir, parts[len(parts)-1], nil
+}
+
+// occupant returns what a new entry of that name would replace.
+func (t *Tree) occupant(dir *Node, name string) *Node {
+	if n := t.child(dir, name); n != nil {
+		return n
+	}
+	return dir.reveal(name)
+}
+
+// reveal returns the directory of that name which stores relocated ones, nil without one.
+// With something else in it, it is one that listings show.
+func (n *Node) reveal(name string) *Node {
+	for _, c := range n.Children {
+		if c.Hidden && c.IsDir() && c.Name == name {
+			c.Hidden = false
+			n.names = nil
+			return c
+		}
+	}
+	return nil
 }
 
 func (t *Tree) create(dir *Node, name string, a Attr) *Node {
@@ -125,7 +146,7 @@ func (e Put) apply(t *Tree) error {
 	if err != nil {
 		return err
 	}
-	old := t.child(dir, name)
+	old := t.occupant(dir, name)
 	isDir := e.Attr.Mode&iso9660.ModeType == iso9660.ModeDir
 	switch {
 	case old == nil:
@@ -172,7 +193,7 @@ func (e Opaque) apply(t *Tree) error {
 	}
 	var keep []*Node
 	for _, c := range n.Children {
-		if c.Hidden {
+		if c.Hidden && c.Of == nil {
 			keep = append(keep, c)
 		}
 	}
@@ -237,7 +258,7 @@ func (e Rename) apply(t *Tree) error {
 			return fmt.Errorf("%w: a directory cannot move into itself", fs.ErrInvalid)
 		}
 	}
-	if there := t.child(dir, name); there != nil && there != n {
+	if there := t.occupant(dir, name); there != nil && there != n {
 		return fmt.Errorf("%s: %w", there.Path(), fs.ErrExist)
 	}
 	n.detach()

@@ -128,8 +128,28 @@ func (c *comparison) nodes(m, n *tree.Node) ([]Detail, error) {
 		default:
 			out = append(out, Detail{What: why})
 		}
+		same, err = c.forks(m.Forks(), n.Forks())
+		if err != nil {
+			return nil, err
+		}
+		if !same {
+			out = append(out, Detail{What: "resource fork"})
+		}
 	}
 	return append(out, attributes(m, n)...), nil
+}
+
+// forks compares the associated files of two files.
+func (c *comparison) forks(a, b []*tree.Node) (same bool, err error) {
+	if len(a) != len(b) {
+		return false, nil
+	}
+	for i := range a {
+		if same, _, err := c.content(a[i], b[i]); err != nil || !same {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // attributes tells what differs besides content.

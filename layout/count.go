@@ -22,6 +22,9 @@ func (p *planner) warnNames() {
 		if len(n.Name) > safeName && (n.Replaced() || n.Renamed()) {
 			warn("%s: Linux cuts names of more than %d bytes", n.Path(), safeName)
 		}
+		if n.LostForks() {
+			p.report.Notes = append(p.report.Notes, n.Path()+": the resource fork of the old content went with it")
+		}
 	}
 	for _, b := range p.trees {
 		if len(b.dirs) > tableDirs {
@@ -34,6 +37,9 @@ func (p *planner) warnNames() {
 func (p *planner) count() {
 	listed := 0 // of the primary hierarchy
 	for n := range nodes(p.tree.Root) {
+		if n.Of != nil {
+			continue // its file counts
+		}
 		isNew := true
 		for _, e := range n.Found {
 			isNew = isNew && e == nil

@@ -271,11 +271,23 @@ func (b *hierarchy) draftAll(d *directory) error {
 	for _, r := range d.records {
 		names.Take(r.id())
 	}
+	slices.SortStableFunc(given, func(x, y *record) int { // associated files behind their files
+		switch {
+		case x.node.Of == nil && y.node.Of != nil:
+			return -1
+		case x.node.Of != nil && y.node.Of == nil:
+			return 1
+		}
+		return 0
+	})
+	stay := d.records
 	for _, r := range given {
 		if err := b.rename(d, r, names); err != nil {
 			return err
 		}
+		d.records = append(d.records, r)
 	}
+	d.records = stay
 	d.changed = true
 	d.records = b.mergeOrder(d.records, given)
 	return nil

@@ -112,7 +112,10 @@ func (b *hierarchy) rename(d *directory, r *record, names *iso9660.Namer) error 
 	r.dirty = true
 	e := b.entry(n)
 	var id []byte
-	if e != nil && !n.Renamed() { // it came from another directory
+	if n.Of != nil { // an associated file has the identifier of its file, which was named before
+		id = d.idOf(n.Of)
+	}
+	if id == nil && e != nil && !n.Renamed() { // it came from another directory
 		if old := entryRecord(e).ID(); names.Take(old) {
 			id = old
 		}
@@ -143,6 +146,16 @@ func (b *hierarchy) rename(d *directory, r *record, names *iso9660.Namer) error 
 		dr.Rename(id, nm)
 		b.alter(dr, n)
 		r.drafts = append(r.drafts, dr)
+	}
+	return nil
+}
+
+// idOf is the identifier that d has for a node, nil if it has none.
+func (d *directory) idOf(n *tree.Node) []byte {
+	for _, r := range d.records {
+		if r.node == n && len(r.drafts) > 0 {
+			return r.id()
+		}
 	}
 	return nil
 }
@@ -263,6 +276,11 @@ func (b *hierarchy) mergeOrder(old, fresh []*record) []*record {
 		case iso9660.Less(b.h, x.id(), y.id()):
 			return -1
 		case iso9660.Less(b.h, y.id(), x.id()):
+			return 1
+		case (x.node.Of != nil) != (y.node.Of != nil): // an associated file comes first
+			if x.node.Of != nil {
+				return -1
+			}
 			return 1
 		}
 		return bytes.Compare(x.id(), y.id())

@@ -56,11 +56,12 @@ func (s set) twins(h iso9660.Hierarchy, first, second *iso9660.Entry) map[*iso96
 		e := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
 		byID := map[string]*iso9660.Entry{}
+		key := func(c *iso9660.Entry) string { return fmt.Sprint(c.Associated(), string(c.Raws[0].Record.ID())) }
 		for _, c := range out[e].Children {
-			byID[string(c.Raws[0].Record.ID())] = c
+			byID[key(c)] = c
 		}
 		for _, c := range e.Children {
-			if t := byID[string(c.Raws[0].Record.ID())]; t != nil && s.same(c, t) {
+			if t := byID[key(c)]; t != nil && s.same(c, t) {
 				out[c] = t
 				if len(c.Children) > 0 {
 					stack = append(stack, c)

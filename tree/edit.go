@@ -161,6 +161,10 @@ func (e Put) apply(t *Tree) error {
 	if !old.IsRegular() {
 		old.In = t.Has // a link may be in no Joliet tree; a file belongs there
 	}
+	for _, f := range old.forks { // what belonged to the old content
+		f.detach()
+	}
+	old.lost, old.forks = old.lost || len(old.forks) > 0, nil
 	old.replaced = true
 	old.Attr, old.Source, old.Content = e.Attr, e.Source, nil
 	return nil
@@ -206,6 +210,16 @@ func (e SetAttr) apply(t *Tree) error {
 	if err != nil {
 		return err
 	}
+	for _, f := range append([]*Node{n}, n.forks...) {
+		if err := e.set(t, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// set gives a node the attributes.
+func (e SetAttr) set(t *Tree, n *Node) error {
 	if e.ModTime != nil && !e.ModTime.Equal(n.ModTime) {
 		n.ModTime = *e.ModTime
 	}
@@ -264,5 +278,9 @@ func (e Rename) apply(t *Tree) error {
 	n.detach()
 	n.Name = name
 	dir.attach(n)
+	for _, f := range n.forks {
+		f.Name = name
+		dir.attach(f)
+	}
 	return nil
 }

@@ -139,20 +139,69 @@ func (t *Tree) children(n *Node) {
 			}
 		}
 	}
-	if e := n.Found[iso9660.Primary]; e != nil {
+	t.unlisted(n)
+}
+
+// unlisted adopts what the entries of n hold and no listing shows: the directory that
+// stores relocated ones, and associated files, which belong to the file of the same
+// identifier (ECMA-119 9.1.6).
+func (t *Tree) unlisted(n *Node) {
+	type owned struct {
+		of   *Node
+		name string
+	}
+	forks := map[owned]*Node{}
+	for h, e := range n.Found {
+		if e == nil {
+			continue
+		}
+		var owners map[string]*Node
 		for _, c := range e.Children {
-			if c.Unlisted() {
-				t.adopt(n, [3]*iso9660.Entry{c}, true)
+			switch {
+			case !c.Unlisted():
+				continue
+			case !c.Associated():
+				var found [3]*iso9660.Entry
+				found[h] = c
+				t.adopt(n, found, true)
+				continue
+			}
+			if owners == nil {
+				owners = n.byIdentifier(h)
+			}
+			of := owners[string(c.Raws[0].Record.ID())]
+			if known := forks[owned{of, c.Name}]; known != nil && of != nil && known.Found[h] == nil {
+				known.Found[h], known.In[h] = c, true
+				continue
+			}
+			var found [3]*iso9660.Entry
+			found[h] = c
+			x := t.adopt(n, found, true)
+			if x.Of = of; of != nil {
+				of.forks = append(of.forks, x)
+				forks[owned{of, c.Name}] = x
 			}
 		}
 	}
 }
 
-func (t *Tree) adopt(n *Node, found [3]*iso9660.Entry, hidden bool) {
+// byIdentifier are the files of a directory by their identifiers in a hierarchy.
+func (n *Node) byIdentifier(h int) map[string]*Node {
+	out := make(map[string]*Node, len(n.Children))
+	for _, c := range n.Children {
+		if e := c.Found[h]; e != nil && !c.IsDir() && !c.Hidden {
+			out[string(e.Raws[0].Record.ID())] = c
+		}
+	}
+	return out
+}
+
+func (t *Tree) adopt(n *Node, found [3]*iso9660.Entry, hidden bool) *Node {
 	c := t.node(found)
 	c.Hidden = hidden
 	c.Parent, c.was.parent = n, n
 	n.Children = append(n.Children, c)
+	return c
 }
 
 // key is what an entry of one hierarchy may have in common with the same one of

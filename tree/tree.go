@@ -38,6 +38,10 @@ type Node struct {
 	// Hidden nodes are in the base's directories but in no listing: associated
 	// files and the directory that stores relocated ones.
 	Hidden bool
+	// Of is the file that an associated one belongs to, with which it goes.
+	Of    *Node
+	forks []*Node
+	lost  bool // they went with the content that was replaced
 
 	replaced bool
 
@@ -98,6 +102,12 @@ func (n *Node) Size() int64 {
 	}
 	return size
 }
+
+// Forks are the associated files that belong to a file.
+func (n *Node) Forks() []*Node { return n.forks }
+
+// LostForks reports a file with new content whose associated files went with the old one.
+func (n *Node) LostForks() bool { return n.lost }
 
 // Path returns the path from the root, with a leading slash.
 func (n *Node) Path() string {
@@ -254,7 +264,7 @@ func (n *Node) attach(c *Node) {
 	if key := strings.ToLower(c.Name); n.names.folded != nil && !c.Hidden && n.names.folded[key] == nil {
 		n.names.folded[key] = c
 	}
-	if n.names.index != nil {
+	if n.names.index != nil && !c.Hidden {
 		n.names.index[c.Name] = c
 	}
 }
@@ -269,4 +279,9 @@ func (n *Node) detach() {
 	}
 	p.names = nil
 	n.Parent = nil
+	for _, f := range n.forks {
+		if f.Parent == p {
+			f.detach()
+		}
+	}
 }

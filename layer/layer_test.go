@@ -135,7 +135,6 @@ func TestRefused(t *testing.T) {
 	}{
 		{"outside", tar.Header{Name: "../x"}, ErrFormat},
 		{"outside, deep", tar.Header{Name: "a/../../x"}, ErrFormat},
-		{"control character", tar.Header{Name: "a\x1b[31m"}, ErrFormat},
 		{"long name", tar.Header{Name: strings.Repeat("a", 256)}, ErrFormat},
 		{"whiteout of nothing", tar.Header{Name: "d/.wh."}, ErrFormat},
 		{"link into nothing", tar.Header{Name: "x", Typeflag: tar.TypeLink, Linkname: "y"}, ErrUnsupported},

@@ -15,7 +15,6 @@ import (
 // Lookup returns the node at path. Names mind case where readers of the image do: those
 // of Rock Ridge must be given exactly; without it they may have any case, and are found
 // as the hierarchies have them, plain ISO 9660 without version. Links are not followed.
-// Names with control characters are found, though no edit makes any.
 //
 // Without a node the error is fs.ErrNotExist and a *spelling.Missing, which knows the
 // path that was probably meant.

@@ -162,7 +162,8 @@ func (t *Tree) Walk(f func(*Node) error) error {
 }
 
 // Clean makes a path canonical: one leading slash, no empty or "." component.
-// A path with "..", NUL or control characters is refused.
+// A path with ".." or NUL is refused; any other character may be in names, as file systems
+// have it.
 func Clean(path string) (string, error) {
 	parts, err := split(path)
 	return "/" + strings.Join(parts, "/"), err
@@ -170,10 +171,8 @@ func Clean(path string) (string, error) {
 
 // split is the components of a path that an edit may make.
 func split(path string) ([]string, error) {
-	for i := range len(path) {
-		if path[i] < ' ' || path[i] == 0x7f {
-			return nil, &fs.PathError{Op: "path", Path: path, Err: fmt.Errorf("%w: control character", fs.ErrInvalid)}
-		}
+	if strings.ContainsRune(path, 0) {
+		return nil, &fs.PathError{Op: "path", Path: path, Err: fmt.Errorf("%w: NUL", fs.ErrInvalid)}
 	}
 	return components(path)
 }

@@ -241,7 +241,6 @@ func TestEdits(t *testing.T) {
 		{"put a directory on a file", Layer{mkdir("/dir/file")}, "", ErrNotDir},
 		{"put at the root", Layer{put("/", 9)}, "", fs.ErrInvalid},
 		{"put outside", Layer{put("/dir/../../x", 9)}, "", fs.ErrInvalid},
-		{"put a control character", Layer{put("/a\nb", 9)}, "", fs.ErrInvalid},
 		{"put NUL", Layer{put("/a\x00b", 9)}, "", fs.ErrInvalid},
 		{"put a long name", Layer{put("/"+strings.Repeat("n", 256), 9)}, "", fs.ErrInvalid},
 
@@ -340,12 +339,12 @@ func TestPutBesideAlias(t *testing.T) {
 }
 
 func TestClean(t *testing.T) {
-	for path, want := range map[string]string{"": "/", "/": "/", "a": "/a", "//a/./b/": "/a/b", "/a/..b": "/a/..b"} {
+	for path, want := range map[string]string{"": "/", "/": "/", "a": "/a", "//a/./b/": "/a/b", "/a/..b": "/a/..b", "/a\n\x7f\x1b": "/a\n\x7f\x1b"} {
 		if got, err := Clean(path); got != want || err != nil {
 			t.Errorf("%q: %q, %v", path, got, err)
 		}
 	}
-	for _, path := range []string{"..", "/a/../b", "/a\x7f", "/\x00"} {
+	for _, path := range []string{"..", "/a/../b", "/\x00"} {
 		if got, err := Clean(path); !errors.Is(err, fs.ErrInvalid) {
 			t.Errorf("%q: %q, %v", path, got, err)
 		}

@@ -135,6 +135,9 @@ func (g *GPT) String() string {
 	if g.Announced {
 		parts[0] = "announced by the MBR"
 	}
+	if g.SectorSize != sectorSize {
+		parts[0] += fmt.Sprintf("; made for sectors of %d bytes, given as those of 512", g.SectorSize)
+	}
 	switch b := g.Backup; {
 	case b == nil:
 		parts = append(parts, "no backup")

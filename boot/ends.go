@@ -20,7 +20,7 @@ const (
 // end of the file.
 func (e *Equipment) tableEnd() int64 {
 	if g := e.System.GPT; g != nil && (g.Backup != nil || g.headless) {
-		return g.Alternate + 1
+		return g.end()
 	}
 	end := int64(0)
 	if p := e.coverMBR(); p != nil && p.end() >= e.volumeSectors() && p.end() <= e.sectors() {
@@ -208,7 +208,7 @@ func (e *Equipment) planAppended(c Change) landmarks {
 	}
 	trailer := roundUp(e.trailer(), perBlock)
 	padding := clamp((from.table-trailer-lastOld)/perBlock, maxPadding) * perBlock
-	to.table = roundUp(at+padding+trailer, perBlock)
+	to.table = roundUp(at+padding+trailer, e.unit())
 	if n := e.cylinder(); n > 0 && from.table%n == 0 {
 		to.table = roundUp(to.table, n)
 	}
@@ -298,12 +298,21 @@ func (e *Equipment) align(end int64, padded bool) int64 {
 		if n, ok := e.System.MBR.cylinderAligned(*p); ok {
 			return roundUp(end, n)
 		}
-		return roundUp(end, perBlock)
+		return roundUp(end, e.unit())
 	}
 	if padded && e.sectors()%sessionSectors == 0 {
 		return roundUp(end, sessionSectors)
 	}
-	return roundUp(end, perBlock)
+	return roundUp(end, e.unit())
+}
+
+// unit is what the end of the tables is a multiple of: whole blocks, and whole sectors of
+// the GPT.
+func (e *Equipment) unit() int64 {
+	if g := e.System.GPT; g != nil && g.Problem == "" {
+		return max(perBlock, g.per())
+	}
+	return perBlock
 }
 
 func clamp(n, most int64) int64 { return max(0, min(n, most)) }

@@ -24,7 +24,7 @@ func (r *relocator) fillGaps(g *GPT) []int {
 			continue
 		}
 		b := r.gptEntry(g, p.number)
-		s := span{sector(b[32:]), sector(b[40:]) + 1}
+		s := span{g.sector(b[32:]), g.last(b[40:]) + 1}
 		switch {
 		case p.role == RoleGap || p.role == RoleFileSystem && isGap(g, p.number):
 			slots = append(slots, p.number)
@@ -61,8 +61,7 @@ func (r *relocator) fillGaps(g *GPT) []int {
 				binary.LittleEndian.PutUint16(b[56+2*j:], u)
 			}
 		}
-		binary.LittleEndian.PutUint64(b[32:], uint64(holes[i].first))
-		binary.LittleEndian.PutUint64(b[40:], uint64(holes[i].end-1))
+		g.put(b, holes[i])
 	}
 	return slots
 }

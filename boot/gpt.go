@@ -14,7 +14,7 @@ import (
 
 const (
 	gptMagic      = "EFI PART"
-	gptOff        = sectorSize // of the primary header
+	gptOff        = sectorSize // of the primary header, for sectors of 512 bytes
 	gptHeaderSize = 92
 	gptEntrySize  = 128
 	// maxGPTEntries bounds the array: makers of images write at most 248 entries.
@@ -38,8 +38,13 @@ var (
 	guidHFS = GUID{0x00, 0x53, 0x46, 0x48, 0x00, 0x00, 0xaa, 0x11, 0xaa, 0x11, 0x00, 0x30, 0x65, 0x43, 0xec, 0xac}
 )
 
-// GPT is a GUID partition table (UEFI 5.3). All addresses are sectors.
+// GPT is a GUID partition table (UEFI 5.3). All addresses are sectors of 512 bytes,
+// whatever the table is made for: a header or an array begins at its address, and a last
+// sector is the last of 512 bytes.
 type GPT struct {
+	// SectorSize is what the table is made for: 512, or 2048 or 4096 for media that
+	// have such sectors.
+	SectorSize  int64          `json:"sector_size"`
 	Alternate   int64          `json:"alternate"` // sector of the backup header, by the primary
 	FirstUsable int64          `json:"first_usable"`
 	LastUsable  int64          `json:"last_usable"`
@@ -106,82 +111,94 @@ type GPTBackup struct {
 	Same      bool  `json:"same"` // its entries are those of the primary
 }
 
-// arraySectors is the length of the entry array in sectors.
+// per is how many sectors of 512 bytes make one of the table.
+func (g *GPT) per() int64 { return g.SectorSize / sectorSize }
+
+// arraySectors is the length of the entry array, in whole sectors of the table.
 func (g *GPT) arraySectors() int64 {
-	return (int64(g.Count)*int64(g.EntrySize) + sectorSize - 1) / sectorSize
+	return roundUp(int64(g.Count)*int64(g.EntrySize), g.SectorSize) / sectorSize
 }
 
 // trailerSectors is the length of the backup: its array and its header.
-func (g *GPT) trailerSectors() int64 { return g.arraySectors() + 1 }
+func (g *GPT) trailerSectors() int64 { return g.arraySectors() + g.per() }
 
-// readGPT reads the primary table and looks for the backup.
+// end is the first sector behind the backup header.
+func (g *GPT) end() int64 { return g.Alternate + g.per() }
+
+// readGPT reads the primary table and looks for the backup. A table lies in the second
+// sector of the medium it is made for.
 func (e *Equipment) readGPT() error {
-	for _, sector := range []int{2048, 4096} {
-		if string(e.area[sector:sector+8]) == gptMagic {
-			e.System.GPT = &GPT{Problem: fmt.Sprintf("it is made for sectors of %d bytes", sector)}
+	size := int64(0)
+	for _, n := range []int64{sectorSize, 2048, 4096} {
+		if string(e.area[n:n+8]) == gptMagic {
+			size = n
+			break
 		}
 	}
-	if string(e.area[gptOff:gptOff+8]) != gptMagic {
+	if size == 0 {
 		return nil
 	}
-	g := parseGPTHeader(e.area[gptOff:])
+	g := parseGPTHeader(e.area[size:], size)
 	e.System.GPT = g
 	g.Announced = e.System.MBR.announcesGPT()
 	g.Problem = g.problem()
 	if g.Problem != "" {
-		e.find(gptOff, "GPT header", iso9660.ErrFormat, "%s", g.Problem)
+		e.find(size, "GPT header", iso9660.ErrFormat, "%s", g.Problem)
 		return nil
 	}
-	h := e.area[gptOff:][:g.headerSize]
+	if g.Announced {
+		e.System.MBR.scaleProtective(g, e.sectors())
+	}
+	h := e.area[size:][:g.headerSize]
 	array := e.area[g.Array*sectorSize:][:int64(g.Count)*gptEntrySize]
 	g.HeaderCRC = headerCRC(h) == binary.LittleEndian.Uint32(h[16:])
 	g.ArrayCRC = crc32.ChecksumIEEE(array) == binary.LittleEndian.Uint32(h[88:])
-	g.Partitions = parseGPTEntries(array)
+	g.Partitions = g.parseEntries(array)
 	if !g.HeaderCRC {
 		// libisofs 1.2.4 to 1.2.8 summed up the whole sector.
-		e.find(gptOff+16, "GPT header, checksum", iso9660.ErrFormat, "it is wrong")
+		e.find(size+16, "GPT header, checksum", iso9660.ErrFormat, "it is wrong")
 	}
 	if !g.ArrayCRC {
-		e.find(gptOff+88, "GPT header, array checksum", iso9660.ErrFormat, "it is wrong")
+		e.find(size+88, "GPT header, array checksum", iso9660.ErrFormat, "it is wrong")
 	}
 	return e.readBackup(array)
 }
 
-func parseGPTHeader(h []byte) *GPT {
-	return &GPT{
-		headerSize:  int64(binary.LittleEndian.Uint32(h[12:])),
-		Alternate:   sector(h[32:]),
-		FirstUsable: sector(h[40:]),
-		LastUsable:  sector(h[48:]),
-		Disk:        GUID(h[56:72]),
-		Array:       sector(h[72:]),
-		Count:       binary.LittleEndian.Uint32(h[80:]),
-		EntrySize:   binary.LittleEndian.Uint32(h[84:]),
-	}
+func parseGPTHeader(h []byte, size int64) *GPT {
+	g := &GPT{SectorSize: size, headerSize: int64(binary.LittleEndian.Uint32(h[12:]))}
+	g.Alternate, g.Array = g.sector(h[32:]), g.sector(h[72:])
+	g.FirstUsable, g.LastUsable = g.sector(h[40:]), g.last(h[48:])
+	g.Disk = GUID(h[56:72])
+	g.Count = binary.LittleEndian.Uint32(h[80:])
+	g.EntrySize = binary.LittleEndian.Uint32(h[84:])
+	return g
 }
 
-// sector reads a sector address. One that no image has, such as a negative one,
+// sector reads an address of the table. One that no image has, such as a negative one,
 // becomes the largest that still can be turned into bytes.
-func sector(b []byte) int64 {
-	return int64(min(binary.LittleEndian.Uint64(b), math.MaxInt64/sectorSize/2))
+func (g *GPT) sector(b []byte) int64 {
+	return int64(min(binary.LittleEndian.Uint64(b), math.MaxInt64/4096/2)) * g.per()
 }
+
+// last reads the address of the last sector of a range.
+func (g *GPT) last(b []byte) int64 { return g.sector(b) + g.per() - 1 }
 
 // problem tells why the table cannot be read or changed in place.
 func (g *GPT) problem() string {
 	switch {
-	case g.headerSize < gptHeaderSize || g.headerSize > sectorSize:
+	case g.headerSize < gptHeaderSize || g.headerSize > g.SectorSize:
 		return fmt.Sprintf("its header has %d bytes", g.headerSize)
 	case g.EntrySize != gptEntrySize:
 		return fmt.Sprintf("its entries have %d bytes", g.EntrySize)
 	case g.Count == 0 || g.Count > maxGPTEntries:
 		return fmt.Sprintf("it has %d entries", g.Count)
-	case g.Array < 2 || g.Array+g.arraySectors() > systemAreaSectors:
-		return fmt.Sprintf("its array at sector %d is not inside the system area", g.Array)
+	case g.Array < 2*g.per() || g.Array+g.arraySectors() > systemAreaSectors:
+		return fmt.Sprintf("its array at sector %d is not inside the system area", g.Array/g.per())
 	}
 	return ""
 }
 
-func parseGPTEntries(array []byte) (ps []GPTPartition) {
+func (g *GPT) parseEntries(array []byte) (ps []GPTPartition) {
 	for i := 0; len(array) >= gptEntrySize; i, array = i+1, array[gptEntrySize:] {
 		b := array[:gptEntrySize]
 		if zero(b[:16]) {
@@ -193,7 +210,7 @@ func parseGPTEntries(array []byte) (ps []GPTPartition) {
 		}
 		ps = append(ps, GPTPartition{
 			Number: i + 1, Type: GUID(b[:16]), Unique: GUID(b[16:32]),
-			First: sector(b[32:]), Last: sector(b[40:]),
+			First: g.sector(b[32:]), Last: g.last(b[40:]),
 			Attributes: binary.LittleEndian.Uint64(b[48:]), Name: string(utf16.Decode(name)),
 		})
 	}
@@ -204,19 +221,19 @@ func parseGPTEntries(array []byte) (ps []GPTPartition) {
 func (e *Equipment) readBackup(primary []byte) error {
 	g := e.System.GPT
 	off := g.Alternate * sectorSize
-	h, err := e.in.read(off, sectorSize)
+	h, err := e.in.read(off, g.SectorSize)
 	if err != nil {
 		return err
 	}
-	if len(h) < sectorSize || string(h[:8]) != gptMagic || g.Alternate < systemAreaSectors {
-		e.find(gptOff+32, "GPT header, backup address", iso9660.ErrFormat, "no backup at sector %d", g.Alternate)
+	if int64(len(h)) < g.SectorSize || string(h[:8]) != gptMagic || g.Alternate < systemAreaSectors {
+		e.find(g.SectorSize+32, "GPT header, backup address", iso9660.ErrFormat, "no backup at sector %d", g.Alternate/g.per())
 		at := g.Alternate - g.arraySectors()
 		array, err := e.in.read(at*sectorSize, int64(len(primary)))
 		g.headless = at >= systemAreaSectors && string(array) == string(primary) && g.Alternate < e.sectors()
 		return err
 	}
 	g.Backup = &GPTBackup{
-		LBA: sector(h[24:]), Array: sector(h[72:]),
+		LBA: g.sector(h[24:]), Array: g.sector(h[72:]),
 		HeaderCRC: headerCRC(h[:g.headerSize]) == binary.LittleEndian.Uint32(h[16:]),
 	}
 	array, err := e.in.read(g.Backup.Array*sectorSize, int64(len(primary)))

@@ -119,7 +119,7 @@ func (s Spec) gpt(area []byte, entries []EntrySpec, a Arrangement, at []Located)
 	binary.LittleEndian.PutUint32(h[84:], gptEntrySize)
 	binary.LittleEndian.PutUint32(h[88:], crc32.ChecksumIEEE(array))
 	binary.LittleEndian.PutUint32(h[16:], headerCRC(h))
-	g := &GPT{Count: gptEntries, EntrySize: gptEntrySize}
+	g := &GPT{SectorSize: sectorSize, Count: gptEntries, EntrySize: gptEntrySize}
 	b := backupPatch(g, h, array, last).Data
 	return append(make([]byte, gptBlocks*iso9660.BlockSize-len(b)), b...)
 }

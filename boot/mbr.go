@@ -51,6 +51,14 @@ type MBRPartition struct {
 	First    uint32 `json:"first"`
 	Count    uint32 `json:"count"`
 	Role     Role   `json:"role"`
+
+	per int64 // sectors of 512 bytes that one of its makes, if they are larger; else 0
+}
+
+// sectors is the entry in sectors of 512 bytes.
+func (p MBRPartition) sectors() (first, count int64) {
+	per := max(1, p.per)
+	return int64(p.First) * per, int64(p.Count) * per
 }
 
 func (p MBRPartition) end() int64 { return int64(p.First) + int64(p.Count) }
@@ -179,6 +187,20 @@ func (m *MBR) cylinderAligned(p MBRPartition) (int64, bool) {
 		return 0, false
 	}
 	return g.cylinder(), true
+}
+
+// scaleProtective notes whether the entry that announces a GPT for larger sectors counts
+// in those, too: from the second one to the end of the image, or without end.
+func (m *MBR) scaleProtective(g *GPT, sectors int64) {
+	for i := range m.Partitions {
+		p := &m.Partitions[i]
+		if p.Type != typeProtective || g.per() == 1 || p.First != 1 {
+			continue
+		}
+		if end := p.end() * g.per(); end == g.end() || end == roundUp(sectors, g.per()) {
+			p.per = g.per()
+		}
+	}
 }
 
 // partition returns the entry of that number.

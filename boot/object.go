@@ -237,10 +237,10 @@ func (e *Equipment) Trailer() (Range, bool) {
 		return Range{}, false
 	}
 	first := g.Alternate
-	if a := g.Backup.Array; a < first && first-a <= g.arraySectors()+perBlock {
+	if a := g.Backup.Array; a < first && first-a <= g.arraySectors()+e.unit() {
 		first = a
 	}
-	return Range{first * sectorSize, (g.Alternate + 1 - first) * sectorSize, "backup GPT"}, true
+	return Range{first * sectorSize, (g.end() - first) * sectorSize, "backup GPT"}, true
 }
 
 // Unsupported tells for users why the image cannot be changed, one sentence per

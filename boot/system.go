@@ -68,7 +68,8 @@ func (s *System) partitions() []partition {
 	var ps []partition
 	if s.MBR != nil {
 		for _, p := range s.MBR.Partitions {
-			ps = append(ps, partition{"MBR", p.Number, int64(p.First), int64(p.Count), p.Role, p.Type == typeESP})
+			first, count := p.sectors()
+			ps = append(ps, partition{"MBR", p.Number, first, count, p.Role, p.Type == typeESP})
 		}
 	}
 	if s.GPT != nil {

@@ -38,6 +38,8 @@ func (r *relocator) mbr() error {
 
 func (r *relocator) mbrEntry(m *MBR, p, to partition, gone bool) error {
 	e := m.partition(p.number)
+	per := max(1, e.per)
+	to.first, to.count, p.first, p.count = to.first/per, roundUp(to.count, per)/per, p.first/per, p.count/per
 	b := r.area[e.offset():][:mbrEntrySize]
 	what := fmt.Sprintf("MBR partition %d", p.number)
 	switch {
@@ -71,9 +73,10 @@ func (r *relocator) gpt() error {
 		switch {
 		case gone:
 			clear(b)
+		case to != p && to.first%g.per() != 0:
+			return fmt.Errorf("GPT partition %d: sector %d begins no sector of %d bytes, for which the table is made: %w", p.number, to.first, g.SectorSize, iso9660.ErrUnsupported)
 		case to != p:
-			binary.LittleEndian.PutUint64(b[32:], uint64(to.first))
-			binary.LittleEndian.PutUint64(b[40:], uint64(to.end()-1))
+			g.put(b, span{to.first, to.end()})
 		default:
 			continue
 		}
@@ -93,22 +96,22 @@ func (r *relocator) gptEntry(g *GPT, number int) []byte {
 
 // gptHeader writes headers and backup for changed entries.
 func (r *relocator) gptHeader(g *GPT, changed []int) {
-	alternate := r.out.to.table - 1
+	alternate := r.out.to.table - g.per()
 	// The room behind the last usable sector belongs to the layout and stays.
 	room := g.Alternate - g.LastUsable
-	if room < g.trailerSectors() || room > g.trailerSectors()+systemAreaSectors {
-		room = g.trailerSectors()
+	if least := g.arraySectors() + 1; room < least || room > least+systemAreaSectors {
+		room = least
 	}
-	h := r.area[gptOff:][:g.headerSize]
-	put := binary.LittleEndian.PutUint64
-	put(h[24:], 1)
-	put(h[32:], uint64(alternate))
+	h := r.area[g.SectorSize:][:g.headerSize]
+	put := func(b []byte, at int64) { binary.LittleEndian.PutUint64(b, uint64(at/g.per())) }
+	put(h[24:], g.per())
+	put(h[32:], alternate)
 	put(h[40:], r.firstUsable(g, changed))
-	put(h[48:], uint64(alternate-room))
+	put(h[48:], alternate-room)
 	array := r.area[g.Array*sectorSize:][:int64(g.Count)*gptEntrySize]
 	binary.LittleEndian.PutUint32(h[88:], crc32.ChecksumIEEE(array))
 	binary.LittleEndian.PutUint32(h[16:], headerCRC(h))
-	r.patch(gptOff, g.headerSize, "GPT header")
+	r.patch(g.SectorSize, g.headerSize, "GPT header")
 	slices.Sort(changed)
 	for _, n := range slices.Compact(changed) {
 		r.patch(g.Array*sectorSize+int64(n-1)*gptEntrySize, gptEntrySize, fmt.Sprintf("GPT partition %d", n))
@@ -118,11 +121,11 @@ func (r *relocator) gptHeader(g *GPT, changed []int) {
 
 // firstUsable is the first usable sector: in front of partitions that moved there. What
 // begins in front of it in the base, as in hybrid images, may go on doing so.
-func (r *relocator) firstUsable(g *GPT, changed []int) uint64 {
-	first := uint64(g.FirstUsable)
+func (r *relocator) firstUsable(g *GPT, changed []int) int64 {
+	first := g.FirstUsable
 	for _, p := range g.Partitions {
 		if b := r.gptEntry(g, p.Number); slices.Contains(changed, p.Number) && p.First >= g.FirstUsable && !zero(b) {
-			first = min(first, binary.LittleEndian.Uint64(b[32:]))
+			first = min(first, g.sector(b[32:]))
 		}
 	}
 	return first
@@ -132,15 +135,22 @@ func (r *relocator) firstUsable(g *GPT, changed []int) uint64 {
 // the header with the addresses exchanged (UEFI 5.3.2).
 func backupPatch(g *GPT, primary, array []byte, alternate int64) Patch {
 	n := g.arraySectors()
-	b := make([]byte, (n+1)*sectorSize)
+	b := make([]byte, g.trailerSectors()*sectorSize)
 	copy(b, array)
 	h := b[n*sectorSize:][:len(primary)]
 	copy(h, primary)
-	binary.LittleEndian.PutUint64(h[24:], uint64(alternate))
-	binary.LittleEndian.PutUint64(h[32:], 1)
-	binary.LittleEndian.PutUint64(h[72:], uint64(alternate-n))
+	put := func(b []byte, at int64) { binary.LittleEndian.PutUint64(b, uint64(at/g.per())) }
+	put(h[24:], alternate)
+	put(h[32:], g.per())
+	put(h[72:], alternate-n)
 	binary.LittleEndian.PutUint32(h[16:], headerCRC(h))
 	return Patch{(alternate - n) * sectorSize, b, "backup GPT"}
+}
+
+// put writes the range of a partition into its entry, in whole sectors of the table.
+func (g *GPT) put(entry []byte, s span) {
+	binary.LittleEndian.PutUint64(entry[32:], uint64(s.first/g.per()))
+	binary.LittleEndian.PutUint64(entry[40:], uint64(roundUp(s.end, g.per())/g.per()-1))
 }
 
 // apm brings the entries of the Apple partition map in line. Their unit is the

@@ -67,7 +67,7 @@ func TestOddDirectories(t *testing.T) {
 	b, err := isolayer.Open(base, isolayer.OpenOptions{})
 	must(t, err)
 	defer b.Close()
-	img, err := b.Build(nil, isolayer.Options{})
+	img, err := b.Build(t.Context(), nil, isolayer.Options{})
 	must(t, err)
 	_, err = img.WriteFile(t.Context(), same, sink.Options{})
 	must(t, err)

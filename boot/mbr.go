@@ -55,8 +55,9 @@ type MBRPartition struct {
 	per int64 // sectors of 512 bytes that one of its makes, if they are larger; else 0
 }
 
-// sectors is the entry in sectors of 512 bytes.
-func (p MBRPartition) sectors() (first, count int64) {
+// Sectors is the entry in sectors of 512 bytes: one that announces a GPT for larger ones
+// may count in those.
+func (p MBRPartition) Sectors() (first, count int64) {
 	per := max(1, p.per)
 	return int64(p.First) * per, int64(p.Count) * per
 }

@@ -68,7 +68,7 @@ func (s *System) partitions() []partition {
 	var ps []partition
 	if s.MBR != nil {
 		for _, p := range s.MBR.Partitions {
-			first, count := p.sectors()
+			first, count := p.Sectors()
 			ps = append(ps, partition{"MBR", p.Number, first, count, p.Role, p.Type == typeESP})
 		}
 	}

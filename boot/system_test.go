@@ -67,7 +67,7 @@ func TestGPTDamage(t *testing.T) {
 	m, v := made["isohybrid and GPT"].make()
 	m.write(2048, []byte(gptMagic))
 	m.write(gptOff, make([]byte, 8))
-	if e, err := Parse(m, m.size, v); err != nil || !strings.Contains(e.System.GPT.Problem, "2048") {
+	if e, err := Parse(m, m.size, v); err != nil || e.System.GPT.SectorSize != 2048 {
 		t.Errorf("%v", err)
 	}
 }

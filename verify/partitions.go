@@ -148,7 +148,7 @@ func (c *checker) larger() bool {
 	if g == nil || g.Problem != "" || g.Backup == nil || !g.Backup.HeaderCRC || !g.Backup.ArrayCRC || !g.Backup.Same {
 		return false
 	}
-	end := (g.Alternate + 1) * sectorSize
+	end := g.Alternate*sectorSize + g.SectorSize
 	if end >= c.in.size || int64(c.img.Primary().SpaceSize())*iso9660.BlockSize > end {
 		return false
 	}
@@ -170,7 +170,8 @@ func nested(inner, outer boot.Role) bool {
 
 // protective checks the entry that announces a GPT (UEFI 5.2.3).
 func (c *checker) protective(p boot.MBRPartition, off int64) {
-	end := int64(p.First) + int64(p.Count)
+	first, count := p.Sectors()
+	end := first + count
 	switch {
 	case c.equip.System.GPT == nil:
 		c.at(Problem, off, "MBR partition %d: announces a GPT, but there is none", p.Number)
@@ -186,29 +187,30 @@ func (c *checker) protective(p boot.MBRPartition, off int64) {
 // gpt checks what package boot does not need to know.
 func (c *checker) gpt(g *boot.GPT) error {
 	s := c.gptSeverity()
-	h, err := c.in.read(sectorSize, sectorSize)
+	h, err := c.in.read(g.SectorSize, g.SectorSize)
 	if err != nil {
 		return err
 	}
-	if len(h) < sectorSize {
+	if int64(len(h)) < g.SectorSize {
 		return nil
 	}
 	if at := binary.LittleEndian.Uint64(h[24:]); at != 1 {
-		c.at(s, sectorSize+24, "GPT header, own address: sector %d, not 1", at)
+		c.at(s, g.SectorSize+24, "GPT header, own address: sector %d, not 1", at)
 	}
-	arraySectors := (int64(g.Count)*int64(g.EntrySize) + sectorSize - 1) / sectorSize
+	per := g.SectorSize / sectorSize
+	arraySectors := (int64(g.Count)*int64(g.EntrySize) + g.SectorSize - 1) / g.SectorSize * per
 	if g.FirstUsable < g.Array+arraySectors {
-		c.at(s, sectorSize+40, "GPT header, first usable sector: %d is in front of the end of the array, %d", g.FirstUsable, g.Array+arraySectors)
+		c.at(s, g.SectorSize+40, "GPT header, first usable sector: %d is in front of the end of the array, %d", g.FirstUsable, g.Array+arraySectors)
 	}
 	if b := g.Backup; b != nil {
-		switch last := c.in.size/sectorSize - 1; {
+		switch last := c.in.size/sectorSize - per; {
 		case g.Alternate < last && c.larger():
-			c.at(Notice, sectorSize+32, "GPT header, backup address: sector %d, but the last one is %d: the file or device is larger than the image", g.Alternate, last)
+			c.at(Notice, g.SectorSize+32, "GPT header, backup address: sector %d, but the last one is %d: the file or device is larger than the image", g.Alternate, last)
 		case g.Alternate != last:
-			c.at(s, sectorSize+32, "GPT header, backup address: sector %d, but the last one is %d", g.Alternate, last)
+			c.at(s, g.SectorSize+32, "GPT header, backup address: sector %d, but the last one is %d", g.Alternate, last)
 		}
 		if g.LastUsable >= b.Array || b.Array+arraySectors > g.Alternate {
-			c.at(s, sectorSize+48, "GPT header, last usable sector: %d, the backup has its array at %d and its header at %d", g.LastUsable, b.Array, g.Alternate)
+			c.at(s, g.SectorSize+48, "GPT header, last usable sector: %d, the backup has its array at %d and its header at %d", g.LastUsable, b.Array, g.Alternate)
 		}
 		if err := c.gptBackup(g, h, s); err != nil {
 			return err
@@ -221,8 +223,8 @@ func (c *checker) gpt(g *boot.GPT) error {
 // gptBackup compares the headers; package boot compares the entries.
 func (c *checker) gptBackup(g *boot.GPT, h []byte, s Severity) error {
 	off := g.Alternate * sectorSize
-	b, err := c.in.read(off, sectorSize)
-	if err != nil || len(b) < sectorSize {
+	b, err := c.in.read(off, g.SectorSize)
+	if err != nil || int64(len(b)) < g.SectorSize {
 		return err
 	}
 	if at := binary.LittleEndian.Uint64(b[32:]); at != 1 {

@@ -36,13 +36,33 @@ func date7(b []byte) time.Time {
 	return time.Date(1900+int(b[0]), time.Month(b[1]), int(b[2]), int(b[3]), int(b[4]), int(b[5]), 0, zone(b[6]))
 }
 
-// putDate7 encodes t in UTC. The format holds the years 1900 to 2155.
+// The first and the last time of a directory record and of Rock Ridge's time stamps.
+var (
+	firstTime = time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC)
+	lastTime  = time.Date(2155, 12, 31, 23, 59, 59, 0, time.UTC)
+)
+
+// RecordTime is the time that a record can hold, of the years 1900 to 2155, which is
+// nearest to t. ok reports whether that is t, to a second; the zero time, for none, is held.
+func RecordTime(t time.Time) (held time.Time, ok bool) {
+	switch {
+	case t.IsZero():
+		return t, true
+	case t.Before(firstTime):
+		return firstTime, false
+	case t.After(lastTime.Add(time.Second - 1)):
+		return lastTime, false
+	}
+	return t, true
+}
+
+// putDate7 encodes t in UTC, or the time next to it that the format holds.
 func putDate7(b []byte, t time.Time) {
-	t = t.UTC()
 	clear(b[:7])
-	if y := t.Year(); y < 1900 || y > 2155 {
+	if t.IsZero() {
 		return
 	}
+	t, _ = RecordTime(t.UTC())
 	b[0] = byte(t.Year() - 1900)
 	b[1], b[2] = byte(t.Month()), byte(t.Day())
 	b[3], b[4], b[5] = byte(t.Hour()), byte(t.Minute()), byte(t.Second())
@@ -51,9 +71,16 @@ func putDate7(b []byte, t time.Time) {
 // Date17 is a date of a volume descriptor: sixteen digits and a zone (ECMA-119 8.4.26.1).
 type Date17 []byte
 
-// NewDate17 encodes t in UTC, to hundredths of a second.
+// NewDate17 encodes t in UTC, to hundredths of a second. It holds the years 1 to 9999:
+// another one becomes the nearest.
 func NewDate17(t time.Time) Date17 {
 	t = t.UTC()
+	switch {
+	case t.Year() > 9999:
+		t = time.Date(9999, 12, 31, 23, 59, 59, 990_000_000, time.UTC)
+	case t.Year() < 1:
+		t = time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC)
+	}
 	return Date17(fmt.Sprintf("%04d%02d%02d%02d%02d%02d%02d\x00", t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond()/1e7))
 }
 

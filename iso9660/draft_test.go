@@ -290,10 +290,21 @@ func TestDates(t *testing.T) {
 			t.Errorf("%v is read as %v", at, date7(b))
 		}
 	}
-	for _, at := range []time.Time{{}, time.Date(1899, 12, 31, 23, 59, 59, 0, time.UTC), time.Date(2156, 1, 1, 0, 0, 0, 0, time.UTC)} {
-		if putDate7(b, at); !date7(b).IsZero() {
+	for at, want := range map[time.Time]time.Time{
+		{}: {},
+		time.Date(1899, 12, 31, 23, 59, 59, 0, time.UTC): firstTime,
+		time.Date(2156, 1, 1, 0, 0, 0, 0, time.UTC):      lastTime,
+		time.Date(2400, 1, 1, 12, 0, 0, 0, time.UTC):     lastTime,
+	} {
+		if putDate7(b, at); !date7(b).Equal(want) {
 			t.Errorf("%v is read as %v", at, date7(b))
 		}
+		if _, ok := RecordTime(at); ok != at.IsZero() {
+			t.Errorf("RecordTime of %v: %v", at, ok)
+		}
+	}
+	if d := NewDate17(time.Date(12345, 1, 1, 0, 0, 0, 0, time.UTC)); len(d) != 17 || d.Time().Year() != 9999 {
+		t.Errorf("%q", d)
 	}
 }
 

@@ -2,8 +2,10 @@ package layout
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/isolayer/isolayer/iso9660"
+	"github.com/isolayer/isolayer/tree"
 )
 
 // The limits that some readers have: Linux drops the end of longer names, and a
@@ -11,6 +13,8 @@ import (
 const (
 	safeName  = 253
 	tableDirs = 1<<16 - 1
+	// timesShown is how many files are named whose time a record cannot hold.
+	timesShown = 5
 )
 
 // warnNames reports what the format holds but not every reader can show.
@@ -18,13 +22,24 @@ func (p *planner) warnNames() {
 	warn := func(format string, args ...any) {
 		p.report.Warnings = append(p.report.Warnings, fmt.Sprintf(format, args...))
 	}
+	var outside []*tree.Node // their time is none that a record holds
 	for n := range nodes(p.tree.Root) {
 		if len(n.Name) > safeName && (n.Replaced() || n.Renamed()) {
 			warn("%s: Linux cuts names of more than %d bytes", n.Path(), safeName)
 		}
+		if _, ok := iso9660.RecordTime(n.ModTime); !ok && (n.Replaced() || n.Redated()) {
+			outside = append(outside, n)
+		}
 		if n.LostForks() {
 			p.report.Notes = append(p.report.Notes, n.Path()+": the resource fork of the old content went with it")
 		}
+	}
+	for _, n := range outside[:min(len(outside), timesShown)] {
+		held, _ := iso9660.RecordTime(n.ModTime)
+		warn("%s: records hold times of the years 1900 to 2155: %s became %s", n.Path(), n.ModTime.UTC().Format(time.DateOnly), held.Format(time.DateOnly))
+	}
+	if more := len(outside) - timesShown; more > 0 {
+		warn("the times of %d more files became others, too", more)
 	}
 	for _, b := range p.trees {
 		if len(b.dirs) > tableDirs {

@@ -264,7 +264,7 @@ func (p *planner) descriptor(s set, old *iso9660.Descriptor, r *boot.Relocation)
 		}
 		d.SetPathTables(uint32(t.size), at[0], at[1], at[2], at[3])
 	}
-	if d.MediaCheck() != "" { // it is that of the base
+	if d.MediaCheck() != "" && !p.sealed { // it is that of the base
 		copy(d.AppUse(), bytes.Repeat([]byte{' '}, iso9660.AppUseSize))
 	}
 	return d

@@ -90,6 +90,7 @@ type planner struct {
 	floor  map[extent.Source]int64 // … it must lie at or behind this block
 	runs   []run                   // content of a compact image
 	free   map[int64]bool          // content that may move, by first block; made by mayMove
+	sealed bool                    // a media check of the base stays in its descriptor
 	report Report
 }
 
@@ -121,7 +122,8 @@ func Plan(base Base, t *tree.Tree, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !changed && !o.Compact && len(o.Objects) == 0 && len(o.Drop) == 0 && !o.Repair && o.Modified.IsZero() && len(o.Fields) == 0 {
+	idle := !changed && !o.Compact && len(o.Objects) == 0 && len(o.Drop) == 0 && o.Modified.IsZero() && len(o.Fields) == 0
+	if idle && !o.Repair {
 		return &Result{Map: extent.Whole(base.Source), Report: p.report}, nil
 	}
 	if err := p.refuse(); err != nil {
@@ -156,6 +158,14 @@ func Plan(base Base, t *tree.Tree, o Options) (*Result, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if idle && len(o.SystemArea) == 0 {
+		before := p.report
+		p.sealed = true
+		if _, err := p.assemble(); err == nil && p.report.Written == 0 { // there was nothing to repair
+			return &Result{Map: extent.Whole(base.Source), Report: before}, nil
+		}
+		p.report, p.sealed = before, false
 	}
 	res, err := p.assemble()
 	if err != nil {

@@ -131,6 +131,9 @@ func (g *gatherer) source(word, dest string) error {
 			return err
 		}
 	}
+	if len(hits) == 1 && len(g.list) == n && !isDir(p) {
+		return fmt.Errorf("%s: .isoignore leaves it out", word)
+	}
 	if len(hits) == 0 || len(g.list) == n && !isDir(p) {
 		return fmt.Errorf("%s: %w in the context", word, fs.ErrNotExist)
 	}
@@ -146,8 +149,7 @@ func isDir(p string) bool {
 func (g *gatherer) local(p, dest string) error {
 	info, err := os.Stat(p)
 	if err != nil {
-		rel, _ := filepath.Rel(g.Context, p)
-		return fmt.Errorf("%s: %w", rel, bare(err))
+		return err // with the whole path: where it was looked for
 	}
 	if !info.IsDir() {
 		if g.i.Name == "ADD" {

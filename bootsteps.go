@@ -170,6 +170,9 @@ func (l Label) apply(s *stage) error {
 	} else {
 		s.note(fmt.Sprintf("label %q, was %q", l.ID, old))
 	}
+	if s.tree.Has[iso9660.Joliet] && len(l.ID) > iso9660.JolietLabel {
+		s.note(fmt.Sprintf("Joliet, which Windows reads, has room for %q of the label", l.ID[:iso9660.JolietLabel]))
+	}
 	if _, err := s.editUnified("label", func(f *bootcfg.File) (int, error) { return f.Relabel(old, l.ID) }); err != nil {
 		return err
 	}

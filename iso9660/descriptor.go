@@ -188,6 +188,9 @@ var fieldPlaces = [...]struct{ off, size int }{
 	{offVolumeSet, fieldSize}, {offPublisher, fieldSize}, {offPreparer, fieldSize}, {offApplication, fieldSize}, {OffVolumeID, 32},
 }
 
+// JolietLabel is how many characters of a label a Joliet descriptor holds.
+const JolietLabel = 16
+
 // SetField sets a text, padded with spaces: up to 128 characters of ASCII, 32 in the
 // label, of which the standard allows capitals, digits and some marks, readers all. A
 // Joliet descriptor, in UCS-2, gets the first half of them.

@@ -79,7 +79,7 @@ SOURCE_DATE_EPOCH if that is set.`,
   isolayer build base.iso --karg console=ttyS0 --label MY_ISO -o custom.iso
   isolayer build custom.iso --add ks.cfg --in-place
   isolayer build --undo custom.iso`,
-		Args: needArgs("[BASE]"),
+		Args: oneBase,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if done, err := a.buildIsofile(cmd, args, &o); done || err != nil {
 				return err
@@ -103,6 +103,14 @@ SOURCE_DATE_EPOCH if that is set.`,
 	return cmd
 }
 
+// oneBase demands at most one image; who gives more has often put a blank for a colon.
+func oneBase(cmd *cobra.Command, args []string) error {
+	if len(args) > 1 && strings.HasPrefix(args[1], "/") {
+		return usagef("edits are one word, with a colon: --add SRC:DST, --mv OLD:NEW; --rm stands before each PATH", "unexpected argument %q", args[1])
+	}
+	return needArgs("[BASE]")(cmd, args)
+}
+
 // addFlags defines the flags that are no edits.
 func (o *buildOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVarP(&o.output, "output", "o", "", "the new image, `FILE`; - is standard output")
@@ -115,7 +123,7 @@ func (o *buildOptions) addFlags(f *pflag.FlagSet) {
 	o.mediaCheck, o.uuid, o.place, o.layout = "auto", "keep", "reuse", "keep"
 	choiceVar(f, &o.mediaCheck, "media-check", "auto|implant|strip", "what becomes of a media checksum; auto: the result has a valid one if BASE had one")
 	f.BoolVar(&o.wipe, "wipe", true, "overwrite the bytes of removed files with zeros")
-	choiceVar(f, &o.noBoot, "no-boot", "bios|uefi|all", "give up booting that way, so that boot images may be removed")
+	f.Var(choices{choice{&o.noBoot, []string{"bios", "uefi", "all"}}}, "no-boot", "give up booting that way, so that boot images may be removed")
 	f.BoolVar(&o.refreshRepo, "refresh-repo", false, "where packages were added or removed, let createrepo_c or apt-ftparchive write the repository's metadata")
 	f.BoolVar(&o.insecure, "suse-insecure", false, "let SUSE's installer go on where a signature does not hold (insecure=1)")
 	f.StringVar(&o.resign, "resign", "", "sign anew what signatures in BASE do not fit any more, by `KEY` of GnuPG")
@@ -168,16 +176,7 @@ func (o *buildOptions) options(given func(flag string) bool) (isolayer.Options, 
 	}
 	out.InPlace = o.inPlace
 	out.MediaCheck, out.AtEnd = isolayer.MediaCheck(o.mediaCheck), o.place == "end"
-	switch o.noBoot {
-	case "bios":
-		out.NoBoot = []boot.Platform{boot.BIOS}
-	case "uefi":
-		out.NoBoot = []boot.Platform{boot.UEFI}
-	case "all":
-		for p := range 256 {
-			out.NoBoot = append(out.NoBoot, boot.Platform(p))
-		}
-	}
+	out.NoBoot = platforms(o.noBoot)
 	out.Resign, out.Insecure, out.RefreshRepo = o.resign, o.insecure, o.refreshRepo
 	out.Repair, out.NewUUID, out.Compact = o.repair, o.uuid == "new", o.layout == "compact"
 	out.KeepFreed = !o.wipe
@@ -197,6 +196,23 @@ func (o *buildOptions) options(given func(flag string) bool) (isolayer.Options, 
 	epoch, err := sourceDateEpoch()
 	out.Epoch = epoch
 	return out, err
+}
+
+// platforms are those that the ways of --no-boot, separated by commas, boot.
+func platforms(ways string) (out []boot.Platform) {
+	for way := range strings.SplitSeq(ways, ",") {
+		switch way {
+		case "bios":
+			out = append(out, boot.BIOS)
+		case "uefi":
+			out = append(out, boot.UEFI)
+		case "all":
+			for p := range 256 {
+				out = append(out, boot.Platform(p))
+			}
+		}
+	}
+	return out
 }
 
 // sourceDateEpoch reads the environment; see reproducible-builds.org.

@@ -43,6 +43,19 @@ func progressVar(f *pflag.FlagSet, p *string) {
 	choiceVar(f, p, "progress", "auto|plain|none", "how to show progress")
 }
 
+// choices is a flag that takes such words, and more than one when it is repeated.
+type choices struct{ choice }
+
+// Set implements pflag.Value.
+func (c choices) Set(s string) error {
+	before := *c.value
+	if err := c.choice.Set(s); err != nil || before == "" {
+		return err
+	}
+	*c.value = before + "," + s
+	return nil
+}
+
 // duration is a flag that takes a time such as 90s or 3m; a plain number counts seconds.
 type duration struct{ value *time.Duration }
 

@@ -70,18 +70,24 @@ func (a *app) report(err error, asJSON bool) int {
 }
 
 // sentence is the text of an error. What an operation of the file system was done to is
-// left out where the text names it before.
+// left out where the text names it before, and so is what is named twice in a row.
 func sentence(err error) string {
 	text := err.Error()
 	var p *fs.PathError
-	if !errors.As(err, &p) {
-		return text
+	if errors.As(err, &p) && p.Path != "" {
+		before, after, ok := strings.Cut(text, p.Error())
+		if ok && strings.Contains(before, p.Path) {
+			text = before + p.Err.Error() + after
+		}
 	}
-	before, after, ok := strings.Cut(text, p.Error())
-	if !ok || p.Path == "" || !strings.Contains(before, p.Path) {
-		return text
+	parts := strings.Split(text, ": ")
+	said := parts[:1]
+	for _, part := range parts[1:] {
+		if last := said[len(said)-1]; part != last && !strings.HasSuffix(last, " "+part) {
+			said = append(said, part)
+		}
 	}
-	return before + p.Err.Error() + after
+	return strings.Join(said, ": ")
 }
 
 func (a *app) reportJSON(err error, code int) {

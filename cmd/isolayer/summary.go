@@ -109,7 +109,9 @@ func (a *app) idle(img *isolayer.Image, o buildOptions) {
 	}
 	signed := slices.ContainsFunc(r.BootFiles, func(f layout.BootFile) bool { return f.Changes["signed anew"] > 0 })
 	tell(o.resign != "" && !signed, "--resign: no signature had to be renewed")
-	tell(o.noBoot != "" && !boots(e, o.noBoot), "--no-boot %s: the image does not boot that way anyway", o.noBoot)
+	for way := range strings.SplitSeq(o.noBoot, ",") {
+		tell(way != "" && !boots(e, way), "--no-boot %s: the image does not boot that way anyway", way)
+	}
 	refreshed := slices.ContainsFunc(r.Notes, func(s string) bool { return strings.HasPrefix(s, "repository ") })
 	tell(o.refreshRepo && !refreshed, "--refresh-repo: no package of a repository was added or removed")
 	tell(o.mediaCheck == "strip" && o.base.Image().Primary().MediaCheck() == "", "--media-check strip: the image had none")

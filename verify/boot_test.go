@@ -160,6 +160,27 @@ func TestGrubSpecials(t *testing.T) {
 	}
 }
 
+// TestRealScripts finds nothing in the scripts of GRUB that packages ship.
+func TestRealScripts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("fetches packages")
+	}
+	n := 0
+	for name, text := range isotest.Configs(t) {
+		if !strings.Contains(name, "grub") || !strings.HasSuffix(name, ".cfg") {
+			continue
+		}
+		n++
+		g := grubScan{text: text, line: 1, functions: strings.Contains(string(text), "function ")}
+		for _, f := range g.run() {
+			t.Errorf("%s: line %d: %s", name, f.line, f.text)
+		}
+	}
+	if n < 10 {
+		t.Errorf("%d scripts", n)
+	}
+}
+
 // FuzzGrubScan: every script has an end.
 func FuzzGrubScan(f *testing.F) {
 	for _, s := range []string{"linux /v a&b", "linux /v $6$", "linux /v ${", "'", `"\`, "#", "linux /v a;b=c d\n"} {

@@ -44,9 +44,16 @@ func (c *checker) programs(o *boot.Object, img *fat.Image) {
 			c.at(Problem, o.Off, "%s: /EFI/BOOT/%s is a program for %s: firmware does not start it", o.Name, n, p.Machine)
 		}
 	}
-	if found == 0 {
+	if found == 0 && c.promised(o) {
 		c.at(Problem, o.Off, "%s: firmware finds no program: there is no /EFI/BOOT/BOOT*.EFI in it", o.Name)
 	}
+}
+
+// promised reports an object that is said to be for UEFI. Firmware also looks into what is said
+// to be for BIOS, but expects nothing there.
+func (c *checker) promised(o *boot.Object) bool {
+	return slices.ContainsFunc(o.Entries(), func(i int) bool { return c.equip.Catalog.Entries[i].Platform == boot.UEFI }) ||
+		slices.ContainsFunc(c.equip.Ways(), func(w boot.Way) bool { return w.Firmware == "UEFI" && w.Medium == "disk" && w.Object == o })
 }
 
 // known reports the processors that UEFI has names for.

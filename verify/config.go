@@ -64,7 +64,10 @@ func (c *checker) bootFiles() (string, error) {
 			return "", err
 		}
 	}
-	if s.configs == 0 {
+	if err := s.devices(); err != nil {
+		return "", err
+	}
+	if s.configs == 0 && s.names == 0 {
 		return "", nil
 	}
 	return fmt.Sprintf("%d configurations, %d files and %d names referred to", s.configs, s.paths, s.names), nil

@@ -23,20 +23,25 @@ type Mastering struct {
 var ErrMastering = errors.New("cannot be made by this program")
 
 // Mastering returns the commands by which people make an image like the base of the
-// directory dir, with program genisoimage or xorriso. What they cannot make is an error.
-func (b *Base) Mastering(program, dir, out string) (*Mastering, error) {
+// directory dir, with program genisoimage or xorriso, and with the texts of a descriptor.
+// What they cannot make is an error.
+func (b *Base) Mastering(program, dir, out string, texts *iso9660.Descriptor) (*Mastering, error) {
+	names, err := b.names(texts)
+	if err != nil {
+		return nil, err
+	}
 	switch program {
 	case "genisoimage":
-		return b.genisoimage(dir, out)
+		return b.genisoimage(dir, out, names)
 	case "xorriso":
-		return b.xorriso(dir, out)
+		return b.xorriso(dir, out, names)
 	}
 	return nil, fmt.Errorf("%s: %w", program, errors.ErrUnsupported)
 }
 
 // names are the options for the trees and the texts of the descriptors, which both
 // programs share.
-func (b *Base) names() ([]string, error) {
+func (b *Base) names(d *iso9660.Descriptor) ([]string, error) {
 	var args []string
 	rr, err := b.img.RockRidge(iso9660.Primary)
 	if err != nil {
@@ -48,7 +53,6 @@ func (b *Base) names() ([]string, error) {
 	if b.img.Descriptor(iso9660.Joliet) != nil {
 		args = append(args, "-J", "-joliet-long")
 	}
-	d := b.img.Primary()
 	for _, x := range []struct{ flag, text string }{
 		{"-V", d.VolumeID()},
 		{"-sysid", d.SystemID()},
@@ -56,20 +60,19 @@ func (b *Base) names() ([]string, error) {
 		{"-publisher", d.Publisher()},
 		{"-p", d.Preparer()},
 		{"-A", d.Application()},
+		{"-copyright", d.Copyright()},
+		{"-abstract", d.Abstract()},
+		{"-biblio", d.Bibliographic()},
 	} {
-		if x.text != "" {
+		if x.text != "" || strings.HasPrefix(x.flag, "-p") || x.flag == "-A" { // which have defaults
 			args = append(args, x.flag, x.text)
 		}
 	}
 	return args, nil
 }
 
-func (b *Base) xorriso(dir, out string) (*Mastering, error) {
-	names, err := b.names()
-	if err != nil {
-		return nil, err
-	}
-	args := append([]string{"xorriso", "-as", "mkisofs", "-quiet", "-iso-level", "3"}, names...)
+func (b *Base) xorriso(dir, out string, names []string) (*Mastering, error) {
+	args := append([]string{"xorriso", "-as", "mkisofs", "-quiet", "-iso-level", "3", "--hardlinks"}, names...)
 	base, err := filepath.Abs(b.path) // it runs elsewhere
 	if err != nil {
 		return nil, err
@@ -84,11 +87,7 @@ func (b *Base) xorriso(dir, out string) (*Mastering, error) {
 	return &Mastering{Commands: [][]string{append(args, "-o", out, dir)}}, nil
 }
 
-func (b *Base) genisoimage(dir, out string) (*Mastering, error) {
-	names, err := b.names()
-	if err != nil {
-		return nil, err
-	}
+func (b *Base) genisoimage(dir, out string, names []string) (*Mastering, error) {
 	m := &Mastering{}
 	args := append([]string{"genisoimage", "-quiet", "-U", "-iso-level", "3"}, names...)
 	hybrid := false

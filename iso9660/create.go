@@ -111,6 +111,15 @@ func (d *Descriptor) putText(s string, off, n int) error {
 	return nil
 }
 
+// Copyright is the name of the file that says who has the rights to the volume.
+func (d *Descriptor) Copyright() string { return d.text(offCopyright, fileField) }
+
+// Abstract is the name of the file that describes the volume.
+func (d *Descriptor) Abstract() string { return d.text(offAbstract, fileField) }
+
+// Bibliographic is the name of the file with bibliographic records.
+func (d *Descriptor) Bibliographic() string { return d.text(offBibliographic, fileField) }
+
 // SetRoot sets the record of the root directory.
 func (d *Descriptor) SetRoot(l LBA, size uint32, date time.Time) {
 	r := NewDraft([]byte{0}, FlagDirectory, date, nil).Record

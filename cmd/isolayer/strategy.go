@@ -90,7 +90,7 @@ func (a *app) buildIn(ctx context.Context, base *isolayer.Base, steps []isolayer
 		}
 	}
 	if o.mastering != native {
-		return a.foreign(ctx, base, w, o, options, start)
+		return a.foreign(ctx, base, w, steps, o, options, start)
 	}
 	if err := w.Stop(); err != nil {
 		return err
@@ -161,9 +161,14 @@ func isDir(p string) bool {
 
 // foreign lets another program make the image of the directory, gives it a media check
 // if the base has one, and moves it to its place.
-func (a *app) foreign(ctx context.Context, base *isolayer.Base, w *workspace.Workspace, o buildOptions, options isolayer.Options, start time.Time) error {
+func (a *app) foreign(ctx context.Context, base *isolayer.Base, w *workspace.Workspace, steps []isolayer.Step, o buildOptions, options isolayer.Options, start time.Time) (err error) {
+	want, plan, err := a.planned(ctx, base, steps, options)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, plan.Close()) }()
 	made := w.Path("image.iso")
-	m, err := base.Mastering(o.mastering, w.Dir, made)
+	m, err := base.Mastering(o.mastering, w.Dir, made, want.Image().Primary())
 	if err != nil {
 		return err
 	}
@@ -202,6 +207,9 @@ func (a *app) foreign(ctx context.Context, base *isolayer.Base, w *workspace.Wor
 		if _, err := isolayer.ImplantMedia(ctx, made, isolayer.ImplantOptions{Force: true}); err != nil {
 			return err
 		}
+	}
+	if err := a.lost(ctx, want, made, m, o.mastering); err != nil {
+		return err
 	}
 	n, err := publish(ctx, made, o.output)
 	if err != nil {

@@ -293,6 +293,9 @@ func (s *scan) entry(e MasterEntry, b *master.Boot) (master.Entry, error) {
 		}
 		out.Media = m
 	}
+	if out.Media != boot.NoEmulation && out.Sectors > 1 {
+		s.said.Add("firmware loads one sector of an emulated disk, whatever -boot-load-size says", name)
+	}
 	head := make([]byte, min(src.Size(), boot.HeadSize))
 	if n, err := src.ReadAt(head, 0); n < len(head) {
 		return out, fmt.Errorf("read boot image %s: %w", name, cmp.Or(err, io.ErrUnexpectedEOF))

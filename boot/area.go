@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -143,8 +144,8 @@ func (s Spec) Arrange(entries []EntrySpec, end, padding int64) Arrangement {
 // shape is the disk shape for an image of so many sectors: at most 1024 cylinders, each
 // whole blocks, as far as that goes.
 func (s Spec) shape(sectors int64) geometry {
-	if s.Heads > 0 && s.Sectors > 0 {
-		return geometry{s.Heads, s.Sectors}
+	if s.Heads > 0 || s.Sectors > 0 { // of which one may be left to what is usual
+		return geometry{cmp.Or(s.Heads, 64), cmp.Or(s.Sectors, 32)}
 	}
 	for _, g := range []geometry{{64, 32}, {128, 32}, {252, 32}, {252, 63}} {
 		if sectors <= 1024*g.cylinder() {

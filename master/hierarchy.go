@@ -60,6 +60,7 @@ type hierarchy struct {
 	longPath  string
 	longLink  string // path of a link that is too long for some
 	skipped   int    // nodes that this hierarchy cannot have
+	said      jolietRemarks
 }
 
 // maxDepth is the deepest level that ECMA-119 6.8.2.1 allows, the root being the first.
@@ -177,6 +178,9 @@ func (x *builder) name(d *directory, items []item) ([]*directory, error) {
 			return nil, fmt.Errorf("%s: %w", d.node.Path(), err)
 		}
 		ids[i], order[i] = id, i
+	}
+	if x.b.h == iso9660.Joliet {
+		x.b.said.joliet(items, ids)
 	}
 	slices.SortFunc(order, func(i, j int) int {
 		switch {

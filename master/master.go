@@ -155,6 +155,7 @@ func (p *planner) buildTrees() error {
 		}
 		p.trees = append(p.trees, b)
 		p.warnNames(b)
+		p.warnJoliet(b)
 	}
 	for _, b := range p.trees {
 		p.number(b)

@@ -62,6 +62,7 @@ type Baking struct {
 	Step, Of int // from 1
 	Text     string
 	Cached   bool
+	Begun    bool // it was said before that it begins: a cached one is only said to be done
 	Done     bool
 	Took     time.Duration
 	// Notes and Warnings are what the instruction says of itself; none if it is cached.
@@ -121,6 +122,7 @@ type kitchen struct {
 	of     int
 
 	notes, warnings []string // of the step that is carried out
+	early           []string // warnings of the next one
 }
 
 // Bake makes the image of the last stage. The values go into templates.
@@ -200,30 +202,61 @@ func (c *kitchen) stage(ctx context.Context, n int) (*state, error) {
 	return s, nil
 }
 
-// begin tells of a step and returns what tells of its end.
-func (c *kitchen) begin(text string) func(cached bool) {
+// undefined warns of variables that an instruction uses and nothing defines.
+func (c *kitchen) undefined(vars recipe.Vars, i *recipe.Instruction) {
+	for _, name := range vars.Undefined(i) {
+		c.early = append(c.early, fmt.Sprintf("%s:%d: $%s is not defined and is empty here", filepath.Base(c.r.File), i.Line, name))
+	}
+}
+
+// under is a step under way.
+type under struct {
+	c     *kitchen
+	b     Baking
+	start time.Time
+	early []string
+}
+
+// begin begins a step. What is not cached says so by working, then both by done.
+func (c *kitchen) begin(text string) *under {
 	c.step++
 	c.notes, c.warnings = nil, nil
-	b := Baking{Step: c.step, Of: c.of, Text: text}
-	start := time.Now()
-	return func(cached bool) {
-		b.Cached, b.Done, b.Took = cached, true, time.Since(start)
-		b.Notes, b.Warnings = c.notes, c.warnings
-		if c.Say != nil {
-			c.Say(b)
-		}
+	u := &under{c: c, b: Baking{Step: c.step, Of: c.of, Text: text}, start: time.Now(), early: c.early}
+	c.early = nil
+	return u
+}
+
+// working says that the step begins.
+func (u *under) working() {
+	u.say(u.b)
+	u.b.Begun = true
+}
+
+// done says that the step has ended.
+func (u *under) done(cached bool) {
+	b := u.b
+	b.Cached, b.Done, b.Took = cached, true, time.Since(u.start)
+	b.Notes, b.Warnings = u.c.notes, slices.Concat(u.early, u.c.warnings)
+	u.say(b)
+}
+
+func (u *under) say(b Baking) {
+	if u.c.Say != nil {
+		u.c.Say(b)
 	}
 }
 
 // from begins a stage with its base.
 func (c *kitchen) from(ctx context.Context, st *recipe.Stage, n int) (*state, error) {
-	done := c.begin(st.From.Text)
 	globals := recipe.Vars{}
 	for i := range c.r.Args {
 		if err := c.arg(globals, &c.r.Args[i], nil); err != nil {
 			return nil, err
 		}
 	}
+	c.undefined(globals, &st.From)
+	step := c.begin(st.From.Text)
+	step.working()
 	words, err := globals.Words(&st.From)
 	if err != nil {
 		return nil, err
@@ -234,7 +267,7 @@ func (c *kitchen) from(ctx context.Context, st *recipe.Stage, n int) (*state, er
 		s.layers, s.steps = slices.Clone(old.layers), slices.Clone(old.steps)
 		s.config.History, s.config.Labels, s.config.Options = slices.Clone(old.config.History), maps.Clone(old.config.Labels), maps.Clone(old.config.Options)
 		s.env, s.args = maps.Clone(old.env), maps.Clone(old.env)
-		done(false)
+		step.done(false)
 		return &s, nil
 	}
 	name, pin, pinned := strings.Cut(words[0], "@")
@@ -266,7 +299,7 @@ func (c *kitchen) from(ctx context.Context, st *recipe.Stage, n int) (*state, er
 	s := &state{base: base, digest: digest, env: recipe.Vars{}, args: recipe.Vars{}}
 	s.config = store.Config{Base: filepath.Base(name), Digest: digest, Labels: map[string]string{}, Options: map[string]string{}, History: []store.Step{}}
 	s.key = keyOfStep(store.Key{}, map[string]any{"base": digest, "epoch": c.epoch(base).Unix()})
-	done(false)
+	step.done(false)
 	return s, nil
 }
 
@@ -398,11 +431,12 @@ func (k *Bakery) locked(key store.Key) func() {
 
 // change applies steps as a layer: the one that is known under the key, or a new one.
 func (c *kitchen) change(ctx context.Context, s *state, i *recipe.Instruction, key store.Key, steps func() ([]Step, func() error, error)) error {
-	done := c.begin(i.Text)
+	step := c.begin(i.Text)
 	defer c.locked(key)()
 	s.key = key
 	d, cached := c.Store.Find(key)
 	if cached = cached && !c.NoCache; !cached {
+		step.working()
 		var err error
 		if d, err = c.makeLayer(ctx, s, steps); err != nil {
 			return err
@@ -415,7 +449,7 @@ func (c *kitchen) change(ctx context.Context, s *state, i *recipe.Instruction, k
 	s.layers = append(s.layers, d)
 	s.steps = append(s.steps, Layer{Path: c.Store.Path(d.Digest)})
 	s.config.History = append(s.config.History, store.Step{Instruction: i.Text, Layer: d.Digest, Size: d.Size})
-	done(cached)
+	step.done(cached)
 	return nil
 }
 

@@ -26,15 +26,17 @@ var sinkOptions = sink.Options{}
 
 // instruction carries out one instruction.
 func (c *kitchen) instruction(ctx context.Context, s *state, i *recipe.Instruction) error {
+	c.undefined(s.args, i)
 	i, err := s.args.Flags(i)
 	if err != nil {
 		return err
 	}
 	switch i.Name {
 	case "ARG", "ENV", "LABEL", "MEDIACHECK":
-		done := c.begin(i.Text)
+		step := c.begin(i.Text)
+		step.working()
 		err := c.note(s, i)
-		done(false)
+		step.done(false)
 		return err
 	case "RUN":
 		return c.run(ctx, s, i)
@@ -90,19 +92,20 @@ func (c *kitchen) arg(vars recipe.Vars, i *recipe.Instruction, env recipe.Vars) 
 		if err != nil {
 			return err
 		}
-		name, value, _ := strings.Cut(x, "=")
+		name, value, known := strings.Cut(x, "=")
 		if given, ok := c.Args[name]; ok {
-			value = given
-		} else if !strings.Contains(x, "=") {
+			value, known = given, true
+		} else if !known {
 			for k := range c.r.Args {
 				if n, v, ok := strings.Cut(c.r.Args[k].Words[0], "="); ok && n == name {
 					if value, err = recipe.Vars(nil).Expand(v); err != nil {
 						return err
 					}
+					known = true
 				}
 			}
 		}
-		if _, set := env[name]; !set { // ENV goes first
+		if _, set := env[name]; !set && known { // ENV goes first
 			vars[name] = value
 		}
 	}

@@ -165,7 +165,7 @@ func (s *stage) unpack(name string, c content) (*cpio.Initrd, error) {
 	}
 	open := s.base.unpacked(c)
 	if open == nil {
-		s.working("unpack " + name)
+		s.working("unpacking " + name)
 		r := io.NewSectionReader(whileGoing{s.ctx, c.src}, c.off, c.size)
 		heads, err := s.listedSums(c)
 		if err != nil {

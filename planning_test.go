@@ -58,10 +58,10 @@ func TestReadsOnce(t *testing.T) {
 		"karg":      {[]isolayer.Step{isolayer.Kargs{Args: []string{"a=b"}}}, nil},
 		"kickstart": {[]isolayer.Step{isolayer.AnswerFile{Kind: "kickstart", Source: ks}}, nil},
 		"label":     {[]isolayer.Step{isolayer.Label{ID: "NEW"}}, nil},
-		"initrd":    {[]isolayer.Step{add("/ks.cfg")}, []string{"unpack /isolinux/initrd.img"}},
+		"initrd":    {[]isolayer.Step{add("/ks.cfg")}, []string{"unpacking /isolinux/initrd.img"}},
 		"several": {
 			[]isolayer.Step{add("/ks.cfg"), isolayer.Label{ID: "NEW"}, add("/other.cfg"), isolayer.Mkdir{Path: "/d"}, add("/third.cfg")},
-			[]string{"unpack /isolinux/initrd.img"},
+			[]string{"unpacking /isolinux/initrd.img"},
 		},
 	} {
 		src := &counting{Source: f, reads: map[int64]int64{}}

@@ -2,6 +2,7 @@ package recipe
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -15,8 +16,16 @@ type Vars map[string]string
 // shell: $x, ${x}, ${x:-default}, ${x:+other}. In single quotes all stays as it is.
 func (v Vars) Expand(word string) (string, error) {
 	var out strings.Builder
+	if err := expand(word, v.text, &out); err != nil {
+		return "", err
+	}
+	return out.String(), nil
+}
+
+// expand writes a word without its quotes, and what text makes of all but single quotes.
+func expand(word string, text func(string) (string, error), out *strings.Builder) error {
 	plain := func(s string) error {
-		text, err := v.text(s)
+		text, err := text(s)
 		out.WriteString(text)
 		return err
 	}
@@ -25,7 +34,7 @@ func (v Vars) Expand(word string) (string, error) {
 		switch c := word[k]; c {
 		case '\\':
 			if err := plain(word[start:k]); err != nil {
-				return "", err
+				return err
 			}
 			if k+1 < len(word) {
 				k++
@@ -34,16 +43,16 @@ func (v Vars) Expand(word string) (string, error) {
 			start = k + 1
 		case '\'', '"':
 			if err := plain(word[start:k]); err != nil {
-				return "", err
+				return err
 			}
 			end := closing(word, k)
 			if end < 0 {
-				return "", fmt.Errorf("%w: a quote %c is not closed", ErrSyntax, c)
+				return fmt.Errorf("%w: a quote %c is not closed", ErrSyntax, c)
 			}
 			if c == '\'' {
 				out.WriteString(word[k+1 : end])
-			} else if err := quoted(word[k+1:end], plain, &out); err != nil {
-				return "", err
+			} else if err := quoted(word[k+1:end], plain, out); err != nil {
+				return err
 			}
 			k, start = end, end+1
 		case '$':
@@ -54,8 +63,7 @@ func (v Vars) Expand(word string) (string, error) {
 			}
 		}
 	}
-	err := plain(word[start:])
-	return out.String(), err
+	return plain(word[start:])
 }
 
 // quoted expands what stands in double quotes: a backslash is one unless it is in front
@@ -99,6 +107,47 @@ func (v Vars) text(s string) (string, error) {
 		return "", fmt.Errorf("%w: %w", ErrSyntax, err)
 	}
 	return out, nil
+}
+
+// plainUse is a variable for which nothing says what holds where it is not defined.
+var plainUse = regexp.MustCompile(`\\.|\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))`)
+
+// undefined adds to names the variables of a text that are not defined.
+func (v Vars) undefined(text string, names []string) []string {
+	for _, m := range plainUse.FindAllStringSubmatch(text, -1) {
+		name := m[1] + m[2]
+		if _, ok := v[name]; name != "" && !ok && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// Undefined lists the variables that an instruction uses and nothing defines: they are
+// empty there. The command of RUN is none of it: its shell has variables of its own.
+func (v Vars) Undefined(i *Instruction) (names []string) {
+	look := func(word string) {
+		_ = expand(word, func(s string) (string, error) {
+			names = v.undefined(s, names)
+			return "", nil
+		}, &strings.Builder{})
+	}
+	if !i.Exact && i.Name != "RUN" {
+		for _, w := range i.Words {
+			if _, _, doc := announced(w); !doc || len(i.Docs) == 0 {
+				look(w)
+			}
+		}
+	}
+	for _, f := range i.Flags {
+		look(f.Value)
+	}
+	for _, d := range i.Docs {
+		if d.Expand && i.Name != "RUN" {
+			names = v.undefined(d.Text, names)
+		}
+	}
+	return names
 }
 
 // Words are the expanded words of an instruction.

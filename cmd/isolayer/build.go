@@ -34,6 +34,7 @@ type buildOptions struct {
 	steps       []isolayer.Step
 	base        *isolayer.Base // of the command line; nil for an Isofile
 	output      string
+	noClobber   bool
 	mediaCheck  string
 	preserve    string
 	place       string
@@ -114,6 +115,7 @@ func oneBase(cmd *cobra.Command, args []string) error {
 // addFlags defines the flags that are no edits.
 func (o *buildOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVarP(&o.output, "output", "o", "", "the new image, `FILE`; - is standard output")
+	f.BoolVar(&o.noClobber, "no-clobber", false, "do not replace a FILE that exists")
 	f.BoolVar(&o.inPlace, "in-place", false, "change BASE itself")
 	f.BoolVar(&o.undo, "undo", false, "take the last edit in place of BASE back")
 	f.BoolVar(&o.keepUndo, "keep-undo", false, "with --in-place: keep what --undo needs, however much it is")
@@ -265,6 +267,10 @@ func (a *app) build(ctx context.Context, path string, o buildOptions, options is
 	if _, ok := terminal(a.out); ok && o.output == "-" && !o.dryRun {
 		return usagef("redirect it: > custom.iso, or name a file with -o", "an image does not belong on a terminal")
 	}
+	if err := mayWrite(o); err != nil {
+		return err
+	}
+	options.Working = a.working(o.progress, "")
 	start := time.Now()
 	base, err := a.openBase(path, o.session)
 	if err != nil {
@@ -335,6 +341,16 @@ func written(img *isolayer.Image) layout.Report {
 
 // write sends the image where the user wants it.
 func (a *app) write(ctx context.Context, img *isolayer.Image, o buildOptions) (sink.Result, error) {
+	was := replaced(o.output)
+	res, err := a.send(ctx, img, o)
+	if err == nil {
+		a.outputIs(o.output, was, o.checksum)
+	}
+	return res, err
+}
+
+// send writes the image to a file or stream, with its checksum if that is wanted.
+func (a *app) send(ctx context.Context, img *isolayer.Image, o buildOptions) (sink.Result, error) {
 	m := newMeter(a.err, o.progress)
 	defer m.done()
 	opts := sink.Options{Progress: m.at}

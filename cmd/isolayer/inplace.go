@@ -34,6 +34,9 @@ func (a *app) inPlace(ctx context.Context, path string, img *isolayer.Image, o b
 	if err != nil {
 		return err
 	}
+	if !img.Unchanged() {
+		a.staleSums(path, "")
+	}
 	r := written(img)
 	if o.asJSON {
 		return printJSON(a.out, struct {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -66,13 +67,57 @@ func openStore(dir string) (*store.Store, error) {
 		if data == "" {
 			home, err := os.UserHomeDir()
 			if err != nil {
-				return nil, hinted{err, "name a directory with --store"}
+				return nil, hinted{err, "name a directory with --store or ISOLAYER_STORE"}
 			}
 			data = filepath.Join(home, ".local", "share")
 		}
 		dir = filepath.Join(data, "isolayer")
+		s, err := store.Open(dir)
+		if err != nil {
+			err = hinted{err, "name a directory with --store or ISOLAYER_STORE"}
+		}
+		return s, err
 	}
 	return store.Open(dir)
+}
+
+// storeToBuild opens the store for a build, and returns what is to be done behind it. Where
+// there is no home to keep layers in, as on many build servers, they are kept until then.
+func (a *app) storeToBuild(o buildOptions) (s *store.Store, drop func() error, err error) {
+	keep := func() error { return nil }
+	s, err = openStore(o.isofileOptions.store)
+	if err == nil || o.isofileOptions.store != "" || os.Getenv("ISOLAYER_STORE") != "" || o.tag != "" {
+		return s, keep, err
+	}
+	dir, terr := os.MkdirTemp("", "isolayer-store-")
+	if terr != nil {
+		return nil, keep, errors.Join(err, terr)
+	}
+	drop = func() error { return os.RemoveAll(dir) }
+	fmt.Fprintf(a.err, "isolayer: layers are kept until the end of this build only: %v; ISOLAYER_STORE names a directory for them\n", err)
+	if s, err = store.Open(dir); err != nil {
+		return nil, keep, errors.Join(err, drop())
+	}
+	return s, drop, nil
+}
+
+// unusedValues warns of values that go into no template.
+func (a *app) unusedValues(r *recipe.Recipe, o buildOptions) {
+	if o.values == "" && len(o.set) == 0 {
+		return
+	}
+	for _, st := range r.Stages {
+		for i := range st.Steps {
+			if _, ok := st.Steps[i].Flag("template"); ok {
+				return
+			}
+		}
+	}
+	from := "the values of --set"
+	if o.values != "" {
+		from = "the values of " + name(o.values)
+	}
+	fmt.Fprintf(a.err, "isolayer: warning: %s change nothing in an image: no instruction of %s has --template\n", from, name(o.file))
 }
 
 // pairs reads KEY=VALUE flags.
@@ -138,10 +183,12 @@ func (a *app) bake(ctx context.Context, o buildOptions, options isolayer.Options
 	if err != nil {
 		return err
 	}
-	s, err := openStore(o.isofileOptions.store)
+	a.unusedValues(r, o)
+	s, drop, err := a.storeToBuild(o)
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, drop()) }()
 	release, err := s.Use()
 	if err != nil {
 		return err
@@ -217,6 +264,9 @@ func (a *app) bakery(s *store.Store, o buildOptions, options isolayer.Options, q
 		return nil, err
 	}
 	options.MediaCheck = ""
+	if !quiet {
+		options.Working = a.working(o.progress, "   ")
+	}
 	if o.mediaCheck != "auto" {
 		options.MediaCheck = isolayer.MediaCheck(o.mediaCheck)
 	}
@@ -225,9 +275,15 @@ func (a *app) bakery(s *store.Store, o buildOptions, options isolayer.Options, q
 		Limits: a.limits, Options: options, Fetch: fetch, Run: runIn(a),
 	}
 	var mu sync.Mutex
+	said := map[string]bool{}
 	k.Say = func(b isolayer.Baking) {
 		mu.Lock()
 		defer mu.Unlock()
+		b.Warnings = slices.DeleteFunc(slices.Clone(b.Warnings), func(w string) bool {
+			was := said[w]
+			said[w] = true
+			return was && quiet // one for all images
+		})
 		a.sayBaking(b, quiet)
 	}
 	return k, nil
@@ -236,16 +292,16 @@ func (a *app) bakery(s *store.Store, o buildOptions, options isolayer.Options, q
 // sayBaking tells of a step as builds of containers do.
 // Where several images are made, only warnings stand.
 func (a *app) sayBaking(b isolayer.Baking, quiet bool) {
-	cached := ""
-	if b.Cached {
-		cached = "CACHED "
-	}
-	took := ""
-	if b.Took >= 100*time.Millisecond {
-		took = fmt.Sprintf("  %.1fs", b.Took.Seconds())
-	}
 	if !quiet {
-		fmt.Fprintf(a.err, "=> %s[%d/%d] %s%s\n", cached, b.Step, b.Of, name(b.Text), took)
+		cached := ""
+		if b.Cached {
+			cached = "CACHED "
+		}
+		if !b.Begun {
+			fmt.Fprintf(a.err, "=> %s[%d/%d] %s\n", cached, b.Step, b.Of, name(b.Text))
+		} else if b.Took >= 100*time.Millisecond {
+			fmt.Fprintf(a.err, "   done in %.1fs\n", b.Took.Seconds())
+		}
 		for _, n := range b.Notes {
 			fmt.Fprintf(a.err, "   %s\n", plain(n))
 		}
@@ -262,6 +318,9 @@ func (a *app) bakeOne(ctx context.Context, k *isolayer.Bakery, r *recipe.Recipe,
 		return err
 	}
 	if o.tag, err = recipe.Render("-t", o.tag, values); err != nil {
+		return err
+	}
+	if err := mayWrite(o); err != nil {
 		return err
 	}
 	b, err := k.Bake(ctx, r, values)
@@ -286,11 +345,9 @@ func (a *app) bakeOne(ctx context.Context, k *isolayer.Bakery, r *recipe.Recipe,
 		if err := os.MkdirAll(filepath.Dir(o.output), 0o755); err != nil {
 			return err
 		}
-		res, err = b.WriteFile(ctx, o.output, sink.Options{})
-	} else {
-		res, err = a.write(ctx, b.Image, o)
+		o.progress = progressNone
 	}
-	if err != nil {
+	if res, err = a.write(ctx, b.Image, o); err != nil {
 		return err
 	}
 	if o.manifest != "" {

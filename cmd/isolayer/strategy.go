@@ -211,10 +211,12 @@ func (a *app) foreign(ctx context.Context, base *isolayer.Base, w *workspace.Wor
 	if err := a.lost(ctx, want, made, m, o.mastering); err != nil {
 		return err
 	}
+	was := replaced(o.output)
 	n, err := publish(ctx, made, o.output)
 	if err != nil {
 		return err
 	}
+	a.outputIs(o.output, was, "")
 	if o.asJSON {
 		return printJSON(a.out, struct {
 			Output    string `json:"output"`

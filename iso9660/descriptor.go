@@ -201,7 +201,7 @@ func (d *Descriptor) SetField(f Field, s string) error {
 	}
 	for _, c := range []byte(s) {
 		if c < ' ' || c > '~' {
-			return errorf(ErrName, "%q: only ASCII is possible", s)
+			return errorf(ErrName, "only ASCII is possible")
 		}
 	}
 	padded := s + strings.Repeat(" ", size-len(s))

@@ -2,6 +2,7 @@ package layer
 
 import (
 	"archive/tar"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -42,7 +43,24 @@ func Read(src extent.Source) (*Layer, error) {
 	if c.off == 0 {
 		return nil, fmt.Errorf("%s: %w: it is empty", src.Name(), ErrFormat)
 	}
-	return d.l, nil
+	return d.l, ended(src, c.off)
+}
+
+// maxBehind bounds how far behind the end of an archive is looked, in bytes: an ISO image
+// begins with 32 KiB of zeros, which are the end of an archive.
+const maxBehind = 64 << 10
+
+// ended reports an archive whose end mark stands in front of other data.
+func ended(src extent.Source, end int64) error {
+	rest := make([]byte, max(0, min(maxBehind, src.Size()-end)))
+	n, err := src.ReadAt(rest, end)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if i := bytes.IndexFunc(rest[:n], func(r rune) bool { return r != 0 }); i >= 0 {
+		return fmt.Errorf("%s: %w: it ends at %d, but other data follows at %d", src.Name(), ErrFormat, end, end+int64(i))
+	}
+	return nil
 }
 
 // cursor reads a source from its beginning and knows where it is; content is skipped.

@@ -82,6 +82,9 @@ var (
 	ErrNoAttr   = errors.New("the image has no Rock Ridge to record attributes")
 )
 
+// errRoot reports an edit of what no edit can take away or rename.
+var errRoot = fmt.Errorf("the root directory stays what and where it is: %w", fs.ErrInvalid)
+
 // parent returns the directory that p lies in, making what is missing of it.
 func (t *Tree) parent(p string) (dir *Node, name string, err error) {
 	parts, err := split(p)
@@ -89,7 +92,7 @@ func (t *Tree) parent(p string) (dir *Node, name string, err error) {
 		return nil, "", err
 	}
 	if len(parts) == 0 {
-		return nil, "", fmt.Errorf("%w: the root directory", fs.ErrInvalid)
+		return nil, "", errRoot
 	}
 	dir = t.Root
 	for _, part := range parts[:len(parts)-1] {
@@ -176,7 +179,7 @@ func (e Remove) apply(t *Tree) error {
 		return err
 	}
 	if n.Parent == nil {
-		return fmt.Errorf("%w: the root directory", fs.ErrInvalid)
+		return errRoot
 	}
 	// Damaged images have a file in one hierarchy and a directory of the same
 	// name in another: whoever removes the name means both.
@@ -247,7 +250,7 @@ func (e Rename) apply(t *Tree) error {
 		return err
 	}
 	if n.Parent == nil {
-		return fmt.Errorf("%w: the root directory", fs.ErrInvalid)
+		return errRoot
 	}
 	to := e.New
 	if there, err := t.Lookup(to); err == nil && there.IsDir() && there != n {

@@ -64,7 +64,7 @@ func (o *bootOptions) options() (qemu.Options, error) {
 		Expect: o.expect, Screenshot: o.screenshot, NoKVM: o.noKVM,
 	}
 	if o.memory < 64 {
-		return out, usagef("machines need 64 MiB and more", "--memory %d", o.memory)
+		return out, usagef("machines need 64 MiB and more", "--memory %d is too little", o.memory)
 	}
 	return out, nil
 }

@@ -192,7 +192,7 @@ func (o *buildOptions) options(given func(flag string) bool) (isolayer.Options, 
 		case "time":
 			out.Preserve.Time = true
 		default:
-			return out, usagef("mode, owner and time, separated by commas", "--preserve %q", what)
+			return out, usagef("mode, owner and time, separated by commas", "--preserve %s: no attribute is called %q", o.preserve, what)
 		}
 	}
 	epoch, err := sourceDateEpoch()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -83,6 +84,9 @@ func addBootFlags(add func(name, kind, usage string, parse func(string) (isolaye
 	add("karg", "ARG", "kernel argument of every boot entry: N=V sets N, +N=V adds one more, -N or -N=V removes", kargs(false))
 	add("karg-keep", "ARG", "likewise, for the installed system: behind ---", kargs(true))
 	add("label", "VOLID", "new volume id, also in every boot file that looks for the old one", func(s string) (isolayer.Step, error) {
+		if s == "" {
+			return nil, errors.New("a label has 1 to 32 characters")
+		}
 		return isolayer.Label{ID: s}, nil
 	})
 	add("menu-timeout", "SECONDS", "start the default entry after so long; 0 at once, -1 never", func(s string) (isolayer.Step, error) {

@@ -22,7 +22,7 @@ func (a *app) imagesCommand() *cobra.Command {
 		Long: `images lists what build -f Isofile -t NAME:TAG has kept: name, base, layers and their size.`,
 		Args: needArgs(),
 		RunE: func(*cobra.Command, []string) error {
-			s, err := openStore(dir)
+			s, err := storeThere(dir)
 			if err != nil {
 				return err
 			}
@@ -63,7 +63,7 @@ func (a *app) historyCommand() *cobra.Command {
 		Long: `history shows the instructions that made an image, with the layer that each gave.`,
 		Args: needArgs("NAME"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			s, err := openStore(dir)
+			s, err := storeThere(dir)
 			if err != nil {
 				return err
 			}
@@ -100,7 +100,7 @@ func (a *app) pruneCommand() *cobra.Command {
 		Long: `prune removes layers that no named image needs, and what killed runs left in the store.`,
 		Args: needArgs(),
 		RunE: func(*cobra.Command, []string) error {
-			s, err := openStore(dir)
+			s, err := storeThere(dir)
 			if err != nil {
 				return err
 			}

@@ -57,6 +57,14 @@ func storeVar(f *pflag.FlagSet, dir *string) {
 	f.StringVar(dir, "store", "", "the `DIR`ectory of layers and images (default $ISOLAYER_STORE or ~/.local/share/isolayer)")
 }
 
+// storeThere opens a store that is to be looked at: one that is named must be there.
+func storeThere(dir string) (*store.Store, error) {
+	if dir != "" && !here(dir) {
+		return nil, hinted{fmt.Errorf("there is no store in %s", dir), "isolayer build -f makes one"}
+	}
+	return openStore(dir)
+}
+
 // openStore opens the store that a flag or the environment names.
 func openStore(dir string) (*store.Store, error) {
 	if dir == "" {
@@ -126,7 +134,7 @@ func pairs(flag string, list []string) (map[string]string, error) {
 	for _, s := range list {
 		k, v, ok := strings.Cut(s, "=")
 		if !ok || k == "" {
-			return nil, usagef("want "+flag+" KEY=VALUE", "%s %q", flag, s)
+			return nil, usagef("want "+flag+" KEY=VALUE", "%s %q has no name or no value", flag, s)
 		}
 		out[k] = v
 	}
@@ -253,7 +261,7 @@ func (a *app) bakery(s *store.Store, o buildOptions, options isolayer.Options, q
 			}
 		}
 		if id == "" || src == "" {
-			return nil, usagef("want --secret id=ID,src=FILE", "--secret %q", spec)
+			return nil, usagef("want --secret id=ID,src=FILE", "--secret %q names no id or no file", spec)
 		}
 		if secrets[id], err = filepath.Abs(src); err != nil {
 			return nil, err

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -17,6 +18,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/isolayer/isolayer/fault"
+	"github.com/isolayer/isolayer/internal/spelling"
 )
 
 // Exit codes. Signals give 128 + their number.
@@ -158,8 +160,20 @@ needed, and what nobody asked to change stays byte for byte.`,
 	root.PersistentFlags().Var(limitsFlag{&a.limits}, "limits", limitsUsage)
 	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		var missing *pflag.ValueRequiredError
+		var unknown *pflag.NotExistError
+		hint := cmd.CommandPath() + " --help lists the options"
+		switch {
+		case errors.As(err, &missing):
+			_, usage := pflag.UnquoteUsage(missing.GetFlag())
+			return usagef("--"+missing.GetFlag().Name+": "+usage, "--%s needs a value", missing.GetFlag().Name)
+		case errors.As(err, &unknown) && len(unknown.GetSpecifiedName()) > 1:
+			if near := nearFlag(cmd, unknown.GetSpecifiedName()); near != "" {
+				hint = "did you mean --" + near + "?"
+			}
+		}
 		err = wrongValue(err)
-		return usagef(cmd.CommandPath()+" --help lists the options", "%w", err)
+		return usagef(hint, "%w", err)
 	})
 	root.AddGroup(&cobra.Group{ID: "make", Title: "Make images:"}, &cobra.Group{ID: "look", Title: "Look into images:"}, &cobra.Group{ID: "store", Title: "Kept layers:"})
 	root.AddCommand(a.buildCommand(), a.editCommand(), a.masterCommand(), a.sampleCommand(), a.layerCommand(), a.shieldCommand(), a.mountCommand(), a.umountCommand(), a.doctorCommand(), a.infoCommand(), a.lsCommand(), a.catCommand(), a.extractCommand(), a.verifyCommand(), a.diffCommand(), a.md5Command(), a.bootCommand(), a.menuCommand(), a.imagesCommand(), a.historyCommand(), a.pruneCommand(), a.versionCommand())
@@ -203,4 +217,20 @@ func wrongValue(err error) error {
 		cause = errors.New("want a whole number")
 	}
 	return fmt.Errorf("--%s %s: %w", value.GetFlag().Name, text, cause)
+}
+
+// nearFlag is the flag that was probably meant: the shortest that
+// begins so, or one that is spelled nearly so.
+func nearFlag(cmd *cobra.Command, name string) string {
+	var names, begin []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		names = append(names, f.Name)
+		if strings.HasPrefix(f.Name, name) {
+			begin = append(begin, f.Name)
+		}
+	})
+	if len(begin) > 0 {
+		return slices.MinFunc(begin, func(a, b string) int { return len(a) - len(b) })
+	}
+	return spelling.Nearest(name, names)
 }

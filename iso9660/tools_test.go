@@ -14,6 +14,8 @@ import (
 	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
+
+	_ "github.com/isolayer/isolayer/internal/isotest" // sets locale and umask
 )
 
 // makeImage runs a tool that writes the image named by "IMAGE" in its

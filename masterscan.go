@@ -138,6 +138,10 @@ func (s *scan) place(p, name string, info fs.FileInfo, dir *tree.Node) error {
 		info = s.followed(p, info)
 	}
 	if info.IsDir() {
+		if key, _ := dirKey(info); s.active[key] {
+			s.said.Add("left out, a followed link leads back to this directory", p)
+			return nil
+		}
 		n, err := s.child(dir, name, p, s.attr(p, info), nil)
 		if err != nil {
 			return err

@@ -18,7 +18,7 @@ import (
 
 var (
 	flagN     = flag.Int("loader.n", 0, "random configurations for each loader; 0 is the usual number")
-	flagSeed  = flag.Uint64("loader.seed", 2, "of the first")
+	flagSeed  = flag.Uint64("loader.seed", 3, "of the first")
 	flagOnly  = flag.String("loader.only", "", "loaders, separated by commas")
 	flagKeep  = flag.String("loader.keep", "", "directory for what was started")
 	flagFound = flag.String("loader.found", "", "directory for those of which isolayer says something else")

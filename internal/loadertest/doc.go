@@ -34,8 +34,8 @@ func Loaders() []Loader {
 // uefi reports whether the loader is a UEFI program.
 func (l Loader) uefi() bool { return l == GRUBEFI || l == SystemBoot || l == REFInd }
 
-// Medium is what a machine starts from: an ISO image, and a FAT volume for systemd-boot and
-// rEFInd, which read the volume they lie on.
+// Medium is an ISO image that a machine starts from. For systemd-boot and rEFInd, which read the
+// volume they lie on, all files are in the FAT volume that the boot catalog names.
 type Medium struct {
 	Loader Loader
 	Label  string // of the volume; "" is MEDIUM
@@ -56,6 +56,7 @@ type Outcome struct {
 	Kernel  string   // the name of the stand-in, Local for the machine's disk
 	Command string   // the command line that it was given
 	Initrd  []string // the names of the initrds, in order
+	Ended   bool     // the machine stopped or wanted to start anew: the loader died or left
 	Screen  string   // the last text screen seen, BIOS only
 	Serial  string   // everything on the serial line
 }

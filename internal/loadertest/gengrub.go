@@ -266,7 +266,7 @@ func (s *grubgen) block(b *strings.Builder, indent string) {
 func (s *grubgen) arguments() string {
 	var out []string
 	for range s.r.IntN(5) {
-		v := ""
+		v := "undefined"
 		if len(s.vars) > 0 {
 			v = pick(s.r, s.vars...)
 		}

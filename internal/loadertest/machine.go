@@ -24,11 +24,16 @@ const (
 )
 
 // Run starts a medium. It makes the medium and what else the machine needs in dir.
-func Run(ctx context.Context, dir string, m Medium) (out Outcome, err error) {
-	image, err := m.build(ctx, dir)
+func Run(ctx context.Context, dir string, m Medium) (Outcome, error) {
+	image, err := Build(ctx, dir, m)
 	if err != nil {
-		return Outcome{}, fmt.Errorf("make medium for %s: %w", m.Loader, err)
+		return Outcome{}, err
 	}
+	return RunImage(ctx, dir, m, image)
+}
+
+// RunImage starts an image of a medium, which may have been changed since it was made.
+func RunImage(ctx context.Context, dir string, m Medium, image string) (out Outcome, err error) {
 	args, err := m.machine(ctx, dir, image)
 	if err != nil {
 		return Outcome{}, fmt.Errorf("make machine for %s: %w", m.Loader, err)
@@ -50,7 +55,7 @@ func Run(ctx context.Context, dir string, m Medium) (out Outcome, err error) {
 	}
 	<-ended
 	out = parse(serial.text())
-	out.Screen = w.screen
+	out.Screen, out.Ended = w.screen, w.gone && !out.Started
 	if !out.Started && (werr != nil || serial.text() == "" && stderr.Len() > 0) {
 		return out, fmt.Errorf("run %s: %w\n%s%s\n%s", m.Loader, errors.Join(werr, errStopped), stderr.Bytes(), serial.text(), w.screen)
 	}
@@ -74,8 +79,8 @@ func (m Medium) machine(ctx context.Context, dir, image string) ([]string, error
 	disk := []string{"-drive", "format=raw,if=none,id=local,snapshot=on,file=" + local}
 	cd := []string{"-drive", "format=raw,if=none,id=medium,media=cdrom,readonly=on,file=" + image}
 	switch {
-	case m.Loader == SystemBoot || m.Loader == REFInd:
-		args = append(args, "-M", "q35", "-m", "160", "-drive", "format=raw,if=none,id=medium,snapshot=on,file="+image, "-device", "ide-hd,bus=ide.0,drive=medium,bootindex=1")
+	case m.Loader == SystemBoot || m.Loader == REFInd: // they would offer the local disk, too
+		args = append(append(args, "-M", "q35", "-m", "160"), append(cd, "-device", "ide-cd,bus=ide.0,drive=medium,bootindex=1")...)
 	case m.Loader.uefi():
 		if err := fat(ctx, dir, local, "LOCAL", map[string][]byte{"EFI/BOOT/BOOTX64.EFI": Kernel(Local)}); err != nil {
 			return nil, err

@@ -58,9 +58,19 @@ func (m Medium) label() string {
 	return "MEDIUM"
 }
 
-// build makes the medium in dir and returns its path.
+// Build makes the image of a medium in dir and returns its path.
+func Build(ctx context.Context, dir string, m Medium) (string, error) {
+	image, err := m.filled().build(ctx, dir)
+	if err != nil {
+		return "", fmt.Errorf("make medium for %s: %w", m.Loader, err)
+	}
+	return image, nil
+}
+
 func (m Medium) build(ctx context.Context, dir string) (string, error) {
-	m = m.filled()
+	if m.Loader == SystemBoot || m.Loader == REFInd {
+		return m.volume(ctx, dir)
+	}
 	root := filepath.Join(dir, "root")
 	for name, b := range m.Files {
 		if err := put(root, name, b); err != nil {
@@ -76,8 +86,6 @@ func (m Medium) build(ctx context.Context, dir string) (string, error) {
 		return m.grubEFI(ctx, dir, root)
 	case GRUBLegacy:
 		return m.legacy(ctx, dir, root)
-	case SystemBoot, REFInd:
-		return m.volume(ctx, dir, root)
 	}
 	return "", fmt.Errorf("loader %q: %w", m.Loader, fs.ErrInvalid)
 }
@@ -140,11 +148,11 @@ func (m Medium) grubEFI(ctx context.Context, dir, root string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	image := filepath.Join(root, "efi.img")
+	image := filepath.Join(root, espName)
 	if err := fat(ctx, dir, image, "EFI", map[string][]byte{"EFI/BOOT/BOOTX64.EFI": core}); err != nil {
 		return "", err
 	}
-	return m.iso(ctx, dir, root, slices.Concat(m.grubModules("x86_64-efi"), []string{"-e", "efi.img", "-no-emul-boot"})...)
+	return m.iso(ctx, dir, root, slices.Concat(m.grubModules("x86_64-efi"), []string{"-e", espName, "-no-emul-boot"})...)
 }
 
 // grubModules gives the medium the modules that its GRUB is made of, as distributions do.
@@ -160,8 +168,12 @@ func (m Medium) legacy(ctx context.Context, dir, root string) (string, error) {
 	return m.iso(ctx, dir, root, "-b", at, "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table")
 }
 
-// volume makes the FAT volume of a UEFI loader that reads its own.
-func (m Medium) volume(ctx context.Context, dir, root string) (string, error) {
+// espName is the FAT volume of the medium that UEFI starts from.
+const espName = "efi.img"
+
+// volume makes the medium of a UEFI loader that reads its own volume: all lies in the one that
+// the boot catalog names.
+func (m Medium) volume(ctx context.Context, dir string) (string, error) {
 	files := maps.Clone(m.Files)
 	from := systemBootEFI
 	if m.Loader == REFInd {
@@ -172,8 +184,14 @@ func (m Medium) volume(ctx context.Context, dir, root string) (string, error) {
 		return "", err
 	}
 	files["EFI/BOOT/BOOTX64.EFI"] = program
-	image := filepath.Join(dir, "medium.img")
-	return image, fat(ctx, dir, image, m.label(), files)
+	root := filepath.Join(dir, "root")
+	if err := os.MkdirAll(root, 0o755); err != nil {
+		return "", err
+	}
+	if err := fat(ctx, dir, filepath.Join(root, espName), "ESP", files); err != nil {
+		return "", err
+	}
+	return m.iso(ctx, dir, root, "-e", espName, "-no-emul-boot")
 }
 
 // iso makes the image of root.
@@ -222,4 +240,35 @@ func runTool(ctx context.Context, name string, args ...string) error {
 		return fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, out)
 	}
 	return nil
+}
+
+// Read returns the files of an image that [Build] made, as other programs read them: all of
+// the tree but what GRUB is made of, or all of the volume.
+func Read(ctx context.Context, dir string, m Medium, image string) (map[string][]byte, error) {
+	tmp, err := os.MkdirTemp(dir, "read-")
+	if err != nil {
+		return nil, err
+	}
+	if err := runTool(ctx, "xorriso", "-osirrox", "on", "-indev", image, "-extract", "/", tmp); err != nil {
+		return nil, err
+	}
+	if m.Loader == SystemBoot || m.Loader == REFInd {
+		out := filepath.Join(tmp, "out")
+		if err := os.MkdirAll(out, 0o755); err != nil {
+			return nil, err
+		}
+		if err := runTool(ctx, "mcopy", "-s", "-n", "-i", filepath.Join(tmp, espName), "::*", out); err != nil {
+			return nil, err
+		}
+		tmp = out
+	}
+	files := map[string][]byte{}
+	return files, fs.WalkDir(os.DirFS(tmp), ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.HasPrefix(name, path.Join(m.dir(), "i386-pc")+"/") || strings.HasPrefix(name, path.Join(m.dir(), "x86_64-efi")+"/") {
+			return err
+		}
+		b, err := os.ReadFile(filepath.Join(tmp, name))
+		files[name] = b
+		return err
+	})
 }

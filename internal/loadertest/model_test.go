@@ -76,10 +76,10 @@ func (f files) Read(name string, limit int64) ([]byte, error) {
 
 // ours is the model of isolayer.
 func ours(m lt.Medium) prediction {
-	if m.Loader == lt.GRUB || m.Loader == lt.GRUBEFI {
+	if m.Loader == lt.GRUB || m.Loader == lt.GRUBEFI || m.Loader == lt.GRUBLegacy {
 		return ofGRUB(m)
 	}
-	loader := map[lt.Loader]menu.Loader{lt.ISOLINUX: menu.Syslinux, lt.GRUBLegacy: menu.Legacy, lt.SystemBoot: menu.SystemdBoot, lt.REFInd: menu.REFInd}[m.Loader]
+	loader := map[lt.Loader]menu.Loader{lt.ISOLINUX: menu.Syslinux, lt.SystemBoot: menu.SystemdBoot, lt.REFInd: menu.REFInd}[m.Loader]
 	medium := menu.Medium{Volumes: []menu.Volume{{Prefix: "/", Files: files(m.Files)}}, Label: m.Label}
 	if m.Loader == lt.ISOLINUX {
 		medium.Hints.Syslinux = []string{m.Dir}
@@ -116,7 +116,12 @@ func ofGRUB(m lt.Medium) prediction {
 	if m.Loader == lt.GRUBEFI {
 		f.Platform, f.CPU, f.Prefix, f.Devices[0].Name = "efi", "x86_64", "(cd0)/boot/grub", "cd0"
 	}
-	s := grubscript.Evaluate(f).Start
+	evaluate := grubscript.Evaluate
+	if m.Loader == lt.GRUBLegacy {
+		evaluate = grubscript.EvaluateLegacy
+		f.Config = "(cd)/boot/grub/menu.lst"
+	}
+	s := evaluate(f).Start
 	p := prediction{}
 	if !s.Certain || len(s.Others) > 0 {
 		p.unsure = "conditions " + s.Note

@@ -20,6 +20,7 @@ type watch struct {
 	conn   net.Conn
 	dec    *json.Decoder
 	screen string
+	gone   bool          // it ended by itself
 	since  time.Duration // when the menu without countdown was first seen, 0 for not
 	last   time.Duration // the machine's time when last asked
 	same   int           // how often it was that
@@ -32,6 +33,7 @@ func (w *watch) run(ctx context.Context) error {
 	for {
 		select {
 		case <-w.ended:
+			w.gone = true
 			return nil
 		case <-ctx.Done():
 			return ctx.Err()
@@ -74,11 +76,10 @@ func (m Medium) limit() time.Duration {
 	return 300*time.Second + patience
 }
 
-// waits reports whether GRUB shows a menu that does not count down, or its prompt: as it
-// polls, waiting for its limit takes seconds.
+// waits reports whether GRUB shows a menu that does not count down, its prompt, or, in the
+// old one, an error: as it polls, waiting for its limit takes seconds.
 func (w *watch) waits(now time.Duration) bool {
-	shown := w.m.Loader == GRUB && strings.Contains(w.screen, "GNU GRUB") && !strings.Contains(w.screen, "automatically in")
-	if !shown || !grubWaits.MatchString(w.screen) {
+	if grub := w.m.Loader == GRUB || w.m.Loader == GRUBLegacy; !grub || strings.Contains(w.screen, "automatically in") || !grubWaits.MatchString(w.screen) {
 		w.since = 0
 		return false
 	}
@@ -88,7 +89,7 @@ func (w *watch) waits(now time.Duration) bool {
 	return now-w.since > 5*time.Second
 }
 
-var grubWaits = regexp.MustCompile(`Press enter to boot the selected OS|(?m)^grub> *$`)
+var grubWaits = regexp.MustCompile(`Press enter to boot the selected OS|(?m)^grub> *$|Error \d+: .*\n\nPress any key to continue`)
 
 // look reads the text screen of a BIOS machine.
 func (w *watch) look() {

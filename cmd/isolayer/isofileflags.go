@@ -26,7 +26,7 @@ var places = map[string]place{
 	"file": ofIsofile, "tag": ofIsofile, "set": ofIsofile, "values": ofIsofile, "build-arg": ofIsofile, "secret": ofIsofile, "no-cache": ofIsofile, "verify-base": ofIsofile,
 	"store": ofIsofile, "manifest": ofIsofile, "print-isofile": ofIsofile,
 
-	"output": apart, "dry-run": apart, "map": apart, "checksum": apart, "progress": apart, "json": apart, "limits": apart, "help": apart,
+	"output": apart, "no-clobber": apart, "dry-run": apart, "map": apart, "checksum": apart, "progress": apart, "json": apart, "limits": apart, "help": apart,
 
 	"no-boot": beside, "refresh-repo": beside, "resign": beside, "suse-insecure": beside, "repair": beside, "uuid": beside, "place": beside, "layout": beside, "wipe": beside,
 

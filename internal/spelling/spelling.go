@@ -49,7 +49,7 @@ func Nearest(name string, names []string) string {
 		}
 	}
 	best, least := "", allowed(name)+1
-	for _, n := range names {
+	for _, n := range names[:min(len(names), maxNames)] {
 		if d := distance(strings.ToLower(name), strings.ToLower(n), least); d < least {
 			best, least = n, d
 		}
@@ -73,8 +73,11 @@ func Path(p string, list func(dir string) []string) string {
 	return at
 }
 
-// maxLength bounds the names that are compared letter by letter, in bytes.
-const maxLength = 255
+// What is compared letter by letter is bounded: so many names, each of so many bytes.
+const (
+	maxNames  = 1024
+	maxLength = 255
+)
 
 // allowed is how many letters a name may differ by: two, in short ones one, in the
 // shortest none.
@@ -95,25 +98,39 @@ func distance(a, b string, limit int) int {
 		return limit
 	}
 	x, y := []rune(a), []rune(b)
-	var before []int
-	last := make([]int, len(y)+1)
+	for len(x) > 0 && len(y) > 0 && x[0] == y[0] {
+		x, y = x[1:], y[1:]
+	}
+	for len(x) > 0 && len(y) > 0 && x[len(x)-1] == y[len(y)-1] {
+		x, y = x[:len(x)-1], y[:len(y)-1]
+	}
+	// Numbers from limit on are not told apart: only what lies near the diagonal is
+	// computed.
+	before, last, row := make([]int, len(y)+1), make([]int, len(y)+1), make([]int, len(y)+1)
 	for j := range last {
-		last[j] = j
+		last[j] = min(j, limit)
 	}
 	for i := range x {
-		row := make([]int, len(y)+1)
-		row[0] = i + 1
-		for j := range y {
+		least := limit
+		for j := range row {
+			row[j] = limit
+		}
+		row[0] = min(i+1, limit)
+		for j := max(0, i-limit); j < min(len(y), i+limit+1); j++ {
 			cost := 1
 			if x[i] == y[j] {
 				cost = 0
 			}
-			row[j+1] = min(last[j]+cost, last[j+1]+1, row[j]+1)
+			row[j+1] = min(last[j]+cost, last[j+1]+1, row[j]+1, limit)
 			if i > 0 && j > 0 && x[i] == y[j-1] && x[i-1] == y[j] {
 				row[j+1] = min(row[j+1], before[j-1]+1)
 			}
+			least = min(least, row[j+1])
 		}
-		before, last = last, row
+		if least >= limit && row[0] >= limit {
+			return limit
+		}
+		before, last, row = last, row, before
 	}
 	return last[len(y)]
 }

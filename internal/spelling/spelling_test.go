@@ -64,3 +64,14 @@ func TestMissing(t *testing.T) {
 		t.Error(said)
 	}
 }
+
+// TestManyNames: a directory of a hostile image costs no more than a moment.
+func TestManyNames(t *testing.T) {
+	names := make([]string, 1<<16)
+	for i := range names {
+		names[i] = "a" + strings.Repeat("x", 250) + fmt.Sprint(i%10)
+	}
+	if got := Nearest("b"+strings.Repeat("x", 250)+"zz", names); got != "" {
+		t.Error(got)
+	}
+}

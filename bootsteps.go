@@ -21,6 +21,8 @@ type Kargs struct {
 	// Keep puts new ones where installers look for what the installed system shall
 	// have: behind "---".
 	Keep bool
+
+	answers bool // they name an answer file
 }
 
 // Label gives the image another volume id: in every descriptor, and in every boot
@@ -78,7 +80,7 @@ func joined(steps []Step) []Step {
 		k, ok := step.(Kargs)
 		if n := len(out); ok && n > 0 {
 			if last, ok := out[n-1].(Kargs); ok && last.Keep == k.Keep {
-				out[n-1] = Kargs{slices.Concat(last.Args, k.Args), k.Keep}
+				out[n-1] = Kargs{Args: slices.Concat(last.Args, k.Args), Keep: k.Keep}
 				continue
 			}
 		}
@@ -130,8 +132,15 @@ func (k Kargs) apply(s *stage) error {
 	if !e.Starts() && unified == 0 {
 		return s.noConfig(e.Edit)
 	}
+	own := changes
+	other, err := s.otherNames(e.Edit, own, k.answers)
+	if err != nil {
+		return err
+	}
+	changes = slices.Concat(own, other)
+	hits = append(hits, make([]int, len(other))...)
 	err = s.carryOut(e, "entries", func(e *menu.Edit) error { return e.Kargs(changes, edit) })
-	for i, n := range hits {
+	for i, n := range hits[:len(own)] {
 		if n == 0 {
 			s.note(changes[i].Idle())
 		}
@@ -140,6 +149,31 @@ func (k Kargs) apply(s *stage) error {
 		}
 	}
 	return err
+}
+
+// otherNames are the changes that take away arguments which are the same to the installer
+// under another name: of preseed/file and file one counts. What an answer file takes the
+// place of is noted.
+func (s *stage) otherNames(e *menu.Edit, changes []bootcfg.Karg, answers bool) (out []bootcfg.Karg, err error) {
+	r := s.release()
+	for _, k := range changes {
+		if !k.Single() {
+			continue
+		}
+		names, texts, err := e.Spelled(k, r.Argument)
+		if err != nil {
+			return nil, err
+		}
+		for _, n := range names {
+			out = append(out, bootcfg.Removal(n))
+		}
+		for _, was := range texts {
+			if answers && strings.Contains(was, "/") {
+				s.note(fmt.Sprintf("%s was named by boot entries before and is not read any more", was))
+			}
+		}
+	}
+	return out, nil
 }
 
 func (k EntryKargs) apply(s *stage) error {

@@ -105,7 +105,7 @@ func (a AnswerFile) apply(s *stage) error {
 	if len(plan.Args) == 0 {
 		return nil
 	}
-	return Kargs{Args: plan.Args}.apply(s)
+	return Kargs{Args: plan.Args, answers: true}.apply(s)
 }
 
 // read returns the content of the answer file and the attributes it gets.

@@ -61,23 +61,33 @@ func (k Karg) String() string {
 	if k.op == '-' || k.op == '+' && !slices.Contains(repeated, k.name) && !strings.HasPrefix(k.name, "rd.") {
 		op = string(k.op)
 	}
-	return op + k.text()
+	return op + k.Text()
 }
 
 // Idle says why a change that changed no entry did not.
 func (k Karg) Idle() string {
 	if k.op == '-' {
-		return fmt.Sprintf("no boot entry has the argument %s", k.text())
+		return fmt.Sprintf("no boot entry has the argument %s", k.Text())
 	}
-	return fmt.Sprintf("every boot entry has the argument %s already", k.text())
+	return fmt.Sprintf("every boot entry has the argument %s already", k.Text())
 }
 
 // Blank reports a word given with a blank that no quotes hold together: it is one
 // argument, though two were probably meant.
 func Blank(arg string) bool { return strings.Contains(arg, " ") && !strings.Contains(arg, `"`) }
 
-// text is the argument.
-func (k Karg) text() string {
+// Name is that of the argument.
+func (k Karg) Name() string { return k.name }
+
+// Single reports a change that sets or removes the argument, and does not add another one
+// of its name.
+func (k Karg) Single() bool { return k.op != '+' }
+
+// Removal is the change that removes an argument, whatever its value.
+func Removal(name string) Karg { return Karg{op: '-', name: name} }
+
+// Text is the argument.
+func (k Karg) Text() string {
 	if !k.has {
 		return k.name
 	}
@@ -91,7 +101,7 @@ func (k Karg) matches(arg string) bool {
 		name, _, _ := strings.Cut(arg, "=")
 		return name == k.name
 	}
-	return arg == k.text()
+	return arg == k.Text()
 }
 
 // Holds reports whether a command line is as the change makes it.
@@ -103,7 +113,7 @@ func (k Karg) Holds(cmdline string) bool {
 		case !k.matches(arg):
 		case k.op == '-':
 			return false
-		case arg == k.text():
+		case arg == k.Text():
 			found = true
 		}
 	}
@@ -123,7 +133,7 @@ func (f *File) Karg(k Karg) (int, error) { return f.kargs(k, f.entries) }
 func (f *File) EntryKarg(k Karg, e *MenuEntry) (int, error) { return f.kargs(k, []*MenuEntry{e}) }
 
 func (f *File) kargs(k Karg, entries []*MenuEntry) (int, error) {
-	raw, err := f.format.argument(k.text())
+	raw, err := f.format.argument(k.Text())
 	if err != nil && k.op != '-' {
 		return 0, err
 	}
@@ -219,7 +229,7 @@ func (f *File) edit(l *cmdline, k Karg, raw string) bool {
 	case k.op == '+' || !k.has: // it is there
 		return false
 	}
-	same := len(hits) == 1 && f.format.kernelText(hits[0].word().raw) == k.text()
+	same := len(hits) == 1 && f.format.kernelText(hits[0].word().raw) == k.Text()
 	if same {
 		return false
 	}

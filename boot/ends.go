@@ -212,6 +212,9 @@ func (e *Equipment) planAppended(c Change) landmarks {
 	if n := e.cylinder(); n > 0 && from.table%n == 0 {
 		to.table = roundUp(to.table, n)
 	}
+	if c.Room > 0 { // in place an image does not shrink
+		to.table = max(to.table, from.table)
+	}
 	to.size = to.table + clamp((from.size-from.table)/perBlock, maxPadding)*perBlock
 	to.volume = min(e.followVolume(from, to, c), roundUp(to.size, perBlock))
 	return to

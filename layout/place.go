@@ -39,6 +39,10 @@ func (p *planner) placeTrees() error {
 	busy := kept.plus(p.own.content).plus(p.own.trees).plus(p.own.behind).plus(p.own.shared)
 	if p.o.InPlace { // what trees cover is saved before; the end is that of the file
 		p.pool.end = busy.end()
+		p.pool.free = spans{{0, busy.end()}}.minus(kept).minus(p.own.shared).minus(p.own.behind)
+		if t, ok := p.base.Boot.Trailer(); ok {
+			p.pool.free = p.pool.free.minus(spans{{t.Off / iso9660.BlockSize, iso9660.Blocks(t.End())}})
+		}
 	}
 	if p.o.AtEnd {
 		p.pool = pool{end: max(kept.end(), p.own.shared.end(), p.own.end)}

@@ -199,7 +199,11 @@ func (r *relocator) bootInfo(o *Object, en *Entry, at Placement) error {
 	kind := loader(head, &Entry{Platform: en.Platform})
 	table := en.Image.BootInfo != nil || kind == LoaderIsolinux || kind == LoaderGRUB2 && en.Platform == BIOS
 	grub := kind == LoaderGRUB2 && en.Platform == BIOS
-	if len(head) <= 8 || !table || fatSize(head) > 0 { // a table in a shorter image is as much of it as fits
+	least := infoTableEnd
+	if o.Path != "" { // the tree tells how long it is: the table is as much as fits
+		least = 20
+	}
+	if len(head) < least || !table || fatSize(head) > 0 {
 		return nil
 	}
 	if at.Size > r.e.budget {

@@ -37,7 +37,7 @@ func (c *checker) tolerated() {
 		switch {
 		case strings.HasPrefix(f.Structure, "volume descriptor"), f.Structure == "directory" && f.Field != "":
 			continue
-		case strings.HasSuffix(text, "listed twice"), f.Field == "signature", f.Structure == "Rock Ridge PX":
+		case strings.HasSuffix(text, "listed twice"), f.Field == "signature", f.Structure == "Rock Ridge PX", f.Structure == "Rock Ridge TF":
 			s = Notice
 		}
 		c.at(s, f.Off, "%s", text)

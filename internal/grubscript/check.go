@@ -10,7 +10,7 @@ import (
 func (r *Result) walk(visit func(path []*Entry, e *Entry)) {
 	var menu func(m *Menu, path []*Entry)
 	menu = func(m *Menu, path []*Entry) {
-		for _, e := range m.Entries {
+		for _, e := range m.all() {
 			visit(path, e)
 			for _, b := range e.Boots {
 				if b.Menu != nil {

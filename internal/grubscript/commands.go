@@ -160,6 +160,7 @@ func machineOnly(c *call) status {
 // definesEntries commands make entries of files in other languages.
 func definesEntries(c *call) status {
 	c.remark(c.span, "makes entries that this program does not follow: "+c.line())
+	c.boot.Leads = c.line()
 	return done
 }
 
@@ -256,6 +257,7 @@ func (m *machine) file(name string, at Span) bool {
 	switch {
 	case is == unsure:
 		m.remark(at, "reads a file of another disk: "+p.String())
+		m.boot.Leads = p.String()
 		return false
 	case is != isFile:
 		m.remark(at, "reads a file that is not there: "+name)

@@ -103,6 +103,87 @@ var starts = []struct {
 	{name: "begins with a digit", text: "timeout=1\ndefault='1st'\nmenuentry 1st { linux /x }\n" + two, want: "starts 1 > A | a one"},
 }
 
+// more are further rules of the language, each of which decides what starts.
+var more = []struct{ name, text, want string }{
+	{"kernel is missing", "timeout=1\nfallback=1\nmenuentry X { linux /missing x\n}\n" + two, "starts 1 > A | a one (falls back, as \"X\" fails)"},
+	{"fallback by title", "timeout=1\nfallback=B\nmenuentry X { linux /missing x\n}\n" + two, "starts 1 > B | b two (falls back, as \"X\" fails)"},
+	{"fallback to a fallback", "timeout=1\nfallback='0 2'\nmenuentry X { linux /missing x\n}\n" + two, "starts 1 > B | b two (falls back, as \"X\" fails)"},
+	{"no fallback", "timeout=1\nmenuentry X { linux /missing x\n}\n" + two, "waits > X (it fails: missing is not there)"},
+	{"failure hidden by what follows", "timeout=1\nfallback=1\nmenuentry X {\n linux /missing x\n echo y\n}\n" + two, "waits > X (the entry starts nothing)"},
+	{"initrd is missing", "timeout=1\nfallback=1\nmenuentry X {\n linux /x y\n initrd /missing\n}\n" + two, "starts 1 > A | a one (falls back, as \"X\" fails)"},
+	{"countdown", "timeout=1\ntimeout_style=countdown\n" + two, "starts 1 > A | a one"},
+	{"path of numbers", "timeout=1\ndefault='1>1'\nmenuentry x { linux /x\n}\nsubmenu S {\n" + two + "}\n", "starts 1 > S > B | b two"},
+	{"path to nothing", "timeout=1\ndefault='S>no'\nsubmenu S {\n" + two + "}\n", "starts 1 > S > A | a one (no entry has the id or title no)"},
+	{"default of a submenu", "timeout=1\nsubmenu S {\nset default=1\n" + two + "}\n", "starts 1 > S > B | b two"},
+	{"waits in a submenu", "timeout=1\nsubmenu S {\nset timeout=-1\n" + two + "}\n", "waits > S"},
+	{"translated title", "timeout=1\nx=y\ndefault='a y \"'\nmenuentry n { linux /n\n}\nmenuentry $\"a $x \\\"\" { linux /v a\n}\n", "starts 1 > a y \" | v a"},
+	{"source of an entry", "timeout=1\nmenuentry --source 'linux /v a' X\n", "starts 1 > X | v a"},
+	{"entry without commands", "timeout=1\nmenuentry X { }\n" + two, "starts 1 > A | a one"},
+	{"block of one line", "timeout=1\nmenuentry X {linux /v a}\n", "starts 1 > X | v a"},
+	{"stray brace", "timeout=1\n}\n" + two, "starts 1 > A | a one"},
+	{"half of a line", "timeout=1; foo || bar\n" + two, "waits"},
+	{"two semicolons", "timeout=1;;\n" + two, "waits"},
+	{"quote to the end", "timeout=1\n" + two + "x='\ntimeout=-1\n", "starts 1 > A | a one"},
+	{"quote over lines", "timeout=1\nx='\n#y\n}'\n" + two, "starts 1 > A | a one"},
+	{"lone dollar", "timeout=1\nx=a$\ndefault=$x$\n" + two, "starts 1 > A | a one"},
+	{"test of words", "timeout=1\nif [ a = b -o ! x = y ]; then default=1; fi\n" + two, "starts 1 > B | b two"},
+	{"test without an order", "timeout=1\nif [ a = a -o b = b -a c = d ]; then default=1; fi\n" + two, "starts 1 > B | b two"},
+	{"test in parentheses", "timeout=1\nif [ ( a = b -o a = a ) -a x ]; then default=1; fi\n" + two, "starts 1 > B | b two"},
+	{"test of an empty word", "timeout=1\nif [ -n \"$none\" ]; then default=1; fi\n" + two, "starts 1 > A | a one"},
+	{"test of no word", "timeout=1\nif [ -n $none ]; then default=1; fi\n" + two, "starts 1 > B | b two"},
+	{"test of files", "timeout=1\nif [ -f /boot/grub/grub.cfg -a -d /boot/grub/ -a -s /boot/grub/grub.cfg -a ! -e /boot/x ]; then default=1; fi\n" + two, "starts 1 > B | b two"},
+	{"test of numbers", "timeout=1\nif [ 0x10 -eq 16 -a 010 -lt 9 -a -1 -le 0 ]; then default=1; fi\n" + two, "starts 1 > B | b two"},
+	{"test of order", "timeout=1\nif [ abc '<' abd ]; then default=1; fi\n" + two, "starts 1 > B | b two"},
+	{"inverted", "timeout=1\nif ! false; then default=1; fi\n" + two, "starts 1 > B | b two"},
+	{"elif", "timeout=1\nif false; then default=0; elif true; then default=1; else default=7; fi\n" + two, "starts 1 > B | b two"},
+	{"status of a function", "timeout=1\nfunction f {\n if [ $1 = x ]; then return 0; fi\n return 1\n}\nif f x; then default=1; fi\nif f y; then default=0; fi\n" + two, "starts 1 > B | b two"},
+	{"break and continue", "timeout=1\nd=\nfor i in 0 1 2 3; do\n if [ $i = 0 ]; then continue; fi\n if [ $i = 2 ]; then break; fi\n default=$i\ndone\n" + two, "starts 1 > B | b two"},
+	{"until", "timeout=1\nx=\nuntil [ \"$x\" = aaa ]; do x=\"a$x\"; done\nif [ $x = aaa ]; then default=1; fi\n" + two, "starts 1 > B | b two"},
+	{"arguments", "timeout=1\nfunction f { shift 2; k=\"$# $1 $*\"\n}\nf a b 'c d' e\nmenuentry X { linux /v \"$k\" $k\n}\n", "starts 1 > X | v \"2 c d c d e\" 2 c d c d e"},
+	{"title as argument", "timeout=1\nmenuentry X y 'z w' { linux /v $1 \"$3\" $#\n}\n", "starts 1 > X | v X \"z w\" 3"},
+	{"variable late", "timeout=1\nk=a\nmenuentry X { linux /v $k\n}\nk=b\n", "starts 1 > X | v b"},
+	{"words of a variable", "timeout=1\nk=' a  b '\nmenuentry X { linux /v x${k}y\n}\n", "starts 1 > X | v xa by"},
+	{"escape in a word", "timeout=1\nmenuentry X { linux /v a=\\x20b 'c=\\x20d'\n}\n", "starts 1 > X | v a=x20b c=\\\\x20d"},
+	{"star that fits nothing", "timeout=1\ninsmod regexp\nmenuentry X { linux /v /none/* a*b\n}\n", "starts 1 > X | v /none/* a*b"},
+	{"star in quotes", "timeout=1\ninsmod regexp\nmenuentry X { linux /v '/boot/*' /boot/grub/grub.c*\n}\n", "starts 1 > X | v /boot/* /boot/grub/grub.cfg"},
+	{"groups", "timeout=1\nregexp --set 1:a --set=2:b '^(.*)-([0-9]+)$' 'x-12'\nmenuentry X { linux /v $a $b\n}\n", "starts 1 > X | v x 12"},
+	{"search by label", "timeout=1\nif search --no-floppy --set=r --label MY_ISO; then default=1; fi\n" + two, "starts 1 > B | b two"},
+	{"search in vain", "timeout=1\nif search --no-floppy --set=root -l NO; then default=1; fi\n" + two, "starts 1 > A | a one"},
+	{"search by file", "timeout=1\nsearch --set -f /boot/grub/grub.cfg\n" + two, "starts 1 > A | a one"},
+	{"configfile that is not there", "timeout=1\nconfigfile /no.cfg\n" + two, "starts 1 > A | a one"},
+	{"removed", "timeout=1\nunset timeout\n" + two, "waits"},
+	{"blank behind a number", "timeout=1\ndefault='1 '\n" + two, "starts 1 > B | b two"},
+	{"empty default", "timeout=1\ndefault=\n" + two, "starts 1 > A | a one"},
+	{"words behind an assignment", "timeout=1 default=9\ndefault=1 x\n" + two, "starts 1 > B | b two"},
+	{"title twice", "timeout=1\ndefault=A\nmenuentry x { linux /x\n}\n" + two + two, "starts 1 > A | a one"},
+	{"id before a later title", "timeout=1\ndefault=b\nmenuentry x --id B { linux /x\n}\nmenuentry b --id y { linux /y\n}\n" + two, "starts 1 > b | y"},
+	{"classes and keys", "timeout=1\nmenuentry --class a 'X y' --hotkey=x --class b --id=i --unrestricted { linux /v $1\n}\n", "starts 1 > X y | v X y"},
+	{"root", "timeout=1\nmenuentry X { set root=$root; linux ($root)/v a\n}\n", "starts 1 > X | v a"},
+	{"eval twice", "timeout=1\nx='y=default; eval \"$y=1\"'\neval $x\n" + two, "starts 1 > B | b two"},
+	{"byte order mark", "\ufefftimeout=1\n" + two, "waits"},
+	{"nothing shown to a file", "timeout=1\nx=1\nsource /boot/grub/grub.cfg.none\nif [ $x = 1 ]; then default=1; fi\n" + two, "starts 1 > B | b two"},
+}
+
+func TestMore(t *testing.T) {
+	for _, test := range more {
+		t.Run(test.name, func(t *testing.T) {
+			f := at("pc", withKernels(memory{"boot/grub/grub.cfg": test.text}))
+			f.Trust = false
+			if got := said(Evaluate(f).Start); got != test.want {
+				t.Errorf("got  %s\nwant %s", got, test.want)
+			}
+		})
+	}
+}
+
+// withKernels adds the files that entries of the tests load.
+func withKernels(files memory) memory {
+	for _, name := range strings.Fields("a b n v x y") {
+		files[name] = ""
+	}
+	return files
+}
+
 func TestStart(t *testing.T) {
 	for _, test := range starts {
 		t.Run(test.name, func(t *testing.T) {

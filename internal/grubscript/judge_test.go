@@ -18,13 +18,15 @@ func judged(t *testing.T, loader loadertest.Loader, files memory, r *Result) str
 	for name, text := range files {
 		m.Files[name] = []byte(text)
 	}
+	kernels := r.loads()
 	for _, e := range r.Entries() {
 		for _, b := range e.Boots {
-			for _, l := range slices.Concat(b.Loads(), b.Initrds) {
-				if _, there := m.Files[l.Path]; !there && l.Path != "" && !strings.HasPrefix(l.Path, "missing") {
-					m.Files[l.Path] = loadertest.Kernel("/" + l.Path)
-				}
-			}
+			kernels = append(kernels, b.Initrds...)
+		}
+	}
+	for _, l := range kernels {
+		if _, there := m.Files[l.Path]; !there && l.Path != "" && !strings.HasPrefix(l.Path, "missing") {
+			m.Files[l.Path] = loadertest.Kernel("/" + l.Path)
 		}
 	}
 	out := loadertest.Boot(t, m)
@@ -71,6 +73,29 @@ func TestAsGRUB(t *testing.T) {
 			}
 			if got := judged(t, loader, files, r); !slices.Contains(want, got) {
 				t.Errorf("GRUB: %s\nmodel: %s", got, strings.Join(want, " OR "))
+			}
+		})
+	}
+}
+
+// TestMoreAsGRUB does so for the rules of the language.
+func TestMoreAsGRUB(t *testing.T) {
+	if testing.Short() || os.Getenv("ISOLAYER_SOAK") == "" {
+		t.Skip("boots many virtual machines")
+	}
+	for _, test := range more {
+		t.Run(test.name, func(t *testing.T) {
+			files := withKernels(memory{"boot/grub/grub.cfg": test.text})
+			f := at("pc", files)
+			f.Trust = false
+			want := expected(Evaluate(f).Start)
+			for name, text := range files {
+				if text == "" {
+					files[name] = string(loadertest.Kernel("/" + name))
+				}
+			}
+			if got := judged(t, loadertest.GRUB, files, Evaluate(f)); got != want {
+				t.Errorf("GRUB: %s\nmodel: %s", got, want)
 			}
 		})
 	}

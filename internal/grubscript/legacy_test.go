@@ -15,7 +15,7 @@ func TestLegacy(t *testing.T) {
 		{"continued line", "timeout 3\ntitle A\nkernel /a \\\n one # two\n", "starts 3 > A | a one # two"},
 		{"fallback", "timeout 3\nfallback 2\ntitle X\ninitrd /i\n" + both, "starts 3 > B | b two (falls back, as \"X\" fails)"},
 		{"another menu", "timeout 3\ntitle X\nconfigfile /next.lst\n", "waits > X"},
-		{"waits for a key", "timeout 3\ntitle X\npause hello\nkernel /a\n", "waits > X (the entry starts nothing)"},
+		{"waits for a key", "timeout 3\ntitle X\npause hello\nkernel /a\n", "waits > X (it asks for a key)"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f := at("pc", memory{"boot/grub/menu.lst": test.text, "boot/grub/default": "1\n#\n", "next.lst": both})

@@ -14,7 +14,8 @@ func (m *machine) legacyEntry(e *Entry, body []legacyLine, deep bool) {
 	n.boot, n.ctx = b, m.ctx.clone()
 	for _, c := range body {
 		if !n.legacyStep(e, c, deep) {
-			b.Failed = b.Action == Nothing && !e.Restricted && c.name != "pause" && c.name != "commandline"
+			b.Pauses = c.name == "pause" || c.name == "commandline"
+			b.Failed = b.Action == Nothing && !e.Restricted && !b.Pauses
 			return
 		}
 	}

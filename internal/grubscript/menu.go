@@ -1,10 +1,16 @@
 package grubscript
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Menu is a list of entries with what GRUB knows when it shows them.
 type Menu struct {
 	Entries []*Entry
+	// Secret entries are not shown and not counted: a key starts them, in GRUBs of SUSE's;
+	// others have no command for them.
+	Secret []*Entry
 	// File is the file that was run for it, or in which its submenu stands.
 	File string
 	// Variables as they are when the menu is shown: default, timeout, timeout_style and
@@ -85,6 +91,10 @@ type Boot struct {
 	Orphans []*Load
 	Menu    *Menu
 	Failed  bool // an error; a fallback is tried
+	// Leads is a configuration on another disk or in an image file that it goes on with:
+	// what comes of that is not known.
+	Leads   string
+	Pauses  bool // asks for a key before it goes on
 	Seconds int  // of waiting in it
 
 	failed []*Load
@@ -168,7 +178,11 @@ func menuentry(c *call) status {
 	}
 	users := opts["users"]
 	e.Restricted = users != nil && users[0] != nil || opts["unrestricted"] == nil
-	if c.ctx.menu != nil {
+	switch {
+	case c.ctx.menu == nil:
+	case c.name == "hiddenentry":
+		c.ctx.menu.Secret = append(c.ctx.menu.Secret, e)
+	default:
 		c.ctx.menu.Entries = append(c.ctx.menu.Entries, e)
 	}
 	return done
@@ -226,8 +240,16 @@ func (m *machine) look(menu *Menu, auto bool) {
 			m.explore(menu, e, auto)
 		}
 	}
+	for _, e := range menu.Secret {
+		if !menu.Again {
+			m.explore(menu, e, false)
+		}
+	}
 	menu.Start = m.start(menu)
 }
+
+// all are the entries that are shown and those that are not.
+func (m *Menu) all() []*Entry { return slices.Concat(m.Entries, m.Secret) }
 
 // timeout returns the value of the variable; -1 if it is no number.
 func (m *machine) timeout() int {

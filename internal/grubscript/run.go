@@ -132,6 +132,8 @@ func (m *machine) begin() *Start {
 		return s
 	case m.boot.Action == Boots:
 		return &Start{Kind: Starts, Boot: m.boot, Seconds: m.out.seconds, Certain: true}
+	case m.boot.Leads != "":
+		return &Start{Kind: Prompt, Boot: m.boot, Seconds: m.out.seconds, Note: nothing(m.boot)}
 	case m.boot.Action != Nothing:
 		return &Start{Kind: Leaves, Boot: m.boot, Seconds: m.out.seconds, Certain: true}
 	}
@@ -153,7 +155,7 @@ func merge(r *Result, worlds []*world) {
 	present := map[string][][]Condition{}
 	for _, w := range worlds {
 		for _, m := range w.out.menus {
-			for _, e := range m.Entries {
+			for _, e := range m.all() {
 				k := e.key()
 				present[k] = append(present[k], w.conditions)
 			}
@@ -169,7 +171,7 @@ func merge(r *Result, worlds []*world) {
 		seen[e.key()] = true
 	}
 	for _, m := range r.Menus {
-		for _, e := range m.Entries {
+		for _, e := range m.all() {
 			mark(e)
 		}
 	}

@@ -115,7 +115,10 @@ func (s Span) Line() int {
 	case s.Source == nil:
 		return 0
 	case s.Source.origin != nil:
-		f, _ := s.Source.fragAt(s.Start)
+		f, i := s.Source.fragAt(s.Start)
+		if f.exact() {
+			return Span{f.Span.Source, f.Span.Start + i, f.Span.Start + i}.Line()
+		}
 		return f.Span.Line()
 	}
 	src := s.Source

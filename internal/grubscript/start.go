@@ -76,13 +76,7 @@ func follow(e *Entry, b *Boot) *Start {
 		in.wait(b.Seconds)
 		return in
 	case Nothing:
-		s := &Start{Kind: Waits, Path: []*Entry{e}, Boot: b, Certain: true}
-		if b.Failed {
-			s.Note = failure(b)
-		} else {
-			s.Note = "the entry starts nothing"
-		}
-		return s
+		return &Start{Kind: Waits, Path: []*Entry{e}, Boot: b, Certain: b.Leads == "", Note: nothing(b)}
 	}
 	return &Start{Kind: Starts, Path: []*Entry{e}, Boot: b, Seconds: b.Seconds, Certain: true}
 }
@@ -96,6 +90,19 @@ func (s *Start) behind(e *Entry) *Start {
 		out.Others = append(out.Others, o.behind(e))
 	}
 	return &out
+}
+
+// nothing says why an entry starts nothing.
+func nothing(b *Boot) string {
+	switch {
+	case b.Leads != "":
+		return "it goes on with " + b.Leads + ", which is not looked at"
+	case b.Pauses:
+		return "it asks for a key"
+	case b.Failed:
+		return failure(b)
+	}
+	return "the entry starts nothing"
 }
 
 func failure(b *Boot) string {

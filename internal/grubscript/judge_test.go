@@ -14,7 +14,7 @@ import (
 // and returns what GRUB starts of it, as a line.
 func judged(t *testing.T, loader loadertest.Loader, files memory, r *Result) string {
 	t.Helper()
-	m := loadertest.Medium{Loader: loader, Label: "MY_ISO", Files: map[string][]byte{}, Patience: 40 * time.Second}
+	m := loadertest.Medium{Loader: loader, Label: "MY_ISO", Files: map[string][]byte{}, Patience: 100 * time.Second}
 	for name, text := range files {
 		m.Files[name] = []byte(text)
 	}

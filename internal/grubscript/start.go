@@ -10,7 +10,12 @@ func (m *machine) start(menu *Menu) *Start {
 	s := m.startEntry(menu, menu.Default)
 	s.wait(menu.Timeout)
 	note(s, menu.Why)
-	for _, n := range m.fallbacks(menu) {
+	list, names := m.fallbacks(menu)
+	if names && s.Boot != nil && s.Boot.Failed {
+		s.Certain = false
+		note(s, "GRUBs up to 2.06 read numbers only in fallback")
+	}
+	for _, n := range list {
 		if s.Boot == nil || !s.Boot.Failed || s.Kind != Waits {
 			break
 		}
@@ -112,21 +117,30 @@ func failure(b *Boot) string {
 	return "it fails"
 }
 
-// fallbacks lists the entries that the variable names, in order.
-func (m *machine) fallbacks(menu *Menu) (out []int) {
+// fallbacks lists the entries that the variable names, in order: numbers, and where Red
+// Hat made GRUB, also ids and titles. It reports whether there are names that are not
+// followed.
+func (m *machine) fallbacks(menu *Menu) (out []int, names bool) {
 	for value := strings.TrimSpace(m.text("fallback")); value != "" && len(out) < maxMenus; {
-		n, rest := -1, ""
-		if number, length := parseNumber(value); length > 0 {
-			n, rest = number, value[length:]
-		} else if n = pickNumberFirst(menu, value); n < 0 {
-			word, after, _ := strings.Cut(value, " ")
-			n, rest = pickNumberFirst(menu, word), after
+		n, length := parseNumber(value)
+		switch {
+		case length > 0:
+			value = value[length:]
+		case !m.fw.RedHat:
+			return out, true
+		default:
+			word, rest, _ := strings.Cut(value, " ")
+			if n = pickRedHat(menu, value); n < 0 || !entryIs(menu.Entries[n].Title, value) {
+				n, value = pickRedHat(menu, word), rest
+			} else {
+				value = ""
+			}
 		}
 		if n < 0 || n >= len(menu.Entries) {
 			break
 		}
 		out = append(out, n)
-		value = strings.TrimSpace(rest)
+		value = strings.TrimSpace(value)
 	}
-	return out
+	return out, false
 }

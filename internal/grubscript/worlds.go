@@ -121,10 +121,10 @@ func (m *machine) choose(menu *Menu, e *Entry, auto bool) *Boot {
 	case b.Action != Nothing:
 	case m.out.menus != nil:
 		b.Action, b.Menu = Opens, m.out.menus[0]
-	case m.status.failed && m.status.unknown == "":
-		b.Failed = true
-	case b.loaded():
-		b.Action = Boots
+	case b.loaded() && !(m.fw.RedHat && m.status.failed):
+		b.Action = Boots // whatever failed meanwhile
+	default:
+		b.Failed = m.status.failed && m.status.unknown == ""
 	}
 	if sub := m.ctx.menu; e.Submenu && b.Action == Nothing && len(sub.Entries) > 0 {
 		sub.File = e.Span.File()

@@ -59,7 +59,7 @@ func (r *Result) check(edits []Edit, want map[*Load][]string) error {
 	if err != nil {
 		return err
 	}
-	return differ(r.shape(want, true), after.shape(nil, true))
+	return differ(r.shape(want), after.shape(nil))
 }
 
 // differ is nil for equal shapes; else it names the first difference.
@@ -77,9 +77,25 @@ func differ(want, got []string) error {
 	return nil
 }
 
-// shape lists what menus have, a line each, with other arguments for some loads. Starts
-// are left out on demand.
-func (r *Result) shape(want map[*Load][]string, starts bool) (out []string) {
+// outline lists the entries of menus, but not those of menus that they open: what is in
+// there depends on what starts by itself.
+func (r *Result) outline() (out []string) {
+	for _, m := range r.Menus {
+		for _, e := range m.all() {
+			line := fmt.Sprintf("%q %q", e.Title, e.ID)
+			for _, b := range e.Boots {
+				for _, l := range b.Loads() {
+					line += fmt.Sprintf(" %s %s %q", l.Command, l.Path, argTexts(l))
+				}
+			}
+			out = append(out, line)
+		}
+	}
+	return out
+}
+
+// shape lists what menus have, a line each, with other arguments for some loads.
+func (r *Result) shape(want map[*Load][]string) (out []string) {
 	boot := func(b *Boot) {
 		line := string(b.Action)
 		if b.Failed {
@@ -103,7 +119,7 @@ func (r *Result) shape(want map[*Load][]string, starts bool) (out []string) {
 			boot(b)
 		}
 	})
-	if starts && r.Start != nil {
+	if r.Start != nil {
 		for _, s := range append([]*Start{r.Start}, r.Start.Others...) {
 			out = append(out, s.line())
 		}

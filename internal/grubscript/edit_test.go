@@ -152,3 +152,29 @@ func TestSetDefault(t *testing.T) {
 		})
 	}
 }
+
+func TestAddEntry(t *testing.T) {
+	const added = "menuentry 'N' { linux /n }"
+	for _, test := range []struct{ name, text, behind, want string }{
+		{"default by number", "timeout=1\ndefault=1\n" + two, "A", "timeout=1\ndefault=b\nmenuentry 'A' { linux /a one }\n" + added + "\nmenuentry 'B' --id b { linux /b two }\n"},
+		{"behind the default", "timeout=1\ndefault=1\n" + two, "B", "timeout=1\ndefault=1\n" + two + added + "\n"},
+		{"default by id", "default=b\n" + two, "A", "default=b\nmenuentry 'A' { linux /a one }\n" + added + "\nmenuentry 'B' --id b { linux /b two }\n"},
+		{"no names", "default=1\nmenuentry 1 { linux /a\n}\nmenuentry 2 { linux /b\n}\n", "1", "default=2\nmenuentry 1 { linux /a\n}\n" + added + "\nmenuentry 2 { linux /b\n}\n"},
+		{"in a submenu", "timeout=1\ndefault='0>1'\nsubmenu S {\n" + two + "}\n", "A", "timeout=1\ndefault='S>B'\nsubmenu S {\nmenuentry 'A' { linux /a one }\n" + added + "\nmenuentry 'B' --id b { linux /b two }\n}\n"},
+		{"titles twice", "default=1\ntimeout=1\nmenuentry X { linux /a\n}\nmenuentry X { linux /b\n}\n", "X", "default=2\ntimeout=1\nmenuentry X { linux /a\n}\n" + added + "\nmenuentry X { linux /b\n}\n"},
+		{"in a loop", "for x in 1 2; do menuentry $x { linux /v\n}; done\n", "1", "ERR"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := Evaluate(at("pc", memory{"boot/grub/grub.cfg": test.text}))
+			i := slices.IndexFunc(r.Entries(), func(e *Entry) bool { return e.Title == test.behind })
+			edits, err := r.AddEntry(r.Entries()[i], added)
+			got := "ERR"
+			if err == nil {
+				got = edited(t, r, edits)
+			}
+			if got != test.want {
+				t.Errorf("got  %q\nwant %q\n%v", got, test.want, err)
+			}
+		})
+	}
+}

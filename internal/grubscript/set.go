@@ -19,9 +19,9 @@ func (r *Result) SetTimeout(seconds int) ([]Edit, error) {
 				return fmt.Errorf("%w: a menu waits %d seconds", ErrEffect, m.Timeout)
 			}
 		}
-		return differ(r.shape(nil, false), after.shape(nil, false))
+		return differ(r.outline(), after.outline())
 	}
-	return r.set("timeout", itoa(seconds), ok)
+	return r.set("timeout", itoa(seconds), nil, ok)
 }
 
 // SetDefault makes the edits after which an entry is what starts by itself, or what is
@@ -35,7 +35,7 @@ func (r *Result) SetDefault(path ...*Entry) ([]Edit, error) {
 		return nil, fmt.Errorf("%q is not in the menu that is shown first", titles(path))
 	}
 	ok := func(after *Result) error {
-		if err := differ(r.shape(nil, false), after.shape(nil, false)); err != nil {
+		if err := differ(r.outline(), after.outline()); err != nil {
 			return err
 		}
 		return after.defaults(at, path)
@@ -46,7 +46,7 @@ func (r *Result) SetDefault(path ...*Entry) ([]Edit, error) {
 		list = list[len(list)-1:]
 	}
 	for _, name := range list {
-		edits, err := r.set("default", name, ok)
+		edits, err := r.set("default", name, nil, ok)
 		if err == nil {
 			return edits, nil
 		}
@@ -69,12 +69,7 @@ func (r *Result) indexes(path []*Entry) (out []int) {
 			return nil
 		}
 		out = append(out, i)
-		m = nil
-		for _, b := range e.Boots {
-			if b.Menu != nil {
-				m = b.Menu
-			}
-		}
+		m = e.opens()
 	}
 	return out
 }
@@ -91,12 +86,7 @@ func (r *Result) defaults(at []int, path []*Entry) error {
 			return fmt.Errorf("%w: another entry is the default", ErrEffect)
 		}
 		e := m.Entries[i]
-		m = nil
-		for _, b := range e.Boots {
-			if b.Menu != nil {
-				m = b.Menu
-			}
-		}
+		m = e.opens()
 	}
 	for _, o := range r.shown {
 		if o.Entries[o.Default].Title != path[0].Title {
@@ -139,8 +129,8 @@ func names(path []*Entry, at []int) []string {
 }
 
 // set gives a variable a value where it is set, or by a line in front of all, or behind
-// all; whatever of these has the effect.
-func (r *Result) set(name, text string, ok func(*Result) error) ([]Edit, error) {
+// all; whatever of these has the effect, together with other edits.
+func (r *Result) set(name, text string, besides []Edit, ok func(*Result) error) ([]Edit, error) {
 	there := r.assignments(name)
 	var tries [][]Edit
 	if edits, err := assigned(there, text); err == nil && len(edits) > 0 {
@@ -163,6 +153,7 @@ func (r *Result) set(name, text string, ok func(*Result) error) ([]Edit, error) 
 	}
 	first := fmt.Errorf("%s: %w", name, ErrComputed)
 	for i, edits := range tries {
+		edits = append(slices.Clone(besides), edits...)
 		after, err := r.After(edits)
 		if err == nil {
 			err = ok(after)

@@ -12,8 +12,8 @@ import (
 // words themselves. The edits are tried: an error says why there are none.
 func (r *Result) SetArgs(want map[*Load][]string) ([]Edit, error) {
 	var first error
-	for _, spread := range []bool{false, true} {
-		edits, err := r.argEdits(want, spread)
+	for _, how := range ways {
+		edits, err := r.argEdits(want, how)
 		if err == nil {
 			err = r.check(edits, want)
 		}
@@ -27,15 +27,24 @@ func (r *Result) SetArgs(want map[*Load][]string) ([]Edit, error) {
 	return nil, first
 }
 
+// way is how arguments are changed.
+type way struct {
+	spread bool // words that are variables are replaced by what they stand for
+	late   bool // new ones at the end stand behind blanks, where a text that is run ends
+}
+
+// ways are tried in order.
+var ways = []way{{}, {spread: true}, {late: true}, {spread: true, late: true}}
+
 // argEdits collects the edits of all loads, in order of their places.
-func (r *Result) argEdits(want map[*Load][]string, spread bool) ([]Edit, error) {
+func (r *Result) argEdits(want map[*Load][]string, how way) ([]Edit, error) {
 	var out []Edit
 	for _, l := range r.loads() {
 		args, ok := want[l]
 		if !ok || slices.Equal(args, argTexts(l)) {
 			continue
 		}
-		edits, err := l.edits(args, spread)
+		edits, err := l.edits(args, how)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", l.Span, err)
 		}
@@ -112,12 +121,11 @@ func longest(from, to []string) (out [][2]int) {
 	return out
 }
 
-// edits are those of one command. With spread, words that are variables are replaced by
-// what they stand for wherever something in them changes.
-func (l *Load) edits(want []string, spread bool) (out []Edit, err error) {
+// edits are those of one command.
+func (l *Load) edits(want []string, how way) (out []Edit, err error) {
 	list := steps(argTexts(l), want)
-	if spread {
-		return l.spread(list)
+	if how.spread {
+		return l.spread(list, how)
 	}
 	for _, s := range list {
 		var e Edit
@@ -127,7 +135,7 @@ func (l *Load) edits(want []string, spread bool) (out []Edit, err error) {
 		case s.remove:
 			e, err = l.remove(s.at)
 		default:
-			e, err = l.insert(s.at, s.add)
+			e, err = l.insert(s.at, s.add, how)
 		}
 		if err != nil {
 			return nil, err
@@ -226,14 +234,18 @@ func (s Span) withBlanks(value bool) Span {
 }
 
 // insert puts arguments in front of the one at i, or behind the last.
-func (l *Load) insert(i int, add []string) (Edit, error) {
+func (l *Load) insert(i int, add []string, how way) (Edit, error) {
 	text, err := l.Span.Source.quoteAll(add)
 	if err != nil {
 		return Edit{}, err
 	}
 	switch {
 	case i == len(l.Args):
-		return Span{l.Span.Source, l.Span.End, l.Span.End}.edit(" " + text)
+		end := l.Span.End
+		for how.late && end < len(l.Span.Source.Text) && (l.Span.Source.Text[end] == ' ' || l.Span.Source.Text[end] == '\t') {
+			end++
+		}
+		return Span{l.Span.Source, end, end}.edit(" " + text)
 	case !l.Args[i].Shared || i == 0 || l.Args[i-1].Span != l.Args[i].Span:
 		at := l.Args[i].Span
 		return Span{at.Source, at.Start, at.Start}.edit(text + " ")
@@ -255,7 +267,7 @@ func (l *Load) insert(i int, add []string) (Edit, error) {
 
 // spread makes edits in the command only: a word that gives several arguments, or one
 // through a variable, is replaced by what becomes of them.
-func (l *Load) spread(list []step) (out []Edit, err error) {
+func (l *Load) spread(list []step, how way) (out []Edit, err error) {
 	type group struct {
 		span  Span
 		words []string
@@ -275,7 +287,7 @@ func (l *Load) spread(list []step) (out []Edit, err error) {
 		s, g := byAt[i], groups[a.Span]
 		if g == nil {
 			if len(s.add) > 0 {
-				e, err := l.insert(i, s.add)
+				e, err := l.insert(i, s.add, how)
 				if err != nil {
 					return nil, err
 				}
@@ -289,7 +301,7 @@ func (l *Load) spread(list []step) (out []Edit, err error) {
 		}
 	}
 	if s := byAt[len(l.Args)]; len(s.add) > 0 {
-		e, err := l.insert(len(l.Args), s.add)
+		e, err := l.insert(len(l.Args), s.add, how)
 		if err != nil {
 			return nil, err
 		}

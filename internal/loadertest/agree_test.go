@@ -17,11 +17,12 @@ import (
 )
 
 var (
-	flagN     = flag.Int("loader.n", 0, "random configurations for each loader; 0 is the usual number")
-	flagSeed  = flag.Uint64("loader.seed", 3, "of the first")
-	flagOnly  = flag.String("loader.only", "", "loaders, separated by commas")
-	flagKeep  = flag.String("loader.keep", "", "directory for what was started")
-	flagFound = flag.String("loader.found", "", "directory for those of which isolayer says something else")
+	flagN      = flag.Int("loader.n", 0, "random configurations for each loader; 0 is the usual number")
+	flagSeed   = flag.Uint64("loader.seed", 3, "of the first")
+	flagOnly   = flag.String("loader.only", "", "loaders, separated by commas")
+	flagKeep   = flag.String("loader.keep", "", "directory for what was started")
+	flagReplay = flag.String("loader.replay", "", "directory of what was started at another time")
+	flagFound  = flag.String("loader.found", "", "directory for those of which isolayer says something else")
 )
 
 // differs says how an outcome is not what was predicted, "" where it is.
@@ -132,6 +133,30 @@ func run(t *testing.T, m lt.Medium) (out lt.Outcome, err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	return lt.Run(t.Context(), dir, m)
+}
+
+// TestReplay compares what isolayer says with what loaders did at another time.
+func TestReplay(t *testing.T) {
+	if *flagReplay == "" {
+		t.Skip("no -loader.replay")
+	}
+	names, err := filepath.Glob(filepath.Join(*flagReplay, "*.txtar"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range lt.Loaders() {
+		var list []judged
+		for _, name := range names {
+			b, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m, out := lt.Parse(b); m.Loader == l {
+				list = append(list, judged{strings.TrimSuffix(filepath.Base(name), ".txtar"), m, out})
+			}
+		}
+		t.Run(string(l), func(t *testing.T) { report(t, list, ours) })
+	}
 }
 
 // compare says how a model errs, "" where it does not. One that says that it does not know

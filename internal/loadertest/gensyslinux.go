@@ -50,7 +50,10 @@ func (s *sysgen) key(k string) string {
 func (s *sysgen) line(b *strings.Builder, key, rest string) {
 	indent := pick(s.r, "", "", "  ", "\t")
 	sep := pick(s.r, " ", " ", "  ", "\t")
-	tail := pick(s.r, "", "", "", " ")
+	tail := ""
+	if s.one(40) { // which counts
+		tail = " "
+	}
 	b.WriteString(indent + s.key(key) + sep + rest + tail + "\n")
 }
 

@@ -6,7 +6,6 @@ import (
 	"sort"
 	"strings"
 
-	"github.com/isolayer/isolayer/internal/grubscript"
 	lt "github.com/isolayer/isolayer/internal/loadertest"
 	"github.com/isolayer/isolayer/internal/menu"
 )
@@ -76,15 +75,10 @@ func (f files) Read(name string, limit int64) ([]byte, error) {
 
 // ours is the model of isolayer.
 func ours(m lt.Medium) prediction {
-	if m.Loader == lt.GRUB || m.Loader == lt.GRUBEFI || m.Loader == lt.GRUBLegacy {
-		return ofGRUB(m)
-	}
-	loader := map[lt.Loader]menu.Loader{lt.ISOLINUX: menu.Syslinux, lt.SystemBoot: menu.SystemdBoot, lt.REFInd: menu.REFInd}[m.Loader]
-	medium := menu.Medium{Volumes: []menu.Volume{{Prefix: "/", Files: files(m.Files)}}, Label: m.Label}
-	if m.Loader == lt.ISOLINUX {
-		medium.Hints.Syslinux = []string{m.Dir}
-	}
-	menus, err := menu.Read(medium)
+	loader := map[lt.Loader]menu.Loader{
+		lt.ISOLINUX: menu.Syslinux, lt.GRUB: menu.GRUB, lt.GRUBEFI: menu.GRUB, lt.GRUBLegacy: menu.Legacy, lt.SystemBoot: menu.SystemdBoot, lt.REFInd: menu.REFInd,
+	}[m.Loader]
+	menus, err := menu.Read(medium(m))
 	if err != nil {
 		return prediction{unsure: err.Error()}
 	}
@@ -93,51 +87,38 @@ func ours(m lt.Medium) prediction {
 			return ofMenu(x)
 		}
 	}
-	return prediction{unsure: "no menu of " + string(loader)}
+	return prediction{} // GRUB's prompt
+}
+
+// medium is what isolayer knows of a medium.
+func medium(m lt.Medium) menu.Medium {
+	tree, esp := menu.Volume{Prefix: "/", Files: files(m.Files)}, menu.Volume{Prefix: "@efi:/", Files: files{"EFI/BOOT/BOOTX64.EFI": nil}}
+	out := menu.Medium{Label: m.Label}
+	switch m.Loader {
+	case lt.ISOLINUX:
+		out.Hints.Syslinux = []string{m.Dir}
+	case lt.GRUB, lt.GRUBLegacy:
+		out.Hints.GRUB = []string{"boot/grub"}
+	case lt.GRUBEFI:
+		out.Volumes = []menu.Volume{tree, esp}
+		return out
+	case lt.SystemBoot, lt.REFInd:
+		tree, esp.Files = menu.Volume{Prefix: "/", Files: files{"efi.img": nil}}, tree.Files
+		out.Volumes = []menu.Volume{tree, esp}
+		return out
+	}
+	out.Volumes = []menu.Volume{tree}
+	return out
 }
 
 func ofMenu(x *menu.Menu) prediction {
 	s := x.Start
 	p := prediction{unsure: s.Unsure, starts: !s.Waits() && s.Kind != menu.Nothing && s.Kind != "", kernel: s.Kernel, command: s.Args}
-	if s.Kind == menu.Local || s.Kind == menu.Chain && path.Base(s.Kernel) == "chain.c32" {
+	if s.Kind == menu.Local || s.Kind == menu.Chain {
 		p.kernel, p.command = lt.Local, ""
 	}
 	if s.Entry != nil {
 		p.initrds = s.Entry.Initrds
-	}
-	return p
-}
-
-func ofGRUB(m lt.Medium) prediction {
-	f := grubscript.Firmware{
-		Platform: "pc", CPU: "i386", Prefix: "(cd)/boot/grub",
-		Devices: []grubscript.Device{{Name: "cd", Volume: files(m.Files), Label: m.Label}},
-	}
-	if m.Loader == lt.GRUBEFI {
-		f.Platform, f.CPU, f.Prefix, f.Devices[0].Name = "efi", "x86_64", "(cd0)/boot/grub", "cd0"
-	}
-	evaluate := grubscript.Evaluate
-	if m.Loader == lt.GRUBLegacy {
-		evaluate = grubscript.EvaluateLegacy
-		f.Config = "(cd)/boot/grub/menu.lst"
-	}
-	s := evaluate(f).Start
-	p := prediction{}
-	if !s.Certain || len(s.Others) > 0 {
-		p.unsure = "conditions " + s.Note
-	}
-	if s.Kind == grubscript.Leaves && m.Loader == lt.GRUB && s.Boot.Action == grubscript.Exits || s.Kind == grubscript.Starts && s.Boot.Action == grubscript.Exits && m.Loader == lt.GRUB {
-		p.starts, p.kernel = true, lt.Local
-	}
-	if s.Kind != grubscript.Starts || s.Boot.Kernel == nil {
-		return p
-	}
-	p.starts, p.kernel, p.command = true, s.Boot.Kernel.Path, s.Boot.Kernel.Cmdline(false)
-	if s.Boot.Kernel.Command == "chainloader" {
-		p.kernel, p.command = lt.Local, ""
-	}
-	for _, l := range s.Boot.Initrds {
-		p.initrds = append(p.initrds, l.Path)
 	}
 	return p
 }

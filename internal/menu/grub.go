@@ -238,7 +238,7 @@ func (g *grubReader) boot(x *Entry, b *grubscript.Boot) {
 	}
 	x.Kernel, x.Args = "/"+kernel.Path, kernel.Cmdline(g.redHat)
 	switch {
-	case strings.HasPrefix(kernel.Command, "linux"):
+	case strings.HasPrefix(kernel.Command, "linux"), kernel.Command == "kernel": // GRUB legacy has no other word
 		x.Kind = Linux
 	case strings.HasPrefix(kernel.Command, "multiboot"), kernel.Command == "xen_hypervisor":
 		x.Kind = Multiboot

@@ -32,6 +32,7 @@ func (b *Base) Build(ctx context.Context, steps []Step, o Options) (*Image, erro
 		t.Epoch = *o.Epoch
 	}
 	s := b.stage(ctx, t, o)
+	s.packages, _ = packages(t)
 	img, err := s.build(steps)
 	if err != nil {
 		return nil, errors.Join(err, s.owned.Close())

@@ -39,11 +39,14 @@ type shop struct {
 // repository that packages were added to or removed from. They work in a directory with
 // the old metadata and the new packages; the others are not needed.
 func (s *stage) refreshRepositories() error {
+	if n, touched := packages(s.tree); n == s.packages && !touched {
+		return nil // most edits: looking closer takes longer than all else of planning
+	}
 	roots := s.repositories()
 	if len(roots) == 0 {
 		return nil
 	}
-	base, err := s.base.Tree()
+	base, err := s.base.pristine()
 	if err != nil {
 		return err
 	}
@@ -69,6 +72,22 @@ func (s *stage) refreshRepositories() error {
 		s.notes = append(s.notes, fmt.Sprintf("repository %s: %d packages added, %d removed, metadata written anew", root.Path(), len(x.added), len(x.removed)))
 	}
 	return nil
+}
+
+// packages counts the packages of a tree, and reports whether an edit touched one, or a
+// directory in which it may be.
+func packages(t *tree.Tree) (count int, touched bool) {
+	_ = t.Walk(func(n *tree.Node) error {
+		switch {
+		case n.IsDir():
+			touched = touched || n.Renamed() || n.Moved()
+		case strings.HasSuffix(n.Name, ".rpm"), strings.HasSuffix(n.Name, ".deb"):
+			count++
+			touched = touched || n.Replaced() || n.Renamed() || n.Moved()
+		}
+		return nil
+	})
+	return count, touched
 }
 
 // repositories finds the roots of repositories of packages.

@@ -87,6 +87,7 @@ type stage struct {
 	ctx      context.Context // of Build
 	base     *Base
 	owned    *owned // temporary things of the image
+	packages int    // in the tree before any step
 	unpacked map[content]*cpio.Initrd
 	heads    map[content]heads // sums of what was unpacked
 	modified time.Time         // the modification date of the descriptors, if a layer has one

@@ -135,7 +135,7 @@ func Master(sources []Graft, o MasterOptions) (img *Image, err error) {
 		}
 	}
 	if o.Once {
-		if err := s.once(); err != nil {
+		if err := master.Once(s.tree); err != nil {
 			return nil, err
 		}
 	}

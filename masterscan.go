@@ -326,10 +326,11 @@ func (s *scan) note(n *tree.Node, p string) error {
 			s.extra[n] = append(s.extra[n], e)
 		}
 	}
-	if !s.o.ACL && !s.o.Attributes && !s.o.AllAttributes || n.IsLink() {
+	kept := master.Kept{ACL: s.o.ACL, User: s.o.Attributes, All: s.o.AllAttributes}
+	if kept == (master.Kept{}) || n.IsLink() {
 		return nil
 	}
-	list, err := attributes(p, s.o)
+	list, err := master.Attributes(p, kept)
 	if err == nil && len(list) > 0 {
 		s.extra[n] = append(s.extra[n], iso9660.AttributeEntries(list)...)
 	}

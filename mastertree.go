@@ -1,9 +1,7 @@
 package isolayer
 
 import (
-	"crypto/sha256"
 	"fmt"
-	"io"
 	"io/fs"
 	"path"
 	"slices"
@@ -147,37 +145,6 @@ func (s *scan) settle(n *tree.Node) {
 			s.settle(c)
 		}
 	}
-}
-
-// once lets files of equal content have one source. Only files that have the size of
-// another one are read.
-func (s *scan) once() error {
-	sizes := map[int64][]*tree.Node{}
-	_ = s.tree.Walk(func(n *tree.Node) error { // never fails
-		if n.Source != nil && n.Size() > 0 {
-			sizes[n.Size()] = append(sizes[n.Size()], n)
-		}
-		return nil
-	})
-	for _, nodes := range sizes {
-		if len(nodes) < 2 {
-			continue
-		}
-		first := map[[sha256.Size]byte]extent.Source{}
-		for _, n := range nodes {
-			h := sha256.New()
-			if _, err := io.Copy(h, io.NewSectionReader(n.Source, 0, n.Size())); err != nil {
-				return fmt.Errorf("read %s: %w", n.Source.Name(), bare(err))
-			}
-			sum := [sha256.Size]byte(h.Sum(nil))
-			if src := first[sum]; src != nil {
-				n.Source = src
-			} else {
-				first[sum] = n.Source
-			}
-		}
-	}
-	return nil
 }
 
 // sortTree sorts the children of all directories by name.

@@ -123,6 +123,11 @@ func (a *app) master(ctx context.Context, m *mkisofs) (err error) {
 		return masterHint(err, m.options)
 	}
 	defer func() { err = errors.Join(err, img.Close()) }()
+	for _, p := range startupFiles() {
+		if !m.noStartup {
+			fmt.Fprintf(a.err, "isolayer: warning: %s is not read: give its texts as options, or -no_rc\n", name(p))
+		}
+	}
 	if m.print {
 		_, err := fmt.Fprintln(a.out, img.Map.Size()/iso9660.BlockSize)
 		return err

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -19,23 +20,24 @@ import (
 // after "=" or as the next word; short ones with it attached or as the next word, or
 // several flags in one word.
 type mkisofs struct {
-	sources  []string
-	lists    []string // files with further sources, a line each
-	quoted   []string // files with further sources, as words of a shell
-	root     string   // directory of the image that all goes into
-	grafts   bool     // sources may be DEST=SOURCE
-	options  isolayer.MasterOptions
-	boot     isolayer.MasterBoot
-	booting  bool                  // any boot option was given
-	entry    *isolayer.MasterEntry // that options are for; nil: they begin a new one
-	entries  []*isolayer.MasterEntry
-	volume   string // volume id if none is given
-	noPad    bool
-	deep     bool // directories stay where they are, however deep
-	platform *boot.Platform
-	output   bool // the coding of names in the image was given
-	show     showOptions
-	print    bool // the size, and nothing else
+	sources   []string
+	lists     []string // files with further sources, a line each
+	quoted    []string // files with further sources, as words of a shell
+	root      string   // directory of the image that all goes into
+	grafts    bool     // sources may be DEST=SOURCE
+	options   isolayer.MasterOptions
+	boot      isolayer.MasterBoot
+	booting   bool                  // any boot option was given
+	entry     *isolayer.MasterEntry // that options are for; nil: they begin a new one
+	entries   []*isolayer.MasterEntry
+	volume    string // volume id if none is given
+	noPad     bool
+	noStartup bool // nobody wants to hear of startup files
+	deep      bool // directories stay where they are, however deep
+	platform  *boot.Platform
+	output    bool // the coding of names in the image was given
+	show      showOptions
+	print     bool // the size, and nothing else
 }
 
 // showOptions are what our own commands have too.
@@ -401,4 +403,21 @@ func readWords(name string, in io.Reader) (words []string, err error) {
 		words = append(words, string(word))
 	}
 	return words, nil
+}
+
+// startupFiles are where mkisofs, genisoimage and xorrisofs look for default texts. They
+// are not read: an image is made of its command line and its sources.
+func startupFiles() (found []string) {
+	for _, name := range []string{".genisoimagerc", ".mkisofsrc"} {
+		places := []string{name}
+		if home, err := os.UserHomeDir(); err == nil {
+			places = append(places, filepath.Join(home, name))
+		}
+		for _, p := range append(places, os.Getenv(strings.ToUpper(name[1:]))) {
+			if info, err := os.Stat(p); err == nil && info.Mode().IsRegular() && !slices.Contains(found, p) {
+				found = append(found, p)
+			}
+		}
+	}
+	return found
 }

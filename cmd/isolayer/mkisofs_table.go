@@ -156,7 +156,7 @@ var mkisofsOther = []option{
 	{names: "print-size", do: set(func(m *mkisofs) { m.print = true })},
 	{names: "quiet", do: set(func(m *mkisofs) { m.show.quiet = true })},
 	{names: "v verbose gui debug", do: set(func(*mkisofs) {}), idle: "they are about messages"},
-	{names: "no_rc", do: set(func(*mkisofs) {}), idle: "no startup files are read"},
+	{names: "no_rc", do: set(func(m *mkisofs) { m.noStartup = true }), idle: "startup files are never read; it keeps quiet about them"},
 	{names: "stdio_sync", whole: true, args: 1, do: func(*mkisofs, []string) error { return nil }, idle: "images are synced before they get their name"},
 	{names: "no-emul-toc", whole: true, do: set(func(*mkisofs) {}), idle: "it is always so here"},
 	{names: "old-empty", whole: true, do: set(func(*mkisofs) {}), idle: "it is always so here"},

@@ -1,4 +1,4 @@
-package isolayer
+package master
 
 import (
 	"errors"
@@ -14,8 +14,12 @@ import (
 // maxAttributes bounds the names of one file's attributes; Linux has this limit too.
 const maxAttributes = 64 << 10
 
-// attributes reads the access list and the attributes of a local file that options ask for.
-func attributes(p string, o MasterOptions) ([]iso9660.Attribute, error) {
+// Kept says which attributes of local files an image gets: access lists, those of users,
+// those of all namespaces.
+type Kept struct{ ACL, User, All bool }
+
+// Attributes reads the access list and the attributes of a local file that are to be kept.
+func Attributes(p string, k Kept) ([]iso9660.Attribute, error) {
 	b := make([]byte, maxAttributes)
 	n, err := unix.Llistxattr(p, b)
 	if errors.Is(err, unix.ENOTSUP) || n == 0 && err == nil {
@@ -29,9 +33,9 @@ func attributes(p string, o MasterOptions) ([]iso9660.Attribute, error) {
 	slices.Sort(names)
 	for _, name := range names {
 		list := name == "system.posix_acl_access"
-		user := o.Attributes && strings.HasPrefix(name, "user.")
-		other := o.AllAttributes && !strings.HasPrefix(name, "system.") && !strings.HasPrefix(name, "isofs.")
-		if !(list && o.ACL) && !user && !other {
+		user := k.User && strings.HasPrefix(name, "user.")
+		other := k.All && !strings.HasPrefix(name, "system.") && !strings.HasPrefix(name, "isofs.")
+		if !(list && k.ACL) && !user && !other {
 			continue
 		}
 		value := make([]byte, maxAttributes)

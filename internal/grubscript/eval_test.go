@@ -201,3 +201,27 @@ func TestStart(t *testing.T) {
 		})
 	}
 }
+
+// TestRedHat: what the GRUBs of Fedora and its family do otherwise.
+func TestRedHat(t *testing.T) {
+	for _, test := range []struct {
+		name, text, want string
+		files            memory
+	}{
+		{name: "escapes of udev", text: "timeout=1\nmenuentry A { linux /v a=\\x20b 'c=\\x20d' e\\f\n}\n", want: `starts 1 > A | v a=\x20b c=\x20d ef`},
+		{name: "id before number", text: "timeout=1\ndefault=1\nmenuentry X --id 1 { linux /x\n}\n" + two, want: "starts 1 > X | x"},
+		{name: "title before number", text: "timeout=1\ndefault='2nd one'\nmenuentry X { linux /x\n}\nmenuentry '2nd one' { linux /y\n}\n" + two, want: "starts 1 > 2nd one | y"},
+		{name: "all variables below", text: "timeout=1\ndefault=1\na=x\nmenuentry X { true\n}\nsubmenu S { menuentry A { linux /a\n}\nmenuentry B { linux /b $a\n}\n}\n", want: "starts 1 > S > B | b x"},
+		{name: "initrd is missing", text: "timeout=1\nfallback=1\nmenuentry X {\n linux /x y\n initrd /missing\n}\n" + two, want: "starts 1 > A | a one (falls back, as \"X\" fails)"},
+		{name: "fallback by title", text: "timeout=1\nfallback=B\nmenuentry X { linux /missing x\n}\n" + two, want: "starts 1 > B | b two (falls back, as \"X\" fails)"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			f := at("efi", withKernels(memory{"boot/grub/grub.cfg": test.text}))
+			f.RedHat, f.Trust = true, false
+			got := said(Evaluate(f).Start)
+			if got = strings.ReplaceAll(got, `\\x`, `\x`); got != test.want {
+				t.Errorf("got  %s\nwant %s", got, test.want)
+			}
+		})
+	}
+}

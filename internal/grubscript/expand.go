@@ -82,9 +82,12 @@ func (b *builder) next() {
 // words makes the words of one that is written, without names for stars.
 func (m *machine) words(parts []part) [][]atom {
 	b := &builder{}
-	for _, p := range parts {
+	for i, p := range parts {
 		switch p.kind {
 		case partText:
+			if m.fw.RedHat && hexBehind(parts[i:]) {
+				p.frag.Text = `\x`
+			}
 			if p.quoted || p.frag.Text != "" {
 				b.add(atom{p.frag, p.frag.Quote == Bare})
 			}
@@ -99,6 +102,16 @@ func (m *machine) words(parts []part) [][]atom {
 		m.limit(parts[0].span)
 	}
 	return b.out
+}
+
+// hexBehind reports a character that is written as \xHH outside of quotes, which Red Hat's
+// GRUBs leave as it is: udev writes labels so.
+func hexBehind(parts []part) bool {
+	if len(parts) < 2 || parts[0].frag.Quote != Escaped || parts[0].frag.Text != "x" {
+		return false
+	}
+	next := parts[1].frag
+	return next.Quote == Bare && len(next.Text) > 1 && isHex(next.Text[0]) && isHex(next.Text[1])
 }
 
 // double adds a variable in double quotes: as it is; $@ makes words of its own.
@@ -182,6 +195,9 @@ func (m *machine) glob(atoms []atom) []Word {
 	text := w.String()
 	if !stars || !utf8.ValidString(text) || strings.IndexByte("/(*", text[0]) < 0 || w.Unknown() != "" {
 		return []Word{w}
+	}
+	if !m.regexps {
+		m.remark(m.here, "stars stand for names of files only where GRUB has loaded its module regexp")
 	}
 	names := m.names(pattern.String())
 	if len(names) == 0 {

@@ -78,7 +78,7 @@ var starts = []struct {
 	{name: "source", text: "source $prefix/e.cfg\n. ($root)/boot/grub/t.cfg", files: memory{"boot/grub/e.cfg": two, "boot/grub/t.cfg": "timeout=2\n"}, want: "starts 2 > A | a one"},
 	{name: "hidden", text: "timeout=2\nset timeout_style=hidden\n" + two, want: "starts 2 > A | a one"},
 	{name: "an entry that does nothing", text: "timeout=2\nmenuentry A { true; }\n" + two, want: "waits > A (the entry starts nothing)"},
-	{name: "fallback", text: "timeout=2\nset fallback='1 2'\nmenuentry A { false\n}\n" + two, want: "starts 2 > A | a one (falls back, as \"A\" fails)"},
+	{name: "fallback", text: "timeout=2\nset fallback='1 2'\nmenuentry A { false\n}\n" + two, want: "starts 2 > A | a one (falls back, as \"A\" starts nothing)"},
 	{name: "password", text: "set superusers=root\nexport superusers\npassword root x\ntimeout=2\n" + two, want: "password > A", unjudged: true},
 	{name: "unrestricted", text: "set superusers=root\ntimeout=2\nmenuentry A --unrestricted { linux /a\n}\n", want: "starts 2 > A | a"},
 	{name: "platform", text: "timeout=1\nif [ \"$grub_platform\" = \"efi\" ]; then\nmenuentry E { linuxefi /e }\nelse\nmenuentry P { linux16 /p }\nfi\n", want: "starts 1 > P | p"},
@@ -105,11 +105,11 @@ var starts = []struct {
 
 // more are further rules of the language, each of which decides what starts.
 var more = []struct{ name, text, want string }{
-	{"kernel is missing", "timeout=1\nfallback=1\nmenuentry X { linux /missing x\n}\n" + two, "starts 1 > A | a one (falls back, as \"X\" fails)"},
+	{"kernel is missing", "timeout=1\nfallback=1\nmenuentry X { linux /missing x\n}\n" + two, "starts 1 > A | a one (falls back, as \"X\" starts nothing)"},
 	{"fallback by title", "timeout=1\nfallback=B\nmenuentry X { linux /missing x\n}\n" + two, "waits > X (GRUBs up to 2.06 read numbers only in fallback; it fails: missing is not there)"},
-	{"fallback to a fallback", "timeout=1\nfallback='0 2'\nmenuentry X { linux /missing x\n}\n" + two, "starts 1 > B | b two (falls back, as \"X\" fails)"},
+	{"fallback to a fallback", "timeout=1\nfallback='0 2'\nmenuentry X { linux /missing x\n}\n" + two, "starts 1 > B | b two (falls back, as \"X\" starts nothing)"},
 	{"no fallback", "timeout=1\nmenuentry X { linux /missing x\n}\n" + two, "waits > X (it fails: missing is not there)"},
-	{"failure hidden by what follows", "timeout=1\nfallback=1\nmenuentry X {\n linux /missing x\n echo y\n}\n" + two, "waits > X (the entry starts nothing)"},
+	{"failure hidden by what follows", "timeout=1\nfallback=1\nmenuentry X {\n linux /missing x\n echo y\n}\n" + two, "starts 1 > A | a one (falls back, as \"X\" starts nothing)"},
 	{"initrd is missing", "timeout=1\nfallback=1\nmenuentry X {\n linux /x y\n initrd /missing\n}\n" + two, "starts 1 > X | x y"},
 	{"countdown", "timeout=1\ntimeout_style=countdown\n" + two, "starts 1 > A | a one"},
 	{"path of numbers", "timeout=1\ndefault='1>1'\nmenuentry x { linux /x\n}\nsubmenu S {\n" + two + "}\n", "starts 1 > S > B | b two"},
@@ -212,8 +212,9 @@ func TestRedHat(t *testing.T) {
 		{name: "id before number", text: "timeout=1\ndefault=1\nmenuentry X --id 1 { linux /x\n}\n" + two, want: "starts 1 > X | x"},
 		{name: "title before number", text: "timeout=1\ndefault='2nd one'\nmenuentry X { linux /x\n}\nmenuentry '2nd one' { linux /y\n}\n" + two, want: "starts 1 > 2nd one | y"},
 		{name: "all variables below", text: "timeout=1\ndefault=1\na=x\nmenuentry X { true\n}\nsubmenu S { menuentry A { linux /a\n}\nmenuentry B { linux /b $a\n}\n}\n", want: "starts 1 > S > B | b x"},
-		{name: "initrd is missing", text: "timeout=1\nfallback=1\nmenuentry X {\n linux /x y\n initrd /missing\n}\n" + two, want: "starts 1 > A | a one (falls back, as \"X\" fails)"},
-		{name: "fallback by title", text: "timeout=1\nfallback=B\nmenuentry X { linux /missing x\n}\n" + two, want: "starts 1 > B | b two (falls back, as \"X\" fails)"},
+		{name: "initrd is missing", text: "timeout=1\nfallback=1\nmenuentry X {\n linux /x y\n initrd /missing\n}\n" + two, want: "starts 1 > A | a one (falls back, as \"X\" starts nothing)"},
+		{name: "failure hidden by what follows", text: "timeout=1\nfallback=1\nmenuentry X {\n linux /missing x\n echo y\n}\n" + two, want: "waits > X (the entry starts nothing)"},
+		{name: "fallback by title", text: "timeout=1\nfallback=B\nmenuentry X { linux /missing x\n}\n" + two, want: "starts 1 > B | b two (falls back, as \"X\" starts nothing)"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f := at("efi", withKernels(memory{"boot/grub/grub.cfg": test.text}))

@@ -279,7 +279,7 @@ func legacyStart(menu *Menu, fallbacks []int) *Start {
 		}
 		s = follow(e, e.Boots[0])
 		if i > 0 {
-			note(s, "falls back, as \""+menu.Entries[menu.Default].Title+"\" fails")
+			note(s, "falls back, as \""+menu.Entries[menu.Default].Title+"\" starts nothing")
 		}
 		if !e.Boots[0].Failed {
 			break

@@ -13,7 +13,7 @@ func TestLegacy(t *testing.T) {
 		{"title without commands", "timeout 3\ntitle x\n" + both, "starts 3 > A | a one"},
 		{"behind the entries", both + "timeout 3\n", "waits"},
 		{"continued line", "timeout 3\ntitle A\nkernel /a \\\n one # two\n", "starts 3 > A | a one # two"},
-		{"fallback", "timeout 3\nfallback 2\ntitle X\ninitrd /i\n" + both, "starts 3 > B | b two (falls back, as \"X\" fails)"},
+		{"fallback", "timeout 3\nfallback 2\ntitle X\ninitrd /i\n" + both, "starts 3 > B | b two (falls back, as \"X\" starts nothing)"},
 		{"another menu", "timeout 3\ntitle X\nconfigfile /next.lst\n", "waits > X"},
 		{"waits for a key", "timeout 3\ntitle X\npause hello\nkernel /a\n", "waits > X (it asks for a key)"},
 	} {

@@ -11,22 +11,28 @@ func (m *machine) start(menu *Menu) *Start {
 	s.wait(menu.Timeout)
 	note(s, menu.Why)
 	list, names := m.fallbacks(menu)
-	if names && s.Boot != nil && s.Boot.Failed {
+	if names && m.returns(s) {
 		s.Certain = false
 		note(s, "GRUBs up to 2.06 read numbers only in fallback")
 	}
 	for _, n := range list {
-		if s.Boot == nil || !s.Boot.Failed || s.Kind != Waits {
+		if !m.returns(s) {
 			break
 		}
-		first := menu.Entries[menu.Default].Title
+		why := "falls back, as \"" + menu.Entries[menu.Default].Title + "\" starts nothing"
 		seconds := s.Seconds
 		m.explore(menu, menu.Entries[n], true)
 		s = m.startEntry(menu, n)
 		s.wait(seconds)
-		note(s, "falls back, as \""+first+"\" fails")
+		note(s, why)
 	}
 	return s
+}
+
+// returns reports an entry that a fallback follows. For GRUB that is every one that comes
+// back; Red Hat's looks at whether it failed.
+func (m *machine) returns(s *Start) bool {
+	return s.Kind == Waits && s.Boot != nil && s.Boot.Action == Nothing && s.Boot.Leads == "" && (s.Boot.Failed || !m.fw.RedHat)
 }
 
 // wait adds to the seconds of all that may start.

@@ -344,7 +344,7 @@ func (s *finder) sweep() error {
 			if x == nil || len(s.out) == before {
 				continue
 			}
-			if x.Swept = true; !x.boots() {
+			if x.Swept = true; !x.boots() && !(format == GRUB && (x.File.HasTimeout() || x.File.HasDefault())) {
 				delete(s.seen, p)
 				s.out = s.out[:before]
 			}

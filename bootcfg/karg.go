@@ -106,18 +106,33 @@ func (k Karg) matches(arg string) bool {
 
 // Holds reports whether a command line is as the change makes it.
 func (k Karg) Holds(cmdline string) bool {
-	found := false
+	found := 0
 	for _, w := range split(cmdline, Parm) {
 		arg := Parm.kernelText(w.raw)
 		switch {
 		case !k.matches(arg):
-		case k.op == '-':
+		case k.op == '-' || arg != k.Text():
 			return false
-		case arg == k.Text():
-			found = true
+		default:
+			found++
 		}
 	}
-	return found || k.op == '-'
+	return found > 0 || k.op == '-'
+}
+
+// On makes the change in a list of arguments.
+func (k Karg) On(args []string) []string {
+	f := &File{format: Parm}
+	c := &command{}
+	for _, a := range args {
+		c.words = append(c.words, word{" ", a})
+	}
+	f.edit(&cmdline{parts: []part{{c, 0}}}, k, k.Text())
+	var out []string
+	for _, w := range c.words {
+		out = append(out, w.raw)
+	}
+	return out
 }
 
 // TakesArguments reports whether a file is a kernel that takes arguments, by its name: memory

@@ -86,7 +86,7 @@ func (s *finder) grub(dirs []string) error {
 		return err
 	}
 	for _, n := range vendors {
-		dirs = append(dirs, path.Join(found, n))
+		dirs = append(dirs, path.Join(found, n), path.Join(found, n, "grub"))
 	}
 	for _, dir := range dirs {
 		for _, name := range []string{"grub.cfg", "loopback.cfg"} {

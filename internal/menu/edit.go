@@ -190,6 +190,18 @@ func (e *Edit) menuFamilies() (out []family) {
 	return out
 }
 
+// allFamilies lists also those that nobody is known to lead to.
+func (e *Edit) allFamilies() (out []family) {
+	for _, s := range e.Sets {
+		for _, f := range s.families() {
+			if f.format() != bootcfg.Parm {
+				out = append(out, f)
+			}
+		}
+	}
+	return out
+}
+
 // config finds a file by its path with the prefix.
 func (e *Edit) config(name string) (*Set, *bootcfg.Config) {
 	for _, s := range e.Sets {
@@ -222,8 +234,8 @@ func (s *Set) loaderConf() (*bootcfg.Config, string) {
 // Timeout sets after how many seconds menus start their default entry; 0 at once, negative
 // never.
 func (e *Edit) Timeout(seconds int) error {
-	for _, f := range e.menuFamilies() {
-		force := !f.has((*bootcfg.File).HasTimeout) && f.format() != bootcfg.Entry
+	for _, f := range e.allFamilies() {
+		force := f.menu() && !f.has((*bootcfg.File).HasTimeout) && f.format() != bootcfg.Entry
 		for i, c := range f.files {
 			e.note(f.set, c.Path, c.File.Timeout(seconds, force && i == 0))
 		}
@@ -232,6 +244,9 @@ func (e *Edit) Timeout(seconds int) error {
 		e.loaderTime(s, seconds)
 	}
 	if err := e.prompts(seconds); err != nil {
+		return err
+	}
+	if err := e.grubTimes(seconds); err != nil {
 		return err
 	}
 	after, err := e.After()
@@ -309,6 +324,9 @@ func (m *Menu) aside() bool { return len(m.Entries) == 0 || slices.Contains(m.Pl
 // have what was wanted are named in warnings.
 func (e *Edit) Kargs(changes []bootcfg.Karg, edit func(*bootcfg.File) (int, error)) error {
 	if err := e.Every(edit); err != nil {
+		return err
+	}
+	if err := e.grubKargs(changes); err != nil {
 		return err
 	}
 	after, err := e.After()

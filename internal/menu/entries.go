@@ -32,6 +32,9 @@ func (e *Edit) Default(name string) error {
 	if err := e.prefer(name); err != nil {
 		return err
 	}
+	if err := e.grubDefault(func(m *Menu) *Entry { return e.entryOf(m, name) }); err != nil {
+		return err
+	}
 	after, err := e.After()
 	if err != nil {
 		return err
@@ -177,6 +180,9 @@ func (e *Edit) Add(title string, changes []bootcfg.Karg) error {
 	if err := e.pin(); err != nil {
 		return err
 	}
+	if err := e.grubDefault(e.started); err != nil {
+		return err
+	}
 	after, err := e.After()
 	if err != nil {
 		return err
@@ -318,6 +324,21 @@ func (e *Edit) was(m *Menu) *Menu {
 // same reports whether the same starts at the same time.
 func (s Start) same(o Start) bool {
 	return s.After == o.After && s.Kind == o.Kind && s.Kernel == o.Kernel && s.Args == o.Args && s.What() == o.What()
+}
+
+// started is the entry of a menu that started by itself before.
+func (e *Edit) started(m *Menu) *Entry {
+	was := e.was(m)
+	if was == nil || was.Start.Entry == nil || was.Start.same(m.Start) {
+		return nil
+	}
+	old := was.Start.Entry
+	for _, x := range m.Entries {
+		if x.Title == old.Title && x.ID == old.ID && x.Args == old.Args && slices.Equal(x.Menus, old.Menus) {
+			return x
+		}
+	}
+	return nil
 }
 
 // pin names the entry that started by itself before, where another one would now: numbers

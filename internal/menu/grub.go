@@ -148,7 +148,8 @@ func (x *finder) merge(m *Menu) {
 
 // grubMenu is what a start of GRUB gives.
 func (x *finder) grubMenu(r *grubscript.Result, p Platform, root string, redHat bool) *Menu {
-	g := &grubReader{x: x, r: r, redHat: redHat, m: &Menu{Loader: GRUB, Platforms: []Platform{p}, Root: root}, made: map[*grubscript.Entry]*Entry{}}
+	g := &grubReader{x: x, r: r, redHat: redHat, made: map[*grubscript.Entry]*Entry{}}
+	g.m = &Menu{Loader: GRUB, Platforms: []Platform{p}, Root: root, grub: r, loads: map[*grubscript.Load]*Entry{}, paths: map[*Entry][]*grubscript.Entry{}}
 	for _, s := range r.Files {
 		g.m.Files = appendOnce(g.m.Files, g.file(s))
 	}
@@ -156,7 +157,7 @@ func (x *finder) grubMenu(r *grubscript.Result, p Platform, root string, redHat 
 		return nil
 	}
 	for _, menu := range r.Menus {
-		g.entries(menu, nil, []string{menu.File})
+		g.entries(menu, nil, nil, []string{menu.File})
 	}
 	g.start(r.Start)
 	for _, rm := range r.Remarks[:min(len(r.Remarks), maxNotes)] {
@@ -192,7 +193,7 @@ func (g *grubReader) file(s *grubscript.Source) string {
 }
 
 // entries adds those of a menu, and of the menus below; open are the files of those around.
-func (g *grubReader) entries(menu *grubscript.Menu, around, open []string) {
+func (g *grubReader) entries(menu *grubscript.Menu, around []string, above []*grubscript.Entry, open []string) {
 	if menu == nil || len(open) > maxNesting {
 		return
 	}
@@ -205,13 +206,15 @@ func (g *grubReader) entries(menu *grubscript.Menu, around, open []string) {
 			x.ID = e.ID
 		}
 		g.made[e] = x
+		here := append(above[:len(above):len(above)], e)
+		g.m.paths[x] = here
 		g.m.Entries = append(g.m.Entries, x)
 		for i, b := range e.Boots {
 			if i == 0 {
 				g.boot(x, b)
 			}
 			if b.Action == grubscript.Opens && b.Menu != nil && (e.Submenu || !slices.Contains(open, b.Menu.File)) {
-				g.entries(b.Menu, append(around[:len(around):len(around)], e.Title), append(open[:len(open):len(open)], b.Menu.File))
+				g.entries(b.Menu, append(around[:len(around):len(around)], e.Title), here, append(open[:len(open):len(open)], b.Menu.File))
 			}
 		}
 	}
@@ -237,6 +240,7 @@ func (g *grubReader) boot(x *Entry, b *grubscript.Boot) {
 		return
 	}
 	x.Kernel, x.Args = "/"+kernel.Path, kernel.Cmdline(g.redHat)
+	g.load(kernel, x)
 	switch {
 	case strings.HasPrefix(kernel.Command, "linux"), kernel.Command == "kernel": // GRUB legacy has no other word
 		x.Kind = Linux
@@ -264,6 +268,19 @@ func (g *grubReader) module(x *Entry, b *grubscript.Boot) {
 	}
 	x.Hypervisor = strings.TrimSpace(x.Kernel + " " + x.Args)
 	x.Kernel, x.Args = "/"+b.Modules[i].Path, b.Modules[i].Cmdline(g.redHat)
+	for l, o := range g.m.loads {
+		if o == x {
+			delete(g.m.loads, l)
+		}
+	}
+	g.load(b.Modules[i], x)
+}
+
+// load notes which command has the arguments of an entry.
+func (g *grubReader) load(l *grubscript.Load, x *Entry) {
+	if x.Line > 0 { // one of a menu
+		g.m.loads[l] = x
+	}
 }
 
 // start says what starts by itself.

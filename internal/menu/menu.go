@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/isolayer/isolayer/bootcfg"
+	"github.com/isolayer/isolayer/internal/grubscript"
 )
 
 // Files is a file system that loaders read; see bootcfg.Volume.
@@ -180,6 +181,10 @@ type Menu struct {
 	Entries   []*Entry
 	Start     Start
 	Notes     []string // what could not be followed
+
+	grub  *grubscript.Result // of GRUB
+	loads map[*grubscript.Load]*Entry
+	paths map[*Entry][]*grubscript.Entry
 }
 
 // On writes the platforms.

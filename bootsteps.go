@@ -214,9 +214,7 @@ func (l Label) apply(s *stage) error {
 	if err != nil {
 		return err
 	}
-	err = s.carryOut(e, "label", func(e *menu.Edit) error {
-		return e.Every(func(f *bootcfg.File) (int, error) { return f.Relabel(old, l.ID) })
-	})
+	err = s.carryOut(e, "label", func(e *menu.Edit) error { return e.Relabel(old, l.ID) })
 	if err != nil {
 		return err
 	}

@@ -126,11 +126,11 @@ func (r *renewal) replaces(content []byte) bool {
 // bootFile reports a path where boot loaders have their configuration.
 func bootFile(p string) bool {
 	switch strings.ToLower(path.Ext(p)) {
-	case ".cfg", ".conf", ".lst", ".prm", ".uuid":
+	case ".cfg", ".conf", ".lst", ".prm", ".uuid", ".nsh", ".ini", ".ipxe":
 		return true
 	}
 	for dir := range strings.SplitSeq(strings.ToLower(path.Dir(p)), "/") {
-		if slices.Contains([]string{"boot", "efi", "isolinux", "syslinux", "loader", ".disk"}, dir) {
+		if slices.Contains([]string{"boot", "efi", "isolinux", "syslinux", "loader", ".disk", "etc", "grub", "grub2", "limine"}, dir) {
 			return true
 		}
 	}

@@ -2,6 +2,7 @@ package bootcfg
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -142,7 +143,7 @@ func (r *relabel) argument(w *word) {
 			return
 		}
 	}
-	if name, v, ok := strings.Cut(value, "="); ok && len(r.old) >= distinct && !strings.Contains(name, `"`) {
+	if name, v, ok := strings.Cut(value, "="); ok && len(r.old) >= distinct && !strings.Contains(name, `"`) && !person.MatchString(name) {
 		for _, form := range []string{r.old, Udev(r.old)} {
 			if rest, ok := strings.CutPrefix(v, form); ok && (rest == "" || strings.IndexByte(":/,", rest[0]) >= 0) {
 				r.write(w, name+"=", form, rest)
@@ -151,6 +152,9 @@ func (r *relabel) argument(w *word) {
 		}
 	}
 }
+
+// person matches arguments whose value is a name of something else than the medium.
+var person = regexp.MustCompile(`(?i)host|user|domain|title|locale|keyb`)
 
 // is tells whether a text is the old label, escaped or not.
 func (r *relabel) is(s string) bool {

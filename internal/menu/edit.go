@@ -2,7 +2,9 @@ package menu
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strconv"
@@ -32,11 +34,13 @@ type Edit struct {
 	medium Medium
 	menus  []*Menu // before, once asked for
 	read   bool
+	seen   map[[sha256.Size]byte][]*Menu // menus by the texts that differ
+	left   int                           // edits of GRUB's to be tried
 }
 
 // Begin finds the configurations of a medium.
 func Begin(m Medium) (*Edit, error) {
-	e := &Edit{medium: m, Changes: map[string]int{}}
+	e := &Edit{medium: m, Changes: map[string]int{}, seen: map[[sha256.Size]byte][]*Menu{}, left: maxTries}
 	for _, v := range m.Volumes {
 		configs, err := bootcfg.Find(v.Files, m.Hints)
 		if err != nil {
@@ -82,6 +86,7 @@ func (e *Edit) Before() ([]*Menu, error) {
 	list, err := Read(e.medium)
 	if err == nil {
 		e.menus, e.read = list, true
+		e.seen[sha256.Sum256(nil)] = list
 	}
 	return list, err
 }
@@ -90,10 +95,23 @@ func (e *Edit) Before() ([]*Menu, error) {
 func (e *Edit) After() ([]*Menu, error) {
 	m := e.medium
 	m.Volumes = nil
-	for _, s := range e.Sets {
-		m.Volumes = append(m.Volumes, s.Volume.Over(s.Changed()))
+	h := sha256.New()
+	for i, s := range e.Sets {
+		now := s.Changed()
+		m.Volumes = append(m.Volumes, s.Volume.Over(now))
+		for _, p := range slices.Sorted(maps.Keys(now)) {
+			fmt.Fprintf(h, "%d %q %q\n", i, p, now[p])
+		}
 	}
-	return Read(m)
+	key := [sha256.Size]byte(h.Sum(nil))
+	if list, ok := e.seen[key]; ok {
+		return list, nil
+	}
+	list, err := Read(m)
+	if err == nil {
+		e.seen[key] = list
+	}
+	return list, err
 }
 
 // note counts changed places of a file.

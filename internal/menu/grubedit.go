@@ -7,15 +7,15 @@ import (
 	"github.com/isolayer/isolayer/internal/grubscript"
 )
 
-// tries bounds how often menus of GRUB are edited and looked at again.
-const tries = 16
+// maxTries bounds how often menus of GRUB are edited and looked at again.
+const maxTries = 10
 
 // grubEdits makes edits that depend on what GRUB does, menu by menu: what stands in
 // variables, in functions, in texts that are evaluated. A menu that has no more to do, or
 // cannot be edited, gives none.
 func (e *Edit) grubEdits(wanted func(m *Menu) ([]grubscript.Edit, error)) error {
 	stuck := map[string]bool{}
-	for range tries {
+	for e.left > 0 {
 		after, err := e.After()
 		if err != nil {
 			return err
@@ -26,6 +26,7 @@ func (e *Edit) grubEdits(wanted func(m *Menu) ([]grubscript.Edit, error)) error 
 			if m.grub == nil || stuck[m.key()] {
 				continue
 			}
+			e.left--
 			edits, err := wanted(m)
 			if err != nil || len(edits) == 0 {
 				stuck[m.key()] = true
@@ -98,12 +99,12 @@ func (e *Edit) grubKargs(changes []bootcfg.Karg) error {
 				want[load] = now
 			}
 		}
-		return setArgs(m.grub, want)
+		return e.setArgs(m.grub, want)
 	})
 }
 
 // setArgs makes the edits for all loads, or for as many as can be edited.
-func setArgs(r *grubscript.Result, want map[*grubscript.Load][]string) ([]grubscript.Edit, error) {
+func (e *Edit) setArgs(r *grubscript.Result, want map[*grubscript.Load][]string) ([]grubscript.Edit, error) {
 	if len(want) == 0 {
 		return nil, nil
 	}
@@ -112,6 +113,9 @@ func setArgs(r *grubscript.Result, want map[*grubscript.Load][]string) ([]grubsc
 		return edits, err
 	}
 	for load, args := range want {
+		if e.left--; e.left < 0 {
+			break
+		}
 		if edits, one := r.SetArgs(map[*grubscript.Load][]string{load: args}); one == nil && len(edits) > 0 {
 			return edits, nil // the others follow, one by one
 		}

@@ -70,8 +70,7 @@ func (s *stage) build(steps []Step) (*Image, error) {
 	if err := s.insecure(); err != nil {
 		return nil, err
 	}
-	s.installs()
-	for _, follow := range []func() error{s.summary, s.refreshRepositories, s.trust} {
+	for _, follow := range []func() error{s.installs, s.summary, s.refreshRepositories, s.trust} {
 		if err := follow(); err != nil {
 			return nil, fmt.Errorf("%s: %w", s.base.path, err)
 		}
@@ -135,5 +134,8 @@ func (s *stage) plan() (*Image, error) {
 	if o.InPlace {
 		img.edit = &inplace.Edit{Base: b.src, Overwritten: res.Overwritten, Wiped: res.Wiped}
 	}
-	return img, b.mediaCheck(img, o.MediaCheck)
+	if err := b.mediaCheck(img, o.MediaCheck); err != nil {
+		return nil, err
+	}
+	return img, s.untested(img)
 }

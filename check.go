@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/isolayer/isolayer/boot"
 	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/fault"
+	"github.com/isolayer/isolayer/internal/menu"
 	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/mediacheck"
 )
@@ -71,6 +73,29 @@ func (b *Base) mediaCheck(img *Image, o MediaCheck) error {
 		return fmt.Errorf("media check: %w", err)
 	}
 	return img.lateCheck(tag, blocks)
+}
+
+// untested warns of an image that lost its media check, and has boot entries which test the
+// medium: checkisomd5 takes one without a sum for a damaged one.
+func (s *stage) untested(img *Image) error {
+	had, err := mediacheck.Parse(s.base.img.Primary().AppUse())
+	if err != nil || had == nil && s.options.MediaCheck != MediaStrip || img.check != nil || img.Unchanged() {
+		return nil
+	}
+	menus, err := s.readMenus()
+	if err != nil {
+		return err
+	}
+	names, byItself := menu.Testers(menus)
+	if len(names) == 0 {
+		return nil
+	}
+	verb := "none of them starts by itself"
+	if byItself {
+		verb = "one of them starts by itself"
+	}
+	img.warn(fmt.Sprintf("the image has no media check, and %s test the medium first: they stop at that (%s); --karg=-rd.live.check takes the test out", strings.Join(names[:min(len(names), 4)], ", "), verb))
+	return nil
 }
 
 // ErrFieldUsed reports a field that is not ours to overwrite.

@@ -1,6 +1,7 @@
 package isolayer
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"github.com/isolayer/isolayer/distro"
 	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/fat"
+	"github.com/isolayer/isolayer/internal/menu"
 	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/tree"
 )
@@ -45,21 +47,33 @@ func (s *stage) release() *distro.Release {
 }
 
 // installs notes why the image overwrites disks without asking, if an answer file that
-// came by other steps says so.
-func (s *stage) installs() {
+// came by other steps says so: an installer reads it only if a boot entry names it, unless
+// it looks for it by itself.
+func (s *stage) installs() error {
 	fresh := func(p string) bool {
 		n := exact(s.tree, slashless(p))
 		return n != nil && n.Replaced()
 	}
 	if !slices.ContainsFunc(distro.Places(), fresh) {
-		return
+		return nil
 	}
-	m := s.medium()
-	for _, why := range s.release().Unattended(m, fresh) {
-		if !slices.Contains(s.unattended, why) {
+	menus, err := s.readMenus()
+	if err != nil {
+		return err
+	}
+	for _, f := range s.release().Placed(s.medium(), fresh) {
+		why := f.Plan.Unattended
+		if who := menu.Readers(menus, f.Path); len(who) > 0 {
+			why += "; read by " + strings.Join(who, ", ")
+		} else if len(f.Plan.Args) > 0 {
+			s.note(fmt.Sprintf("no boot entry names %s, so nothing reads it: --%s FILE would let them", f.Path, f.Kind))
+			continue
+		}
+		if !slices.ContainsFunc(s.unattended, func(w string) bool { return strings.HasPrefix(why, w) }) {
 			s.unattended = append(s.unattended, why)
 		}
 	}
+	return nil
 }
 
 // AnswerFile puts an answer file where the installer of the image looks for it and lets
@@ -70,6 +84,9 @@ type AnswerFile struct {
 	Source string // local file
 	// Content is that of the file if not nil; Source is then only its name.
 	Content []byte
+	// Entry, if not empty, is the title of a new entry that names the file; the others
+	// stay as they are.
+	Entry string
 }
 
 func (a AnswerFile) String() string { return string(a.Kind) + " " + a.Source }
@@ -99,11 +116,20 @@ func (a AnswerFile) apply(s *stage) error {
 		return err
 	}
 	s.notes = append(s.notes, plan.Notes...)
-	if plan.Unattended != "" {
-		s.unattended = append(s.unattended, plan.Unattended)
+	if why := plan.Unattended; why != "" {
+		if a.Entry != "" {
+			why += fmt.Sprintf("; only the entry %q does, and it does not start by itself", a.Entry)
+		}
+		s.unattended = append(s.unattended, why)
 	}
 	if len(plan.Args) == 0 {
+		if a.Entry != "" {
+			return fmt.Errorf("the installer reads the file whatever entry starts it; there is no entry of its own for it: %w", errors.ErrUnsupported)
+		}
 		return nil
+	}
+	if a.Entry != "" {
+		return AddEntry{Title: a.Entry, Args: plan.Args}.apply(s)
 	}
 	return Kargs{Args: plan.Args, answers: true}.apply(s)
 }

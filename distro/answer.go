@@ -81,9 +81,16 @@ func Places() (out []string) {
 	return slices.Compact(out)
 }
 
-// Unattended tells why the image installs without asking before it overwrites disks, by
-// an answer file at its place; fresh says which files are to be looked at.
-func (r *Release) Unattended(m Medium, fresh func(path string) bool) (why []string) {
+// Placed is an answer file that lies where an installer would look for one.
+type Placed struct {
+	Path string
+	Kind Kind
+	Plan Plan // what putting it there by its own step would do
+}
+
+// Placed lists the answer files at their places that overwrite disks without asking; fresh
+// says which files are to be looked at.
+func (r *Release) Placed(m Medium, fresh func(path string) bool) (out []Placed) {
 	for _, k := range Kinds {
 		for _, p := range places[k] {
 			if r.Family.Answers[k] == nil || !fresh(p) {
@@ -93,12 +100,12 @@ func (r *Release) Unattended(m Medium, fresh func(path string) bool) (why []stri
 			if err != nil || len(text) == 0 {
 				continue
 			}
-			if plan, err := r.Family.Answers[k](m, r, File{p, text}); err == nil && plan.Unattended != "" && !slices.Contains(why, plan.Unattended) {
-				why = append(why, plan.Unattended)
+			if plan, err := r.Family.Answers[k](m, r, File{p, text}); err == nil && plan.Unattended != "" {
+				out = append(out, Placed{p, k, plan})
 			}
 		}
 	}
-	return why
+	return out
 }
 
 // reads tells which answer files the image takes.

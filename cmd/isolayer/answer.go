@@ -43,6 +43,28 @@ func addAnswerFlags(add func(name, kind, usage string, parse func(string) (isola
 	})
 }
 
+// ownEntries lets answer files be read by an entry of their own, if that is asked for.
+func (o *buildOptions) ownEntries() error {
+	if o.asEntry == "" {
+		return nil
+	}
+	hits := 0
+	for i, step := range o.steps {
+		if a, ok := step.(isolayer.AnswerFile); ok {
+			a.Entry = o.asEntry
+			o.steps[i] = a
+			hits++
+		}
+	}
+	switch {
+	case hits == 0:
+		return usagef("give one, such as --kickstart ks.cfg, or use --add-entry 'TITLE: ARGS'", "--as-entry is for an answer file, and there is none")
+	case hits > 1:
+		return usagef("give one, and --add-entry for the other", "--as-entry is one entry, and there are %d answer files", hits)
+	}
+	return nil
+}
+
 // installs warns of an image that overwrites disks without asking.
 func (a *app) installs(r layout.Report) {
 	if len(r.Unattended) == 0 {

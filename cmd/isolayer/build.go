@@ -32,6 +32,7 @@ type buildOptions struct {
 	strategyOptions
 	isofileOptions
 	steps       []isolayer.Step
+	asEntry     string
 	base        *isolayer.Base // of the command line; nil for an Isofile
 	output      string
 	noClobber   bool
@@ -88,6 +89,9 @@ SOURCE_DATE_EPOCH if that is set.`,
 			if o.undo {
 				return a.undo(args[0], cmd.Flags().NFlag())
 			}
+			if err := o.ownEntries(); err != nil {
+				return err
+			}
 			options, err := o.options(cmd.Flags().Changed)
 			if err != nil {
 				return err
@@ -98,6 +102,7 @@ SOURCE_DATE_EPOCH if that is set.`,
 	f := cmd.Flags()
 	f.SortFlags = false
 	addEditFlags(f, &o.steps)
+	f.StringVar(&o.asEntry, "as-entry", "", "beside an answer file: a new boot entry of this `TITLE` reads it, the others stay manual")
 	o.isofileOptions.addFlags(f)
 	o.addFlags(f)
 	addStrategyFlags(f, &o.strategyOptions)

@@ -83,6 +83,7 @@ func addBootFlags(add func(name, kind, usage string, parse func(string) (isolaye
 	}
 	add("karg", "ARG", "kernel argument of every boot entry: N=V sets N, +N=V adds one more, -N or -N=V removes", kargs(false))
 	add("karg-keep", "ARG", "likewise, for the installed system: behind ---", kargs(true))
+	add("entry-karg", "TITLE:ARG", "kernel argument of the boot entries of that title, label, id or number from 0", parseEntryKarg)
 	add("label", "VOLID", "new volume id, also in every boot file that looks for the old one", func(s string) (isolayer.Step, error) {
 		if s == "" {
 			return nil, errors.New("a label has 1 to 32 characters")
@@ -99,7 +100,24 @@ func addBootFlags(add func(name, kind, usage string, parse func(string) (isolaye
 	add("default", "ENTRY", "make a boot entry the default one, by label, id, title or number from 0", func(s string) (isolayer.Step, error) {
 		return isolayer.DefaultEntry{Name: s}, nil
 	})
-	add("add-entry", "TITLE[:ARGS]", "put a copy of the default boot entry in front of it, with ARGS as --karg takes them", parseEntry)
+	add("add-entry", "TITLE[:ARGS]", "put a copy of the default boot entry behind it, with ARGS as --karg takes them; what starts by itself stays", parseEntry)
+}
+
+// parseEntryKarg reads a title and, behind its colon, one argument.
+func parseEntryKarg(s string) (isolayer.Step, error) {
+	i := strings.LastIndex(s, ": ")
+	if i < 0 {
+		i = strings.Index(s, ":")
+	}
+	if i < 0 {
+		return nil, fmt.Errorf("want TITLE:ARG, such as 'Install: console=ttyS0'")
+	}
+	k := isolayer.EntryKargs{Name: strings.TrimSpace(s[:i]), Args: []string{strings.TrimSpace(s[i+1:])}}
+	if k.Name == "" || k.Args[0] == "" {
+		return nil, fmt.Errorf("want TITLE:ARG, such as 'Install: console=ttyS0'")
+	}
+	_, err := bootcfg.ParseKarg(k.Args[0])
+	return k, err
 }
 
 // parseEntry reads a title and, behind the first colon, arguments that blanks part.

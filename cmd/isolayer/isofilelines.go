@@ -98,7 +98,7 @@ func (p *isofilePrinter) step(before []isolayer.Step, s isolayer.Step) error {
 	case isolayer.AddEntry:
 		p.line("ENTRY", append([]string{s.Title}, s.Args...)...)
 	case isolayer.AnswerFile:
-		if places[string(s.Kind)] != instructed {
+		if places[string(s.Kind)] != instructed || s.Entry != "" {
 			return fmt.Errorf("%s: %w", s, errNoIsofile)
 		}
 		return p.file(strings.ToUpper(string(s.Kind)), s.Source)

@@ -167,7 +167,7 @@ func (s *scanner) legacy() {
 			if multiboot = s.kernel(s.outside(c), c, 1); !multiboot {
 				continue
 			}
-			s.cur.lines = nil
+			s.cur.xen, s.cur.lines = s.cur.lines, nil
 		case "module":
 			if e := s.outside(c); multiboot && len(e.lines) == 0 {
 				s.kernel(e, c, 1)

@@ -117,7 +117,7 @@ func (s *scanner) grub() {
 		case "multiboot", "multiboot2", "xen_hypervisor":
 			e := s.inside(open, c)
 			s.kernel(e, c, x.at+1)
-			e.lines, multiboot = nil, true
+			e.xen, e.lines, multiboot = e.lines, nil, true
 		case "module", "module2", "xen_module":
 			s.module(s.inside(open, c), x, multiboot)
 		case "initrd":

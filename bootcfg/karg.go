@@ -15,6 +15,8 @@ type Karg struct {
 	// Keep puts a new argument behind "---", where installers look for what the
 	// installed system shall have.
 	Keep bool
+	// Xen makes the change in the arguments of the hypervisor around the kernel.
+	Xen bool
 }
 
 // repeated are the arguments that are given several times on one command line, each
@@ -24,11 +26,14 @@ var repeated = []string{"console", "earlycon", "ip", "nameserver"}
 // ParseKarg reads a change as users write it. N=V gives N that value, at its place if
 // the argument is there; console, earlycon, ip, nameserver, rd.* and all with a plus
 // sign in front are added beside others of that name. A word without value is added
-// once. -N removes N, -N=V the one with that value. A value with blanks may stand in
+// once. With xen: in front it is an argument of the hypervisor. -N removes N, -N=V the one with that value. A value with blanks may stand in
 // double quotes.
 func ParseKarg(s string) (Karg, error) {
 	k := Karg{op: '='}
 	text := s
+	if rest, ok := strings.CutPrefix(text, "xen:"); ok {
+		k.Xen, text = true, rest
+	}
 	if text != "" && (text[0] == '+' || text[0] == '-') {
 		k.op, text = text[0], text[1:]
 	}
@@ -60,6 +65,9 @@ func (k Karg) String() string {
 	op := ""
 	if k.op == '-' || k.op == '+' && !slices.Contains(repeated, k.name) && !strings.HasPrefix(k.name, "rd.") {
 		op = string(k.op)
+	}
+	if k.Xen {
+		op = "xen:" + op
 	}
 	return op + k.Text()
 }
@@ -152,13 +160,16 @@ func (f *File) kargs(k Karg, entries []*MenuEntry) (int, error) {
 	if err != nil && k.op != '-' {
 		return 0, err
 	}
-	if k.op != '-' {
+	if k.op != '-' && !k.Xen {
 		f.giveLines(entries)
 	}
 	changed := 0
 	for _, e := range entries {
-		did := false
-		for _, l := range e.lines {
+		did, lines := false, e.lines
+		if k.Xen {
+			lines = e.xen
+		}
+		for _, l := range lines {
 			before := f.measure(l)
 			if !f.edit(l, k, raw) {
 				continue

@@ -17,7 +17,7 @@ var (
 		"boot/grub", "boot/grub2", "grub", "grub2", "boot/grub/x86_64-efi", "boot/grub/i386-efi", "boot/grub/arm64-efi", "boot/grub2/powerpc-ieee1275", "boot/grub/powerpc-ieee1275",
 		"boot/ppc64/grub2-ieee1275", "boot/ppc64le/grub2-ieee1275", "boot/ppc/grub2-ieee1275", "boot/grub2/x86_64-efi", "boot/grub2/i386-pc", "boot/grub/i386-pc",
 	}
-	legacyNames = []string{"boot/grub/menu.lst", "boot/grub/grub.conf", "isolinux/grub.conf", "grub/menu.lst", "boot/grub-legacy/menu.lst"}
+	legacyNames = []string{"boot/grub/menu.lst", "boot/grub/grub.conf", "isolinux/grub.conf", "grub/menu.lst", "boot/grub-legacy/menu.lst", "menu.lst", "boot/menu.lst"}
 	entryDirs   = []string{"loader/entries", "boot/loader/entries"}
 	loaderNames = []string{"loader/loader.conf"}
 	parmDirs    = []string{".", "images", "boot", "boot/s390x", "boot/s390x/loader"}

@@ -81,7 +81,7 @@ func addBootFlags(add func(name, kind, usage string, parse func(string) (isolaye
 			return isolayer.Kargs{Args: []string{s}, Keep: keep}, err
 		}
 	}
-	add("karg", "ARG", "kernel argument of every boot entry: N=V sets N, +N=V adds one more, -N or -N=V removes", kargs(false))
+	add("karg", "ARG", "kernel argument of every boot entry: N=V sets N, +N=V adds one more, -N or -N=V removes; xen:ARG is one of the hypervisor", kargs(false))
 	add("karg-keep", "ARG", "likewise, for the installed system: behind ---", kargs(true))
 	add("entry-karg", "TITLE:ARG", "kernel argument of the boot entries of that title, label, id or number from 0", parseEntryKarg)
 	add("label", "VOLID", "new volume id, also in every boot file that looks for the old one", func(s string) (isolayer.Step, error) {

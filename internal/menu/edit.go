@@ -323,6 +323,9 @@ func (m *Menu) timed(seconds int) bool {
 	if m.aside() || m.Loader == Zipl || m.Loader == BSD {
 		return true
 	}
+	if m.grub != nil && len(m.grub.Menus) > 0 { // what it starts may wait or fail
+		return m.grub.Menus[0].Timeout == max(seconds, -1)
+	}
 	switch {
 	case seconds < 0:
 		return s.Waits()
@@ -363,11 +366,17 @@ func (e *Edit) Kargs(changes []bootcfg.Karg, edit func(*bootcfg.File) (int, erro
 func (e *Edit) lacking(m *Menu, k bootcfg.Karg) {
 	var names []string
 	for _, x := range m.Entries {
+		if k.Xen {
+			if _, args := cut(x.Hypervisor); x.Hypervisor != "" && !k.Holds(args) {
+				names = append(names, fmt.Sprintf("%q (%s:%d)", x.Name(), x.File, x.Line))
+			}
+			continue
+		}
 		if x.Boots() && m.Loader != BSD && !k.Holds(x.Args) && takesArguments(x) {
 			names = append(names, fmt.Sprintf("%q (%s:%d)", x.Name(), x.File, x.Line))
 		}
 	}
-	if s := m.Start; s.Entry == nil && s.Boots() && !k.Holds(s.Args) {
+	if s := m.Start; s.Entry == nil && s.Boots() && !k.Xen && !k.Holds(s.Args) {
 		names = append(names, fmt.Sprintf("%q, which starts by itself", s.What()))
 	}
 	if len(names) == 0 {

@@ -91,7 +91,7 @@ func (e *Edit) grubKargs(changes []bootcfg.Karg) error {
 			args := argsOf(load)
 			now := args
 			for _, k := range changes {
-				if !k.Holds(x.Args) && takesArguments(x) {
+				if !k.Xen && !k.Holds(x.Args) && takesArguments(x) {
 					now = k.On(now)
 				}
 			}

@@ -242,10 +242,14 @@ func (s *scanner) parm() {
 			line.parts = append(line.parts, part{c, 0})
 		}
 	}
-	if len(line.parts) > 0 {
-		e := s.begin(line.parts[0].c)
-		e.Title, e.lines = "all", []*cmdline{&line}
+	if len(line.parts) == 0 { // an empty one can get arguments
+		if len(s.f.commands) == 0 {
+			s.f.commands = []*command{{line: 1}}
+		}
+		line.parts = []part{{s.f.commands[0], 0}}
 	}
+	e := s.begin(line.parts[0].c)
+	e.Title, e.lines = "all", []*cmdline{&line}
 }
 
 // esxi scans a boot.cfg.

@@ -306,7 +306,7 @@ func (l *cmdline) put(raw string) {
 	}
 	i := len(c.words) - l.behind
 	gap := " "
-	if i == 1 && c.key {
+	if i == 1 && c.key || len(c.words) == 0 {
 		gap = ""
 	}
 	if c.quotes() {

@@ -71,6 +71,10 @@ func (s *Set) Changed() map[string][]byte {
 
 // Starts reports whether any configuration starts a kernel.
 func (e *Edit) Starts() bool {
+	menus, err := e.Before()
+	if err == nil && slices.ContainsFunc(menus, func(m *Menu) bool { return slices.ContainsFunc(m.Entries, (*Entry).Boots) }) {
+		return true
+	}
 	return slices.ContainsFunc(e.Sets, func(s *Set) bool {
 		return slices.ContainsFunc(s.Configs, func(c *bootcfg.Config) bool {
 			return slices.ContainsFunc(c.File.Entries(), (*bootcfg.MenuEntry).Boots)

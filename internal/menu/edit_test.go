@@ -72,6 +72,7 @@ func TestKargs(t *testing.T) {
 		{"GRUB, hypervisor", "boot/grub/grub.cfg", "menuentry 'A' {\n multiboot2 /xen.gz m\n module2 /vmlinuz a\n module2 /i\n}\n", "q", "menuentry 'A' {\n multiboot2 /xen.gz m\n module2 /vmlinuz a q\n module2 /i\n}\n", false},
 		{"GRUB, of the hypervisor", "boot/grub/grub.cfg", "menuentry 'A' {\n multiboot2 /xen.gz m\n module2 /vmlinuz a\n}\n", "xen:q", "menuentry 'A' {\n multiboot2 /xen.gz m q\n module2 /vmlinuz a\n}\n", false},
 		{"GRUB in a file named like its ancestor's", "EFI/BOOT/BOOT.conf", "set timeout=1\n" + grubA, "q", "set timeout=1\n" + strings.Replace(grubA, "root=1", "root=1 q", 1), false},
+		{"parameter file of one line end", "images/generic.prm", "\n", "q", "q\n", false},
 		{"Limine", "limine.conf", limineA + limineB, "q", strings.Replace(limineA, "root=1", "root=1 q", 1) + limineB + "    cmdline: q\n", false},
 		{"Limine up to 7", "limine.cfg", ":A\nPROTOCOL=linux\nKERNEL_PATH=boot:///k\nCMDLINE=root=1\n", "q", ":A\nPROTOCOL=linux\nKERNEL_PATH=boot:///k\nCMDLINE=root=1 q\n", false},
 		{"rEFInd", "EFI/BOOT/refind.conf", refindA + refindB, "q", strings.Replace(refindA, "root=1", "root=1 q", 1) + strings.Replace(refindB, "    initrd", "    options \"q\"\n    initrd", 1), false},

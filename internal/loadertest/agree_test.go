@@ -12,13 +12,14 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	lt "github.com/isolayer/isolayer/internal/loadertest"
 )
 
 var (
 	flagN      = flag.Int("loader.n", 0, "random configurations for each loader; 0 is the usual number")
-	flagSeed   = flag.Uint64("loader.seed", 3, "of the first")
+	flagSeed   = flag.Uint64("loader.seed", 13, "of the first")
 	flagOnly   = flag.String("loader.only", "", "loaders, separated by commas")
 	flagKeep   = flag.String("loader.keep", "", "directory for what was started")
 	flagReplay = flag.String("loader.replay", "", "directory of what was started at another time")
@@ -64,7 +65,7 @@ func command(l lt.Loader, out lt.Outcome) string {
 // share is how many configurations are tried with a loader: in each run of the tests, and in
 // the long one.
 var share = map[lt.Loader]struct{ always, soak int }{
-	lt.ISOLINUX: {9, 170}, lt.GRUB: {7, 170}, lt.GRUBLegacy: {2, 20}, lt.GRUBEFI: {1, 20}, lt.SystemBoot: {1, 20}, lt.REFInd: {0, 12},
+	lt.ISOLINUX: {8, 170}, lt.GRUB: {5, 170}, lt.GRUBLegacy: {4, 20}, lt.GRUBEFI: {1, 20}, lt.SystemBoot: {1, 20}, lt.REFInd: {1, 12},
 }
 
 // TestLoadersAgree: what isolayer says a loader starts is what the loader starts.
@@ -110,7 +111,9 @@ func judge(t *testing.T, l lt.Loader, seed uint64, n int) []judged {
 			for i := range next {
 				s := seed + uint64(i)
 				m := lt.Random(l, rand.New(rand.NewPCG(s, 0)))
+				begin := time.Now()
 				out, err := run(t, m)
+				t.Logf("%s-%d: %v: %s", l, s, time.Since(begin).Round(time.Millisecond), out)
 				if err != nil {
 					t.Errorf("%s %d: %v", l, s, err)
 				}

@@ -83,7 +83,7 @@ func Parse(b []byte) (m Medium, out Outcome) {
 // numbers give the same medium.
 func Random(l Loader, r *rand.Rand) Medium {
 	g := &generator{r: r, files: map[string][]byte{}}
-	m := Medium{Loader: l, Label: pick(r, "MEDIUM", "Install_CD", "a label", "ISO-1.0"), Patience: 20 * time.Second}
+	m := Medium{Loader: l, Label: pick(r, "MEDIUM", "Install_CD", "a label", "ISO-1.0"), Patience: 15 * time.Second}
 	switch l {
 	case ISOLINUX:
 		m.Dir = pick(r, "isolinux", "boot/isolinux", "isolinux")

@@ -14,7 +14,6 @@ type grubgen struct {
 	vars  []string // that hold arguments
 	funcs []string
 	paths []string // names of entries, for defaults
-	top   []string // those of the menu that is written
 }
 
 func (g *generator) grub(l Loader, label string) {
@@ -121,8 +120,10 @@ func (s *grubgen) statement(b *strings.Builder, indent string) {
 		w("set default=%s", s.quoted(fmt.Sprint(s.r.IntN(3))))
 	case k == 12 && len(s.vars) > 0:
 		w("%s", pick(s.r, "unset "+s.vars[0], "export "+s.vars[0], "regexp --set=1:"+s.newVar()+` '([a-z]+)' "$`+s.vars[0]+`"`))
+	case k == 13 && s.one(20): // which the language does not have
+		w("%s", pick(s.r, "set a=1 && set b=2", "false || set c=3"))
 	default:
-		w("%s", pick(s.r, "set timeout=1", "timeout=2", "set gfxmode=auto", "set x=1; set y=2", "set a=1 && set b=2", "false || set c=3", "menu_color_normal=cyan/blue"))
+		w("%s", pick(s.r, "set timeout=1", "timeout=2", "set gfxmode=auto", "set x=1; set y=2", "menu_color_normal=cyan/blue"))
 	}
 }
 

@@ -264,5 +264,5 @@ func (s *sysgen) config(b *strings.Builder) {
 		return
 	}
 	s.files[path.Join(dir, name)] = []byte(in.String())
-	s.line(b, pick(s.r, "config", "config", "kernel"), "/"+path.Join(dir, name)+pick(s.r, "", " /"+dir))
+	s.line(b, "config", "/"+path.Join(dir, name)+pick(s.r, "", " /"+dir))
 }

@@ -115,6 +115,9 @@ func ofMenu(x *menu.Menu) prediction {
 	s := x.Start
 	p := prediction{unsure: s.Unsure, starts: !s.Waits() && s.Kind != menu.Nothing && s.Kind != "", kernel: s.Kernel, command: s.Args}
 	if s.Kind == menu.Local || s.Kind == menu.Chain {
+		if strings.HasPrefix(p.command, "hd0 ") {
+			p.unsure = "chain.c32 takes what follows for a file"
+		}
 		p.kernel, p.command = lt.Local, ""
 	}
 	if s.Entry != nil {

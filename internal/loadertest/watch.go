@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -50,15 +51,30 @@ func (w *watch) run(ctx context.Context) error {
 		if w.same++; now != w.last {
 			w.last, w.same = now, 0
 		}
-		if w.waits(now) || now > w.m.limit() || w.same > maxSame {
+		if w.waits(now) || now > w.m.limit() || w.same > 4 && w.halted() || w.same > maxSame {
 			return nil
 		}
 	}
 }
 
-// maxSame is after how many answers with the same second a machine counts as stopped: it
-// has halted for good, so its time does not go on.
-const maxSame = 40
+// maxSame is after how many answers with the same second a machine counts as stopped.
+const maxSame = 120
+
+// halted reports a processor that sleeps and listens to no interrupt: a loader that died.
+func (w *watch) halted() bool {
+	var registers string
+	if w.do("human-monitor-command", map[string]any{"command-line": "info registers"}, &registers) != nil {
+		return false
+	}
+	m := flagsRegister.FindStringSubmatch(registers)
+	if m == nil || !strings.Contains(registers, "HLT=1") {
+		return false
+	}
+	flags, err := strconv.ParseUint(m[1], 16, 64)
+	return err == nil && flags&0x200 == 0
+}
+
+var flagsRegister = regexp.MustCompile(`[ER]FL=([0-9a-f]+)`)
 
 // limit is the machine's time at which nothing more is expected: what the loaders take until
 // they read their configuration, doubled, and the patience.
@@ -69,7 +85,7 @@ func (m Medium) limit() time.Duration {
 	}
 	switch m.Loader {
 	case ISOLINUX:
-		return 40*time.Second + patience
+		return 50*time.Second + patience
 	case GRUB, GRUBLegacy:
 		return 160*time.Second + patience
 	}

@@ -7,7 +7,7 @@ import (
 
 // Device is a file system that GRUB can see.
 type Device struct {
-	Name   string // without parentheses: cd of BIOS, cd0 of EFI; hd0,msdos1
+	Name   string // without parentheses, such as cd0; what machines call it differs
 	Volume Volume
 	Label  string
 	UUID   string // as GRUB writes it, such as 2026-11-29-13-35-59-00

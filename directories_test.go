@@ -81,7 +81,6 @@ func shortenDirectories(t *testing.T, image string) {
 	t.Helper()
 	b := read(t, image)
 	for _, desc := range []int{16 * 2048, 17 * 2048} {
-		type dir struct{ at, lba int }
 		used := map[int]int{}
 		queue := []int{desc + 156}
 		var all []int

@@ -203,6 +203,12 @@ func (r *relabel) command(x script) {
 		} else if s.at >= 0 && strings.HasPrefix(x.arg(s.at-x.at), "--label=") && x.arg(s.at - x.at)[len("--label="):] == r.old {
 			r.plain(&x.words[s.at], "--label=")
 		}
+	case "[", "test":
+		for i := 1; x.arg(i) != "" && len(r.old) >= distinct; i++ {
+			if x.arg(i) == r.old {
+				r.plain(&x.words[x.at+i], "")
+			}
+		}
 	default:
 		switch w, name, value := x.assigned(); {
 		case w == nil || name == "default" || name == "menu_title":
@@ -210,12 +216,6 @@ func (r *relabel) command(x script) {
 			r.plain(w, name+"=")
 		case value != r.old:
 			r.variable(w, value)
-		}
-	case "[", "test":
-		for i := 1; x.arg(i) != "" && len(r.old) >= distinct; i++ {
-			if x.arg(i) == r.old {
-				r.plain(&x.words[x.at+i], "")
-			}
 		}
 	}
 }

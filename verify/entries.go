@@ -98,7 +98,7 @@ func (s *scanner) content(cfg *bootcfg.Config, r bootcfg.Ref, own volume) (io.Re
 	if found == "" {
 		return nil, 0
 	}
-	content, size, err := v.(volume).At(found)
+	content, size, err := v.At(found)
 	if err != nil {
 		return nil, 0
 	}

@@ -69,6 +69,7 @@ var (
 // verbs are all commands that take an image; a new one needs a line here.
 var verbs = []verb{
 	{"info", func(c *matrixCase) []string { return []string{"info", "--json", c.image} }, opens, ok, more{}},
+	{"menu", func(c *matrixCase) []string { return []string{"menu", "--json", c.image} }, opens, ok, more{}},
 	{"ls", func(c *matrixCase) []string { return []string{"ls", "-R", "--json", c.image} }, opens, ok, more{}},
 	{"cat", func(c *matrixCase) []string { return []string{"cat", "--json", c.image, c.file()} }, unpacks, ok, more{}},
 	{"extract", func(c *matrixCase) []string { return []string{"extract", "--json", c.image, "-C", c.path("out")} }, unpacks, ok, more{}},

@@ -243,9 +243,13 @@ func (r *refs) simple() {
 			r.add(RefKernel, rest, c, true) // prefix= may tell where
 		case r.f.format == Entry && (key == "linux" || key == "efi"):
 			r.add(RefKernel, rest, c, true)
+		case r.f.format == Limine && strings.TrimSuffix(key, ":") == "cmdline", r.f.format == Limine && strings.TrimSuffix(key, ":") == "kernel_cmdline":
+			r.arguments(c, 1, false)
+		case r.f.format == Limine || r.f.format == REFInd && key != "options" && key != "add_options":
+			// Paths there count from other devices, or are found by scanning.
 		case key == "initrd" && len(c.words) > 1:
 			r.add(RefInitrd, c.words[1].raw, c, loose || r.f.format == Entry)
-		case key == "options" || key == "kernelopt":
+		case key == "options" || key == "add_options" || key == "kernelopt":
 			r.arguments(c, 1, false)
 		}
 	}

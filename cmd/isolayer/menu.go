@@ -59,13 +59,20 @@ func (a *app) menu(image string, o menuOptions) error {
 			return nil
 		}
 		if len(list) > 1 {
-			fmt.Fprintf(a.out, "\nstarts by itself:\n")
-			for _, m := range list {
-				fmt.Fprintf(a.out, "  %s (%s): %s\n", m.On(), m.Loader, plain(m.Start.String()))
-			}
+			printStarts(a.out, list)
 		}
 		return nil
 	})
+}
+
+// printStarts sums up what starts by itself, loader by loader.
+func printStarts(w io.Writer, list []*menu.Menu) {
+	fmt.Fprintf(w, "\nstarts by itself:\n")
+	for _, m := range list {
+		if m.On() != string(menu.Loopback) { // that is for loaders of other media
+			fold(w, fmt.Sprintf("  %s (%s): ", m.On(), m.Loader), m.Start.String())
+		}
+	}
 }
 
 // menuWidth is what lines are folded to: that of a plain terminal.

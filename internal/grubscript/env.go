@@ -154,10 +154,7 @@ func (m *machine) open(menu *Menu, all bool) {
 func (m *machine) close() { m.ctx = m.ctx.prev }
 
 // args are those of a function or an entry: $1, $2, …
-type args struct {
-	words  []Word
-	shifts int
-}
+type args struct{ words []Word }
 
 // value returns the words that a variable stands for, one for each of $@ and $*.
 func (m *machine) value(name string) []Word {

@@ -70,8 +70,6 @@ type machine struct {
 // outcome is what a run did.
 type outcome struct {
 	menus   []*Menu // that were shown, in order
-	boots   *Boot   // what was started without a menu
-	ends    string  // exit, halt or reboot outside of an entry
 	seconds int     // of waiting
 	remarks *[]Remark
 }

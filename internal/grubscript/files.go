@@ -141,7 +141,7 @@ func (m *machine) devices(pattern string, named bool) []string {
 	if !named {
 		return []string{""}
 	}
-	if strings.IndexAny(pattern, "*?") < 0 {
+	if !strings.ContainsAny(pattern, "*?") {
 		return []string{"(" + pattern + ")"}
 	}
 	m.remark(m.here, "looks at all disks, of which those of the machine are not known: ("+pattern+")")
@@ -160,7 +160,7 @@ func (m *machine) level(dirs []string, level string) (out []string) {
 	bare := unescape(level)
 	re := patternOf(level)
 	for _, d := range dirs {
-		if strings.IndexAny(level, "*?") < 0 || bare != level && !strings.ContainsAny(strings.ReplaceAll(strings.ReplaceAll(level, `\*`, ""), `\?`, ""), "*?") {
+		if !strings.ContainsAny(level, "*?") || bare != level && !strings.ContainsAny(strings.ReplaceAll(strings.ReplaceAll(level, `\*`, ""), `\?`, ""), "*?") {
 			if _, is := m.stat(d + "/" + bare); is != absent || bare == "" {
 				out = append(out, d+"/"+bare)
 			}

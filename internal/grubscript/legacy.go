@@ -121,21 +121,19 @@ func (c legacyLine) fields() (out []Word) {
 func EvaluateLegacy(f Firmware) *Result {
 	r := &Result{firmware: f, Certain: true, legacy: true}
 	m := &machine{fw: &f, ctx: newContext(&f), loops: map[string]*Device{}, oracle: &oracle{}, budget: newBudget(), boot: &Boot{}, out: &outcome{remarks: &r.Remarks}}
-	menu := m.legacy(f.Config, Span{}, true)
+	menu := m.legacy(f.Config, Span{})
 	r.Start = &Start{Kind: Prompt, Certain: true}
 	if menu != nil {
 		r.Menus, r.shown = []*Menu{menu}, []*Menu{menu}
 		r.Start = menu.Start
-		for _, a := range m.assigned {
-			r.Assignments = append(r.Assignments, a)
-		}
+		r.Assignments = m.assigned
 	}
 	r.Files = m.budget.files
 	return r
 }
 
 // legacy reads a menu; nil if it has no entries.
-func (m *machine) legacy(name string, at Span, follow bool) *Menu {
+func (m *machine) legacy(name string, at Span) *Menu {
 	p, text, is := m.read(name)
 	if is != isFile {
 		m.remark(at, "reads a file that is not there: "+name)
@@ -145,7 +143,7 @@ func (m *machine) legacy(name string, at Span, follow bool) *Menu {
 	if !slices.ContainsFunc(m.budget.files, func(s *Source) bool { return s.Device == p.device && s.Name == p.path }) {
 		m.budget.files = append(m.budget.files, src)
 	}
-	menu := &Menu{File: p.path, config: src, Timeout: -1, Settings: map[string]*Setting{}, Certain: true}
+	menu := &Menu{File: p.path, config: src, Timeout: -1, Settings: map[string]*Setting{}}
 	bodies := m.legacyEntries(menu, legacyLines(src))
 	if len(menu.Entries) == 0 {
 		return nil
@@ -153,7 +151,7 @@ func (m *machine) legacy(name string, at Span, follow bool) *Menu {
 	fallbacks := m.legacySettings(menu, p.String())
 	m.chain = append(m.chain, p.path)
 	for i, e := range menu.Entries {
-		m.legacyEntry(e, bodies[i], follow)
+		m.legacyEntry(e, bodies[i])
 	}
 	m.chain = m.chain[:len(m.chain)-1]
 	menu.Start = legacyStart(menu, fallbacks)

@@ -7,13 +7,13 @@ import (
 
 // legacyEntry finds out what an entry of a menu does: the first command that fails ends
 // it.
-func (m *machine) legacyEntry(e *Entry, body []legacyLine, deep bool) {
+func (m *machine) legacyEntry(e *Entry, body []legacyLine) {
 	b := &Boot{}
 	e.Boots = []*Boot{b}
 	n := *m
 	n.boot, n.ctx = b, m.ctx.clone()
 	for _, c := range body {
-		if !n.legacyStep(e, c, deep) {
+		if !n.legacyStep(e, c) {
 			b.Pauses = c.name == "pause" || c.name == "commandline"
 			b.Failed = b.Action == Nothing && !e.Restricted && !b.Pauses
 			return
@@ -25,7 +25,7 @@ func (m *machine) legacyEntry(e *Entry, body []legacyLine, deep bool) {
 }
 
 // legacyStep runs a command of an entry; false ends the entry.
-func (m *machine) legacyStep(e *Entry, c legacyLine, deep bool) bool {
+func (m *machine) legacyStep(e *Entry, c legacyLine) bool {
 	words := c.fields()
 	first := ""
 	if len(words) > 0 {
@@ -53,7 +53,7 @@ func (m *machine) legacyStep(e *Entry, c legacyLine, deep bool) bool {
 		}
 		return false
 	case "configfile":
-		return m.legacyMenu(e, first, c.span, deep)
+		return m.legacyMenu(first, c.span)
 	case "halt", "reboot", "quit":
 		m.boot.Action = map[string]Action{"halt": Halts, "reboot": Reboots, "quit": Exits}[c.name]
 		return false
@@ -68,13 +68,13 @@ func (m *machine) legacyRoot(device string) {
 }
 
 // legacyMenu opens another menu, unless it is one of those around.
-func (m *machine) legacyMenu(e *Entry, name string, at Span, deep bool) bool {
+func (m *machine) legacyMenu(name string, at Span) bool {
 	p, is := m.stat(name)
 	if is == absent {
 		return false
 	}
-	if deep && is == isFile && !slices.Contains(m.chain, p.path) && len(m.chain) < maxMenus {
-		if menu := m.legacy(name, at, true); menu != nil {
+	if is == isFile && !slices.Contains(m.chain, p.path) && len(m.chain) < maxMenus {
+		if menu := m.legacy(name, at); menu != nil {
 			m.boot.Action, m.boot.Menu = Opens, menu
 		}
 	}

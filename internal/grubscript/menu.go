@@ -25,8 +25,8 @@ type Menu struct {
 	Why string
 	// Start is what starts when nobody presses a key.
 	Start *Start
-	// Certain is false where conditions that are not known decide whether it is shown.
-	Certain    bool
+	// Conditions are those under which the entries are there, of a menu that has what only
+	// other machines show.
 	Conditions []Condition
 
 	config *Source // that was run for it

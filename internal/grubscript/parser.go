@@ -24,7 +24,6 @@ type parser struct {
 	depth  int
 	nested int
 	left   int
-	funcs  []*function
 }
 
 // parse reads a source in chunks, as GRUB does.
@@ -195,7 +194,7 @@ func (p *parser) simple() (node, error) {
 	start := p.tok.start
 	end := start
 	for p.tok.kind == tokName || p.tok.kind == tokWord || p.tok.kind == tokReserved {
-		n.words = append(n.words, word{parts: p.parts(), span: p.span(p.tok.start, p.tok.end)})
+		n.words = append(n.words, word{parts: p.tok.parts, span: p.span(p.tok.start, p.tok.end)})
 		end = p.tok.end
 		p.advance()
 	}
@@ -212,9 +211,6 @@ func (p *parser) simple() (node, error) {
 }
 
 func (p *parser) span(start, end int) Span { return p.l.src.span(start, end) }
-
-// parts returns those of the token. Words are bare texts where they are reserved.
-func (p *parser) parts() []part { return p.tok.parts }
 
 func (p *parser) block() (b *block, end int, err error) {
 	start := p.tok.start
@@ -291,7 +287,7 @@ func (p *parser) loop() (node, error) {
 		return nil, err
 	}
 	for p.tok.kind == tokName || p.tok.kind == tokWord || p.tok.kind == tokReserved {
-		n.words = append(n.words, word{parts: p.parts(), span: p.span(p.tok.start, p.tok.end)})
+		n.words = append(n.words, word{parts: p.tok.parts, span: p.span(p.tok.start, p.tok.end)})
 		p.advance()
 	}
 	if !p.delimiters() {

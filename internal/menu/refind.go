@@ -155,7 +155,7 @@ func (x *refind) start() {
 			shown = append(shown, e)
 		}
 	}
-	if e := x.named(shown); e != nil && (x.def != "" || !scans) {
+	if e := x.named(shown, scans); e != nil && (x.def != "" || !scans) {
 		s.Entry, s.Kind, s.Kernel, s.Args = e, e.Kind, e.Kernel, e.Args
 		return
 	}
@@ -166,15 +166,18 @@ func (x *refind) start() {
 	}
 }
 
-// named is the entry that default_selection means, by number or part of its title; the
-// first without one.
-func (x *refind) named(shown []*Entry) *Entry {
+// named is the entry that default_selection means, by number from 1 or part of its title;
+// the first where it means none. What is scanned for counts, too.
+func (x *refind) named(shown []*Entry, scans bool) *Entry {
 	for want := range strings.SplitSeq(x.def, ",") {
 		if want = strings.TrimSpace(want); want == "" || want == "+" {
 			continue
 		}
-		if _, err := strconv.Atoi(want); err == nil {
-			continue // counts what was scanned, too
+		if n, err := strconv.Atoi(want); err == nil {
+			if !scans && n >= 1 && n <= len(shown) {
+				return shown[n-1]
+			}
+			continue
 		}
 		for _, e := range shown {
 			if strings.Contains(strings.ToLower(e.Title), strings.ToLower(want)) {
@@ -182,7 +185,7 @@ func (x *refind) named(shown []*Entry) *Entry {
 			}
 		}
 	}
-	if len(shown) > 0 && x.def == "" {
+	if len(shown) > 0 && (x.def == "" || !scans) {
 		return shown[0]
 	}
 	return nil

@@ -206,6 +206,29 @@ func TestRelabel(t *testing.T) {
 	}
 }
 
+// TestManyMenus: a medium with more menus than any has is not evaluated without end, and that
+// is said.
+func TestManyMenus(t *testing.T) {
+	v := withKernels(volume{})
+	for _, a := range "abcdefghij" {
+		for _, b := range "abcde" {
+			v["EFI/"+string(a)+string(b)+"/grub.cfg"] = grubA
+		}
+	}
+	list := read(t, v, bootcfg.Hints{})
+	looked := 0
+	for _, m := range list {
+		if len(m.Entries) > 0 {
+			looked++
+		} else if len(m.Notes) == 0 {
+			t.Errorf("%s: nothing is said", m)
+		}
+	}
+	if len(list) != 50 || looked != maxMenus {
+		t.Errorf("%d menus, %d of them evaluated", len(list), looked)
+	}
+}
+
 // TestEntryKargs: one entry changes, the others do not.
 func TestEntryKargs(t *testing.T) {
 	for name, v := range menusOf {

@@ -30,6 +30,10 @@ func (x *finder) grub() {
 			continue
 		}
 		for _, p := range x.grubOn(c.Path) {
+			if len(x.out) >= maxMenus {
+				x.merge(&Menu{Loader: GRUB, Platforms: []Platform{p}, Root: x.volume.Prefix + c.Path, Start: Start{After: Forever}, Notes: []string{"there are more menus than this program looks at"}})
+				continue
+			}
 			f := x.firmware(p, c.Path)
 			f.Config = f.Prefix + "/" + path.Base(c.Path)
 			x.merge(x.grubMenu(grubscript.Evaluate(f), p, x.volume.Prefix+c.Path, f.RedHat))
@@ -167,6 +171,9 @@ func (x *finder) grubMenu(r *grubscript.Result, p Platform, root string, redHat 
 }
 
 const maxNotes = 12
+
+// maxMenus bounds how many menus of one volume are evaluated. Media have a handful.
+const maxMenus = 32
 
 type grubReader struct {
 	x      *finder

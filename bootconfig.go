@@ -130,6 +130,14 @@ func (s *stage) carryOut(e *bootEdit, what string, change func(*menu.Edit) error
 	return s.write(e.list, areas)
 }
 
+// before notes what starts by itself before a step changes that, or what menus look for.
+func (s *stage) before() (err error) {
+	if s.menusBefore == nil {
+		s.menusBefore, err = s.readMenus()
+	}
+	return err
+}
+
 // summary notes what starts by itself, loader by loader, if a step changed menus.
 func (s *stage) summary() error {
 	if s.menusBefore == nil {

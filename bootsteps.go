@@ -185,6 +185,9 @@ func (k EntryKargs) apply(s *stage) error {
 }
 
 func (l Label) apply(s *stage) error {
+	if err := s.before(); err != nil { // as loaders find the old label
+		return err
+	}
 	old := s.base.img.Primary().VolumeID()
 	if s.fields == nil {
 		s.fields = map[iso9660.Field]string{}

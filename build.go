@@ -137,5 +137,6 @@ func (s *stage) plan() (*Image, error) {
 	if err := b.mediaCheck(img, o.MediaCheck); err != nil {
 		return nil, err
 	}
+	img.Report.Written = img.Map.Written(b.src) // the field of the check is a part of it
 	return img, s.untested(img)
 }

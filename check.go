@@ -43,6 +43,7 @@ func (b *Base) mediaCheck(img *Image, o MediaCheck) error {
 	case o == MediaImplant:
 	case o == MediaStrip:
 		if tag != nil || err != nil {
+			img.Report.Notes = append(img.Report.Notes, "the media check of the base was taken out")
 			return img.putCheck(emptyField())
 		}
 		return nil

@@ -52,7 +52,7 @@ func (a *app) menu(image string, o menuOptions) error {
 			if i > 0 {
 				fmt.Fprintln(a.out)
 			}
-			printMenu(a.out, m)
+			printMenu(a.out, m, twin(list[:i], m))
 		}
 		if len(list) == 0 {
 			fmt.Fprintln(a.err, "isolayer: no boot menu that is known was found")
@@ -68,19 +68,44 @@ func (a *app) menu(image string, o menuOptions) error {
 // printStarts sums up what starts by itself, loader by loader.
 func printStarts(w io.Writer, list []*menu.Menu) {
 	fmt.Fprintf(w, "\nstarts by itself:\n")
+	said := map[string]bool{}
 	for _, m := range list {
-		if m.On() != string(menu.Loopback) { // that is for loaders of other media
-			fold(w, fmt.Sprintf("  %s (%s): ", m.On(), m.Loader), m.Start.String())
+		lead, text := fmt.Sprintf("  %s (%s): ", m.On(), m.Loader), m.Start.String()
+		if said[lead+text] || m.On() == string(menu.Loopback) { // that is for loaders of other media
+			continue
 		}
+		said[lead+text] = true
+		fold(w, lead, text)
 	}
 }
 
 // menuWidth is what lines are folded to: that of a plain terminal.
 const menuWidth = 80
 
-func printMenu(w io.Writer, m *menu.Menu) {
+// twin is a menu in front that has the same entries and starts the same: media have copies
+// for each way to boot them. nil without one.
+func twin(earlier []*menu.Menu, m *menu.Menu) *menu.Menu {
+	for _, o := range earlier {
+		same := o.Loader == m.Loader && len(o.Entries) == len(m.Entries) && o.Start.String() == m.Start.String() && len(m.Entries) > 0
+		for i := 0; same && i < len(m.Entries); i++ {
+			a, b := o.Entries[i], m.Entries[i]
+			same = a.Name() == b.Name() && a.Kernel == b.Kernel && a.Args == b.Args && (a == o.Start.Entry) == (b == m.Start.Entry)
+		}
+		if same {
+			return o
+		}
+	}
+	return nil
+}
+
+// printMenu prints a menu, or that it is like another one.
+func printMenu(w io.Writer, m, like *menu.Menu) {
 	fmt.Fprintf(w, "%s, %s: %s\n", m.Loader, m.On(), name(m.Root))
 	fold(w, "  starts by itself: ", m.Start.String())
+	if like != nil {
+		fmt.Fprintf(w, "   the entries are those of %s\n", name(like.Root))
+		return
+	}
 	for _, e := range m.Entries {
 		printEntry(w, m, e)
 	}

@@ -396,7 +396,7 @@ func keyOfStep(before store.Key, what any) store.Key {
 		panic("internal error: " + err.Error()) // strings and numbers only
 	}
 	h := sha256.New()
-	fmt.Fprintf(h, "isolayer step 1\n%x\n%s", before[:], b)
+	fmt.Fprintf(h, "isolayer step 2\n%x\n%s", before[:], b)
 	return store.Key(h.Sum(nil))
 }
 
@@ -433,7 +433,6 @@ func (k *Bakery) locked(key store.Key) func() {
 func (c *kitchen) change(ctx context.Context, s *state, i *recipe.Instruction, key store.Key, steps func() ([]Step, func() error, error)) error {
 	step := c.begin(i.Text)
 	defer c.locked(key)()
-	s.key = key
 	d, cached := c.Store.Find(key)
 	if cached = cached && !c.NoCache; !cached {
 		step.working()
@@ -445,6 +444,8 @@ func (c *kitchen) change(ctx context.Context, s *state, i *recipe.Instruction, k
 			return err
 		}
 	}
+	// A layer made again may be another, as that of RUN, and what follows patches it.
+	s.key = keyOfStep(key, map[string]any{"layer": d.Digest})
 	d.MediaType = store.MediaLayer
 	s.layers = append(s.layers, d)
 	s.steps = append(s.steps, Layer{Path: c.Store.Path(d.Digest)})

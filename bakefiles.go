@@ -278,7 +278,7 @@ func (g *gatherer) archive(p, dest string) (bool, error) {
 	if err != nil {
 		return true, err
 	}
-	if len(l.Gone)+len(l.Opaque)+len(l.Renames)+len(l.Objects) > 0 {
+	if len(l.Gone)+len(l.Opaque)+len(l.Renames)+len(l.Objects) > 0 || l.Patches() {
 		return true, fmt.Errorf("%s is a layer: use LAYER", p)
 	}
 	for _, put := range l.Added {
@@ -433,5 +433,5 @@ func (i *Image) layerFrom(ctx context.Context, before *Image) (*layer.Layer, []s
 	if err != nil {
 		return nil, nil, err
 	}
-	return b.MakeLayer(ctx, a, LayerOptions{})
+	return b.MakeLayer(ctx, a, LayerOptions{lower: before.lower})
 }

@@ -67,6 +67,10 @@ func (s *stage) build(steps []Step) (*Image, error) {
 			return nil, err
 		}
 	}
+	lower, err := s.drafted()
+	if err != nil {
+		return nil, err
+	}
 	if err := s.insecure(); err != nil {
 		return nil, err
 	}
@@ -87,10 +91,20 @@ func (s *stage) build(steps []Step) (*Image, error) {
 	if err != nil {
 		return nil, &ImageError{"", s.base.path, err}
 	}
+	img.lower = lower
 	if note != "" {
 		img.Report.Notes = append(img.Report.Notes, note)
 	}
 	return img, nil
+}
+
+// drafted is what a layer on a draft may patch: what the steps left, without what follows
+// from them.
+func (s *stage) drafted() (*lowers, error) {
+	if !s.options.draft {
+		return nil, nil
+	}
+	return s.lowers()
 }
 
 // renew gives the image another UUID if that is asked for, and says so.

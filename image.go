@@ -30,6 +30,7 @@ type Image struct {
 	check *lateCheck    // to be computed, or nil
 	edit  *inplace.Edit // nil unless planned for that
 	owned *owned        // what Close closes
+	lower *lowers       // of a draft: what a layer on it may patch
 }
 
 // lateCheck is a media check that is computed when the image is written. It is shared by

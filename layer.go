@@ -39,7 +39,7 @@ func (l Layer) apply(s *stage) error {
 	if err != nil {
 		return err
 	}
-	missing, err := change.Apply(s.tree, s.base.sameOnce())
+	missing, err := change.Apply(s.tree, s.base.sameOnce(), s.lower)
 	if err != nil {
 		return err
 	}
@@ -47,7 +47,13 @@ func (l Layer) apply(s *stage) error {
 		s.warnings = append(s.warnings, fmt.Sprintf("%s removes %s, which is not there", l, p))
 	}
 	for _, name := range slices.Sorted(maps.Keys(change.Objects)) {
-		if err := s.replaceObject(name, change.Objects[name]); err != nil {
+		src := change.Objects[name]
+		if p, ok := src.(*layer.Patch); ok {
+			if src, err = s.patchObject(name, p); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+		}
+		if err := s.replaceObject(name, src); err != nil {
 			return err
 		}
 	}
@@ -244,6 +250,8 @@ func ReadLayer(path string, f func(*layer.Layer) error) (err error) {
 type LayerOptions struct {
 	Plain    bool // see layer.From
 	Progress diff.Progress
+
+	lower *lowers // if base is only planned
 }
 
 // MakeLayer makes the layer that turns base into b. Both must stay open until it is
@@ -261,7 +269,16 @@ func (b *Base) MakeLayer(ctx context.Context, base *Base, o LayerOptions) (l *la
 	if err != nil {
 		return nil, nil, err
 	}
-	return layer.New(layer.From{Report: r, Before: before, After: after, Content: b.nodeSource, Object: b.objectSource, Plain: o.Plain})
+	lower := o.lower
+	if lower == nil && !o.Plain {
+		if lower, err = base.lowers(); err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", base.path, err)
+		}
+	}
+	return layer.New(layer.From{
+		Report: r, Before: before, After: after, Content: b.nodeSource, Object: b.objectSource,
+		Lower: lower.file, LowerObject: lower.object, Plain: o.Plain,
+	})
 }
 
 // nodeSource is a file of the image as a source.

@@ -46,6 +46,10 @@ func (b *Baked) Origins() ([]Origin, error) {
 				if put.Source == nil {
 					continue
 				}
+				if p, ok := put.Source.(*layer.Patch); ok {
+					found[put.Path] = Origin{put.Path, p.Result.SHA256, d.Digest}
+					continue
+				}
 				h := sha256.New()
 				if _, err := io.Copy(h, io.NewSectionReader(put.Source, 0, put.Source.Size())); err != nil {
 					return err

@@ -91,6 +91,7 @@ type stage struct {
 	unpacked map[content]*cpio.Initrd
 	heads    map[content]heads // sums of what was unpacked
 	modified time.Time         // the modification date of the descriptors, if a layer has one
+	patched  int64             // bytes of content that layers patched
 
 	tree    *tree.Tree
 	files   *extent.Files

@@ -1,6 +1,7 @@
 package layer
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,14 +19,21 @@ import (
 // base has where that is the same.
 type Same func(*tree.Node, extent.Source) (extent.Source, error)
 
+// Lower is the content that a file has in a tree, all of it.
+type Lower func(*tree.Node) (extent.Source, error)
+
 // Apply changes the tree t. Content that the tree has keeps its place, also where
 // only its path is another. What the layer takes away but the tree does not have is
-// returned; it is not an error, as nothing is lost.
-func (l *Layer) Apply(t *tree.Tree, same Same) (missing []string, err error) {
+// returned; it is not an error, as nothing is lost. A patch of other content than what
+// the tree has is an error, ErrBase.
+func (l *Layer) Apply(t *tree.Tree, same Same, lower Lower) (missing []string, err error) {
 	for _, r := range l.Renames {
 		if err := t.Do(r); err != nil {
 			return missing, fmt.Errorf("%w: %s: %w", ErrBase, r, err)
 		}
+	}
+	if l, err = l.bound(t, lower); err != nil {
+		return missing, err
 	}
 	if err := l.keep(t, same); err != nil {
 		return missing, err
@@ -56,6 +64,40 @@ func (l *Layer) Apply(t *tree.Tree, same Same) (missing []string, err error) {
 		}
 	}
 	return missing, nil
+}
+
+// bound is the layer with the results of its patches of files.
+func (l *Layer) bound(t *tree.Tree, lower Lower) (*Layer, error) {
+	out := *l
+	out.Added = slices.Clone(l.Added)
+	for i, put := range out.Added {
+		p, ok := put.Source.(*Patch)
+		if !ok {
+			continue
+		}
+		src, err := p.at(t, cmp.Or(p.of, put.Path), lower)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", put.Path, err)
+		}
+		out.Added[i].Source = src
+	}
+	return &out, nil
+}
+
+// at binds the patch to the file at a path. Hard links to it get the one result.
+func (p *Patch) at(t *tree.Tree, file string, lower Lower) (extent.Source, error) {
+	if p.bound != nil {
+		return p.bound, nil
+	}
+	n, err := t.Lookup(file)
+	if err != nil || !n.IsRegular() || n.Path() != file {
+		return nil, fmt.Errorf("%w: it patches a file that is not there", ErrBase)
+	}
+	src, err := lower(n)
+	if err != nil {
+		return nil, err
+	}
+	return p.Bind(src)
 }
 
 // add puts one entry: it replaces what is of another type, and of what is the same only

@@ -19,8 +19,11 @@ type From struct {
 	// Content opens a file of the later image, Object boot equipment of it by name.
 	Content func(*tree.Node) (extent.Source, error)
 	Object  func(name string) (extent.Source, error)
-	// Plain layers have no renames: what moved is gone at the one place and whole at the
-	// other, as every program for OCI layers understands.
+	// Lower is the content of a file of the earlier image by its path, and LowerObject of
+	// boot equipment by its name, as Apply finds it; nil where that is not to be patched.
+	Lower, LowerObject func(string) (extent.Source, error)
+	// Plain layers have no renames and no patches: what moved is gone at the one place and
+	// whole at the other, as every program for OCI layers understands.
 	Plain bool
 }
 
@@ -48,7 +51,11 @@ func New(f From) (*Layer, []string, error) {
 		if err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", c.Name, err)
 		}
-		m.l.Objects[src.Name()] = src
+		name := src.Name()
+		if src, err = m.patch(f.LowerObject, name, src); err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", name, err)
+		}
+		m.l.Objects[name] = src
 	}
 	m.volume()
 	return m.l, m.unsaid, nil
@@ -59,6 +66,7 @@ type maker struct {
 	l       *Layer
 	sources map[string]extent.Source // by place, so that hard links stay links
 	unsaid  []string
+	ranges  int // of all patches
 }
 
 func (m *maker) change(c diff.Change) error {
@@ -66,15 +74,16 @@ func (m *maker) change(c diff.Change) error {
 	case diff.Removed:
 		m.l.Gone = append(m.l.Gone, c.Name)
 	case diff.Added:
-		return m.put(c.After)
+		return m.put(c.After, nil)
 	case diff.Changed:
 		if slices.ContainsFunc(c.Details, func(d diff.Detail) bool { return d.What == "type" }) {
 			m.l.Gone = append(m.l.Gone, c.Name)
+			return m.put(c.After, nil)
 		} else if len(c.Details) == 1 && c.Details[0].What == "hierarchies" {
 			m.unsaid = append(m.unsaid, c.String())
 			return nil
 		}
-		return m.put(c.After)
+		return m.put(c.After, c.Before)
 	case diff.Moved:
 		if m.Plain || !free(m.Before.Tree, c.Name) {
 			m.l.Gone = append(m.l.Gone, c.From)
@@ -82,7 +91,7 @@ func (m *maker) change(c diff.Change) error {
 		}
 		m.l.Renames = append(m.l.Renames, tree.Rename{Old: c.From, New: c.Name})
 		if len(c.Details) > 0 {
-			return m.put(c.After)
+			return m.put(c.After, c.Before)
 		}
 	}
 	return nil
@@ -93,7 +102,7 @@ func (m *maker) putTree(n *tree.Node) error {
 	if n.Hidden {
 		return nil
 	}
-	if err := m.put(n); err != nil {
+	if err := m.put(n, nil); err != nil {
 		return err
 	}
 	for _, c := range n.Children {
@@ -104,7 +113,8 @@ func (m *maker) putTree(n *tree.Node) error {
 	return nil
 }
 
-func (m *maker) put(n *tree.Node) error {
+// put adds a node. What was there before, unless nil, may be patched.
+func (m *maker) put(n, before *tree.Node) error {
 	p := tree.Put{Path: n.Path(), Attr: n.Attr}
 	if n.IsRegular() {
 		key := fmt.Sprint(n.Content)
@@ -113,6 +123,12 @@ func (m *maker) put(n *tree.Node) error {
 		}
 		if m.sources[key] == nil {
 			src, err := m.Content(n)
+			if err == nil && before != nil && before.IsRegular() {
+				src, err = m.patch(m.Lower, before.Path(), src)
+				if patch, ok := src.(*Patch); ok {
+					patch.of = n.Path()
+				}
+			}
 			if err != nil {
 				return err
 			}
@@ -122,6 +138,23 @@ func (m *maker) put(n *tree.Node) error {
 	}
 	m.l.Added = append(m.l.Added, p)
 	return nil
+}
+
+// patch is the content as a patch of what was there, where that is worth it.
+func (m *maker) patch(lower func(string) (extent.Source, error), name string, src extent.Source) (extent.Source, error) {
+	if m.Plain || lower == nil || src.Size() < minSaved {
+		return src, nil
+	}
+	was, err := lower(name)
+	if was == nil || err != nil {
+		return src, err
+	}
+	p, err := differ(was, src, maxRangesLayer-m.ranges)
+	if p == nil || err != nil {
+		return src, err
+	}
+	m.ranges += len(p.Ranges)
+	return p, nil
 }
 
 // roots drops paths that lie below others.

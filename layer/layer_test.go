@@ -142,7 +142,7 @@ func TestRefused(t *testing.T) {
 		{"no target", tar.Header{Name: "x", Typeflag: tar.TypeSymlink}, ErrFormat},
 		{"contiguous", tar.Header{Name: "x", Typeflag: tar.TypeCont}, ErrUnsupported},
 		{"object that is a link", tar.Header{Name: objectsPath + "@efi", Typeflag: tar.TypeSymlink, Linkname: "x"}, ErrUnsupported},
-		{"later version", tar.Header{Name: "./", Typeflag: tar.TypeDir, PAXRecords: map[string]string{paxVersion: "2"}}, ErrUnsupported},
+		{"later version", tar.Header{Name: "./", Typeflag: tar.TypeDir, PAXRecords: map[string]string{paxVersion: "3"}}, ErrUnsupported},
 		{"rename, no list", tar.Header{Name: "./", Typeflag: tar.TypeDir, PAXRecords: map[string]string{paxVersion: "1", paxRenames: "{"}}, ErrFormat},
 		{"rename outside", tar.Header{Name: "./", Typeflag: tar.TypeDir, PAXRecords: map[string]string{paxVersion: "1", paxRenames: `[["/a","/../b"]]`}}, ErrFormat},
 		{"bad date", tar.Header{Name: "./", Typeflag: tar.TypeDir, PAXRecords: map[string]string{paxVersion: "1", paxModified: "2026139912345678"}}, ErrFormat},
@@ -218,6 +218,11 @@ func FuzzRead(f *testing.F) {
 	}
 	f.Add(b.Bytes())
 	f.Add([]byte{})
+	p, _ := patched(f)
+	f.Add(archive(f, p))
+	for _, c := range hostilePatches() {
+		f.Add(c.archive(f))
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		l, err := read(b)
 		if err != nil {
@@ -226,6 +231,12 @@ func FuzzRead(f *testing.F) {
 		for _, p := range l.Added {
 			if clean, err := tree.Clean(p.Path); err != nil || clean != p.Path {
 				t.Errorf("path %q: %v", p.Path, err)
+			}
+			if p, ok := p.Source.(*Patch); ok && p.Lower.Size < 1<<20 { // no patch makes binding go wrong
+				_, _ = p.compose(bytesOf("lower", strings.Repeat("l", int(p.Lower.Size))))
+				if _, err := p.Bind(bytesOf("lower", strings.Repeat("l", int(p.Lower.Size)))); err != nil && !errors.Is(err, ErrBase) && !errors.Is(err, ErrFormat) {
+					t.Error(err)
+				}
 			}
 		}
 		var out bytes.Buffer

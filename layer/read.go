@@ -98,7 +98,8 @@ type decoder struct {
 	l       *Layer
 	src     extent.Source
 	at      *cursor
-	sources map[string]extent.Source // content by path, for hard links
+	sources map[string]extent.Source // content by path in the archive, for hard links
+	ranges  int                      // of all patches
 }
 
 // entry takes in one entry; its content begins at the cursor.
@@ -109,10 +110,17 @@ func (d *decoder) entry(h *tar.Header) error {
 	case h.Typeflag == tar.TypeXGlobalHeader:
 		return nil // comments of other programs
 	}
-	if object, ok := strings.CutPrefix(h.Name, objectsPath); ok && strings.HasPrefix(object, "@") {
-		src, err := d.content(h)
+	own := strings.TrimPrefix(h.Name, "./")
+	if object, ok := strings.CutPrefix(own, objectsPath); ok && strings.HasPrefix(object, "@") {
+		src, err := d.regular(h)
 		d.l.Objects[object] = src
 		return err
+	}
+	if file, ok := strings.CutPrefix(own, patchesPath); ok && file != "" {
+		return d.patched(file, h)
+	}
+	if isPatch(h.PAXRecords) {
+		return fmt.Errorf("%w: a patch that is not below %s", ErrFormat, patchesPath)
 	}
 	p, err := tree.Clean(h.Name)
 	if err != nil {
@@ -135,6 +143,59 @@ func (d *decoder) entry(h *tar.Header) error {
 	return d.put(p, h)
 }
 
+// patched takes in a file that is a patch, or a hard link to one.
+func (d *decoder) patched(file string, h *tar.Header) error {
+	p, err := tree.Clean(file)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrFormat, err)
+	}
+	switch {
+	case h.Typeflag == tar.TypeDir:
+		return nil // of programs that list directories
+	case p == "/" || strings.Contains(p, "/"+whiteout):
+		return fmt.Errorf("%w: a patch of %s", ErrFormat, p)
+	case h.Typeflag == tar.TypeReg && !isPatch(h.PAXRecords):
+		return fmt.Errorf("%w: no record %s", ErrFormat, paxLower)
+	case h.Typeflag != tar.TypeReg && h.Typeflag != tar.TypeLink:
+		return fmt.Errorf("%w: a patch of type %q", ErrUnsupported, h.Typeflag)
+	}
+	if err := d.put(p, h); err != nil {
+		return err
+	}
+	if _, ok := d.l.Added[len(d.l.Added)-1].Source.(*Patch); !ok {
+		return fmt.Errorf("%w: a hard link to %q, which is no patch", ErrFormat, h.Linkname)
+	}
+	return nil
+}
+
+// regular is the content of an entry, or the patch that it is.
+func (d *decoder) regular(h *tar.Header) (extent.Source, error) {
+	src, err := d.content(h)
+	if err != nil || !isPatch(h.PAXRecords) {
+		return src, err
+	}
+	p, err := parsePatch(h.Name, h.PAXRecords, src, maxRangesLayer-d.ranges)
+	if err != nil {
+		return nil, err
+	}
+	d.ranges += len(p.Ranges)
+	return p, nil
+}
+
+// link is the content that an entry of the archive has, under another name.
+func (d *decoder) link(h *tar.Header) (extent.Source, error) {
+	to, err := tree.Clean(h.Linkname)
+	src := d.sources[to]
+	if err != nil || src == nil {
+		return nil, fmt.Errorf("%w: a hard link to %q, which is not in the layer", ErrUnsupported, h.Linkname)
+	}
+	if _, patch := src.(*Patch); patch && !strings.HasPrefix(strings.TrimPrefix(h.Name, "./"), patchesPath) {
+		return nil, fmt.Errorf("%w: a hard link to %q, which is a patch", ErrFormat, h.Linkname)
+	}
+	return src, nil
+}
+
+// put takes in what is to be at a path.
 func (d *decoder) put(p string, h *tar.Header) (err error) {
 	put := tree.Put{Path: p, Attr: tree.Attr{
 		Mode: uint32(h.Mode) & 0o7777, UID: uint32(h.Uid), GID: uint32(h.Gid), ModTime: h.ModTime.UTC().Truncate(time.Second),
@@ -145,15 +206,10 @@ func (d *decoder) put(p string, h *tar.Header) (err error) {
 	switch h.Typeflag {
 	case tar.TypeReg:
 		put.Attr.Mode |= iso9660.ModeRegular
-		put.Source, err = d.content(h)
-		d.sources[p] = put.Source
+		put.Source, err = d.regular(h)
 	case tar.TypeLink:
 		put.Attr.Mode |= iso9660.ModeRegular
-		to, cerr := tree.Clean(h.Linkname)
-		if put.Source = d.sources[to]; cerr != nil || put.Source == nil {
-			return fmt.Errorf("%w: a hard link to %q, which is not in the layer", ErrUnsupported, h.Linkname)
-		}
-		d.sources[p] = put.Source
+		put.Source, err = d.link(h)
 	case tar.TypeDir:
 		put.Attr.Mode |= iso9660.ModeDir
 	case tar.TypeSymlink:
@@ -175,8 +231,14 @@ func (d *decoder) put(p string, h *tar.Header) (err error) {
 	default:
 		return fmt.Errorf("%w: type %q", ErrUnsupported, h.Typeflag)
 	}
+	if err != nil {
+		return err
+	}
+	if name, err := tree.Clean(h.Name); err == nil && put.Source != nil {
+		d.sources[name] = put.Source
+	}
 	d.l.Added = append(d.l.Added, put)
-	return err
+	return nil
 }
 
 // content is the content of a file as a part of the archive.
@@ -205,8 +267,8 @@ func (d *decoder) content(h *tar.Header) (extent.Source, error) {
 
 // global takes in what is said of the whole layer.
 func (d *decoder) global(records map[string]string) error {
-	if v, ok := records[paxVersion]; ok && v != version {
-		return fmt.Errorf("%w: version %q; this program knows version %s", ErrUnsupported, v, version)
+	if v, ok := records[paxVersion]; ok && v != version && v != versionPatches {
+		return fmt.Errorf("%w: version %q; this program knows versions %s and %s", ErrUnsupported, v, version, versionPatches)
 	}
 	if text, ok := records[paxRenames]; ok {
 		var pairs [][2]string

@@ -21,7 +21,10 @@ const renamesPerHeader = 500
 
 // Write writes the layer as a tar archive. The same layer gives the same bytes.
 func (l *Layer) Write(w io.Writer) error {
-	e := &encoder{w: tar.NewWriter(w), names: map[extent.Source]string{}}
+	e := &encoder{w: tar.NewWriter(w), names: map[extent.Source]string{}, version: version}
+	if l.Patches() {
+		e.version = versionPatches
+	}
 	if err := e.head(l); err != nil {
 		return err
 	}
@@ -53,6 +56,8 @@ func (l *Layer) Write(w io.Writer) error {
 type encoder struct {
 	w     *tar.Writer
 	names map[extent.Source]string // of content that is in the archive
+
+	version string
 }
 
 // header writes one header. The archive is made of PAX headers throughout, so that its
@@ -79,7 +84,7 @@ func (e *encoder) head(l *Layer) error {
 	if !l.Modified.IsZero() {
 		records[paxModified] = string(iso9660.NewDate17(l.Modified)[:16])
 	}
-	if len(records) > 0 {
+	if len(records) > 0 || e.version != version && len(l.Renames) == 0 {
 		if err := e.root(l, records); err != nil {
 			return err
 		}
@@ -102,7 +107,7 @@ func (e *encoder) head(l *Layer) error {
 
 // root writes an entry for the root directory with records.
 func (e *encoder) root(l *Layer, records map[string]string) error {
-	records[paxVersion] = version
+	records[paxVersion] = e.version
 	a := l.Root
 	if a.Mode == 0 {
 		a.Mode = 0o755
@@ -130,6 +135,9 @@ func (e *encoder) put(p tree.Put) error {
 	}
 	switch a.Mode & iso9660.ModeType {
 	case iso9660.ModeRegular:
+		if _, ok := p.Source.(*Patch); ok {
+			h.Name = patchesPath + h.Name
+		}
 		return e.file(h, p.Source)
 	case iso9660.ModeDir:
 		h.Typeflag = tar.TypeDir
@@ -163,6 +171,9 @@ func (e *encoder) file(h *tar.Header, src extent.Source) error {
 		return e.header(h)
 	}
 	e.names[src] = h.Name
+	if p, ok := src.(*Patch); ok {
+		src, h.PAXRecords = p.Data, p.records("/"+strings.TrimPrefix(h.Name, patchesPath))
+	}
 	h.Typeflag, h.Size = tar.TypeReg, src.Size()
 	if err := e.header(h); err != nil {
 		return err

@@ -103,7 +103,7 @@ var hints = []struct {
 	{tree.ErrLinkPath, "name the path that the link leads to"},
 	{tree.ErrNoAttr, "only images with Rock Ridge hold links, modes and owners"},
 	{layer.ErrBase, "apply it to the image that it was made from, or make it with --plain"},
-	{layer.ErrUnsupported, "isolayer layer create makes layers that fit; --plain ones have no renames"},
+	{layer.ErrUnsupported, "isolayer layer create makes layers that fit; --plain ones have no renames and patches"},
 	{layer.ErrLimit, "unpack it, if you trust where it comes from, and use the plain tar"},
 	{layer.ErrFormat, "a layer is a tar archive, plain or compressed with gzip or zstd; fetch or make it again"},
 	{fault.TooLong, "shorten it"},

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/layer"
 	"github.com/isolayer/isolayer/sink"
@@ -55,8 +56,9 @@ func (a *app) layerCreate() *cobra.Command {
 		Long: `create compares two images and writes the change from A to B as an OCI layer. Applied to
 A, it gives the tree of B, its boot equipment and the texts of its descriptors.
 
-What only moved is stored as a rename, which other programs do not know; --plain
-stores it whole. FILE is compressed as its name says: .tar, .tar.gz or .tar.zst;
+What only moved is stored as a rename, and of a large file of which little changed
+only that, which other programs do not know and which fits A alone; --plain stores
+both whole. FILE is compressed as its name says: .tar, .tar.gz or .tar.zst;
 "-o -" writes plain tar.`,
 		Args: needArgs("A", "B"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -65,7 +67,7 @@ stores it whole. FILE is compressed as its name says: .tar, .tar.gz or .tar.zst;
 	}
 	f := cmd.Flags()
 	f.StringVarP(&o.output, "output", "o", "", "the layer, `FILE`; - is standard output")
-	f.BoolVar(&o.plain, "plain", false, "no renames: every OCI program understands the layer")
+	f.BoolVar(&o.plain, "plain", false, "no renames and patches: every OCI program understands the layer")
 	progressVar(f, &o.progress)
 	f.BoolVar(&o.asJSON, "json", false, "print a report as JSON")
 	return cmd
@@ -219,7 +221,10 @@ type layerEntry struct {
 	Size int64  `json:"size"`
 	Time string `json:"time,omitempty"`
 	Link string `json:"link,omitempty"`
-	line string
+	// Patch is how much of the content the layer has, if the rest is that of the image
+	// which it is applied to.
+	Patch *int64 `json:"patch,omitempty"`
+	line  string
 }
 
 func (a *app) printLayer(l *layer.Layer, asJSON bool) error {
@@ -248,7 +253,8 @@ func layerEntries(l *layer.Layer) []layerEntry {
 		out = append(out, addedEntry(p))
 	}
 	for object, src := range l.Objects {
-		out = append(out, layerEntry{Kind: "boot equipment", Name: object, Size: src.Size(), line: fmt.Sprintf("+ %s, %s", name(object), size(src.Size()))})
+		n, words := patchOf(src)
+		out = append(out, layerEntry{Kind: "boot equipment", Name: object, Size: src.Size(), Patch: n, line: fmt.Sprintf("+ %s, %s%s", name(object), size(src.Size()), words)})
 	}
 	for f, text := range l.Fields {
 		flag := fieldFlag(f)
@@ -278,8 +284,20 @@ func addedEntry(p tree.Put) layerEntry {
 	case p.Attr.Link != "":
 		shown += " → " + name(p.Attr.Link)
 	}
-	e.line = fmt.Sprintf("+ %s %d:%d %s %s", e.Mode, e.UID, e.GID, size(e.Size), shown)
+	patch, words := patchOf(p.Source)
+	e.Patch = patch
+	e.line = fmt.Sprintf("+ %s %d:%d %s %s%s", e.Mode, e.UID, e.GID, size(e.Size), shown, words)
 	return e
+}
+
+// patchOf is how many bytes of a content a layer has, and that in words; nil if it has all.
+func patchOf(src extent.Source) (*int64, string) {
+	p, ok := src.(*layer.Patch)
+	if !ok {
+		return nil, ""
+	}
+	n := p.Data.Size()
+	return &n, fmt.Sprintf(" (patch of %s)", size(n))
 }
 
 func (a *app) layerApply() *cobra.Command {

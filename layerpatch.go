@@ -1,0 +1,167 @@
+package isolayer
+
+import (
+	"fmt"
+	"maps"
+
+	"github.com/isolayer/isolayer/boot"
+	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/fault"
+	"github.com/isolayer/isolayer/iso9660"
+	"github.com/isolayer/isolayer/layer"
+	"github.com/isolayer/isolayer/tree"
+)
+
+// lowers are the contents that a layer may patch, as they are where it is applied: before
+// an image is planned, which puts addresses into boot images.
+type lowers struct {
+	boot    *boot.Equipment
+	files   map[string]extent.Source // by path
+	objects map[string]extent.Source
+}
+
+// minLower is from which size on a file can be worth patching, in bytes: a patch is of at
+// least 64 KiB, of which at least half stays.
+const minLower = 32 << 10
+
+// lowers are those of the base as it is.
+func (b *Base) lowers() (*lowers, error) {
+	t, err := b.Tree()
+	if err != nil {
+		return nil, err
+	}
+	return (&stage{base: b, tree: t, boot: b.boot}).lowers()
+}
+
+// lowers are those of the stage as it is now.
+func (s *stage) lowers() (*lowers, error) {
+	l := &lowers{boot: s.boot, files: map[string]extent.Source{}, objects: maps.Clone(s.objects)}
+	if l.objects == nil {
+		l.objects = map[string]extent.Source{}
+	}
+	for _, o := range s.boot.Objects() {
+		if !o.Movable() || o.Path != "" || l.objects[o.Name] != nil {
+			continue
+		}
+		src, err := s.lowerObject(o)
+		if err != nil {
+			return nil, err
+		}
+		l.objects[o.Name] = src
+	}
+	return l, s.tree.Walk(func(n *tree.Node) error {
+		if !n.IsRegular() || n.Size() < minLower || n.Source == nil && compressed(n) {
+			return nil
+		}
+		if first, err := s.tree.Lookup(n.Path()); err != nil || first != n {
+			return nil // one of several of that name
+		}
+		if src, err := s.lowerAt(n); err == nil { // of damaged files nothing is patched
+			l.files[n.Path()] = src
+		}
+		return nil
+	})
+}
+
+// compressed reports a file of the base that is not stored as it is read.
+func compressed(n *tree.Node) bool {
+	for _, e := range n.Found {
+		if e != nil && e.Compressed != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// file is the content of a path, nil if that is not to be patched.
+func (l *lowers) file(p string) (extent.Source, error) { return l.files[p], nil }
+
+// object is the content of boot equipment, nil if that is not to be patched.
+func (l *lowers) object(name string) (extent.Source, error) {
+	o, ok := l.boot.Find(name)
+	if !ok {
+		return nil, nil
+	}
+	return l.objects[o.Name], nil
+}
+
+// lower is the content of a file that a layer patches. All of it is read: that counts
+// against the base's limit for content.
+func (s *stage) lower(n *tree.Node) (extent.Source, error) {
+	src, err := s.lowerAt(n)
+	if err != nil {
+		return nil, err
+	}
+	return src, s.charge(src)
+}
+
+// charge counts content that is read to be patched.
+func (s *stage) charge(src extent.Source) error {
+	if most := s.base.img.Budget().OutBytes; src.Size() > most-s.patched {
+		return fault.Errorf(fault.Bomb, "layers patch more than %d bytes of content; --limits out-bytes is that", most)
+	}
+	s.patched += src.Size()
+	return nil
+}
+
+// lowerAt is the content of a file as the steps so far left it.
+func (s *stage) lowerAt(n *tree.Node) (extent.Source, error) {
+	if n.Source != nil {
+		return n.Source, nil
+	}
+	r, size, err := s.base.Open(n)
+	if err != nil {
+		return nil, err
+	}
+	var es []extent.Extent
+	at := int64(0)
+	for _, part := range stored(n) {
+		if part.Size > 0 {
+			es = append(es, extent.CopyOf(at, s.base.src, part.LBA.Offset(), part.Size))
+			at += part.Size
+		}
+	}
+	if compressed(n) || at != size {
+		return &part{r, n.Path(), size, s.base.path}, nil
+	}
+	m, err := extent.New(es)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", iso9660.ErrFormat, err)
+	}
+	return extent.Compose(n.Path(), m), nil
+}
+
+// lowerObject is the content of boot equipment as the steps so far left it.
+func (s *stage) lowerObject(o *boot.Object) (extent.Source, error) {
+	src, off, err := s.objectSource(o)
+	if src == nil || err != nil {
+		return nil, err
+	}
+	if src != s.base.src {
+		return src, nil
+	}
+	m, err := extent.New([]extent.Extent{extent.CopyOf(0, src, off, o.Len)})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", o.Name, iso9660.ErrFormat, err)
+	}
+	return extent.Compose(o.Name, m), nil
+}
+
+// patchObject applies a patch to boot equipment.
+func (s *stage) patchObject(name string, p *layer.Patch) (extent.Source, error) {
+	o, ok := s.boot.Find(name)
+	if !ok {
+		return nil, fmt.Errorf("%w: it patches boot equipment that is not there", layer.ErrBase)
+	}
+	src, err := s.lowerObject(o)
+	if err != nil {
+		return nil, err
+	}
+	if src == nil {
+		return nil, fmt.Errorf("%w: it patches boot equipment that is not to be replaced", layer.ErrBase)
+	}
+	if err := s.charge(src); err != nil {
+		return nil, err
+	}
+	return p.Bind(src)
+}

@@ -43,7 +43,7 @@ func TestLayersPatch(t *testing.T) {
 			isolayer.AnswerFile{Kind: "kickstart", Source: ks}, isolayer.Kargs{Args: []string{"a=1", "b=2", "c=3"}}, isolayer.Label{ID: "NEW"}, isolayer.MenuTimeout{Seconds: 9},
 		},
 		"CHMOD 0600 /images/efiboot.img\nKARG a=1\n": {isolayer.Chmod{Mode: 0o600, Path: "/images/efiboot.img"}, isolayer.Kargs{Args: []string{"a=1"}}},
-		"INITRD ks.cfg /a\nKARG a=1\n": {isolayer.InitrdAdd{Adds: []isolayer.Add{{Source: ks, Dest: "/a"}}}, isolayer.Kargs{Args: []string{"a=1"}}},
+		"INITRD ks.cfg /a\nKARG a=1\n":               {isolayer.InitrdAdd{Adds: []isolayer.Add{{Source: ks, Dest: "/a"}}}, isolayer.Kargs{Args: []string{"a=1"}}},
 	} {
 		r, err := recipe.Parse("Isofile", []byte("FROM base.iso\n"+text))
 		if err != nil {

@@ -104,6 +104,9 @@ func (a AnswerFile) apply(s *stage) error {
 	if err != nil {
 		return err
 	}
+	if a.Entry != "" && plan.Always {
+		return fmt.Errorf("the installer reads the file whatever entry starts it; there is no entry of its own for it: %w", errors.ErrUnsupported)
+	}
 	for _, f := range plan.Files {
 		if s.tree.Find(f.Path) != nil {
 			s.notes = append(s.notes, fmt.Sprintf("%s was there already and was replaced", f.Path))
@@ -116,22 +119,35 @@ func (a AnswerFile) apply(s *stage) error {
 		return err
 	}
 	s.notes = append(s.notes, plan.Notes...)
-	if why := plan.Unattended; why != "" {
-		if a.Entry != "" {
-			why += fmt.Sprintf("; only the entry %q does, and it does not start by itself", a.Entry)
-		}
-		s.unattended = append(s.unattended, why)
+	if a.Entry != "" {
+		return s.answerEntry(a.Entry, plan)
+	}
+	if plan.Unattended != "" {
+		s.unattended = append(s.unattended, plan.Unattended)
 	}
 	if len(plan.Args) == 0 {
-		if a.Entry != "" {
-			return fmt.Errorf("the installer reads the file whatever entry starts it; there is no entry of its own for it: %w", errors.ErrUnsupported)
-		}
 		return nil
 	}
-	if a.Entry != "" {
-		return AddEntry{Title: a.Entry, Args: plan.Args}.apply(s)
-	}
 	return Kargs{Args: plan.Args, answers: true}.apply(s)
+}
+
+// answerEntry adds an entry that names the answer file. Who reads a file of the tree is
+// known in the end only (installs).
+func (s *stage) answerEntry(title string, plan distro.Plan) error {
+	if plan.Unattended != "" && len(plan.Files) == 0 {
+		s.unattended = append(s.unattended, fmt.Sprintf("%s; read by %q only", plan.Unattended, title))
+	}
+	changes, err := parseKargs(plan.Args, false)
+	if err != nil {
+		return err
+	}
+	return s.changeMenus("entry added", func(e *menu.Edit) error {
+		other, err := s.otherNames(e, changes, false)
+		if err != nil {
+			return err
+		}
+		return e.Add(title, slices.Concat(changes, other))
+	})
 }
 
 // read returns the content of the answer file and the attributes it gets.

@@ -40,6 +40,7 @@ type Plan struct {
 	Initrd []File // into the initrd of every entry
 	Area   []File // into the area of CoreOS, as an archive
 	Args   []string
+	Always bool // the installer reads the file whatever entry starts it
 	// Unattended tells that the installer will not ask before it overwrites disks, and
 	// why.
 	Unattended string
@@ -68,7 +69,7 @@ func (r *Release) Answer(m Medium, kind Kind, answer File) (Plan, error) {
 
 // places are where rules put answer files.
 var places = map[Kind][]string{
-	Kickstart: {"/ks.cfg"}, Preseed: {"/preseed.cfg"}, Autoinstall: {"/nocloud/user-data"}, AutoYaST: {"/autoinst.xml"},
+	Kickstart: {"/ks.cfg", "/isolinux/ks.cfg"}, Preseed: {"/preseed.cfg"}, Autoinstall: {"/nocloud/user-data"}, AutoYaST: {"/autoinst.xml", "/autoinst.xml.erb"},
 	Agama: {"/autoinst.json", "/autoinst.jsonnet", "/autoinst.sh", "/autoinst.xml"}, Answer: {"/answer.toml"},
 }
 

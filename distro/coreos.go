@@ -37,7 +37,7 @@ var coreos = &Family{
 		case config.Ignition == nil || config.Ignition.Version == "":
 			return Plan{}, fmt.Errorf("%s %w: it has no ignition.version", f.Path, ErrAnswer)
 		}
-		p := Plan{Area: []File{{"config.ign", f.Content}}}
+		p := Plan{Area: []File{{"config.ign", f.Content}}, Always: true}
 		if strings.Contains(string(f.Content), "coreos-installer") || strings.Contains(string(f.Content), "coreos.inst") {
 			p.Unattended = "the config names coreos-installer, which overwrites a disk"
 		}

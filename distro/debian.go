@@ -79,7 +79,7 @@ func debianPreseed(_ Medium, r *Release, f File) (Plan, error) {
 	p := Plan{Args: []string{"auto=true", "priority=critical"}, Unattended: preseedWipes(f.Content)}
 	switch r.Kind {
 	case "netboot":
-		p.Initrd = []File{{"/preseed.cfg", f.Content}}
+		p.Initrd, p.Always = []File{{"/preseed.cfg", f.Content}}, true
 	default:
 		p.Files = []File{{"/preseed.cfg", f.Content}}
 		p.Args = append(p.Args, "file=/cdrom/preseed.cfg")

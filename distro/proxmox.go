@@ -38,6 +38,7 @@ func proxmoxAnswer(m Medium, r *Release, f File) (Plan, error) {
 	}
 	return Plan{
 		Files:      []File{{"/answer.toml", f.Content}, {"/auto-installer-mode.toml", []byte("mode = \"iso\"\n\n[http]\n")}},
+		Always:     true,
 		Unattended: "the menu's automatic entry starts by itself and overwrites the disks that the file names",
 	}, nil
 }

@@ -2,7 +2,10 @@ package isolayer_test
 
 import (
 	"bytes"
+	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -10,9 +13,12 @@ import (
 	"time"
 
 	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/internal/isotest"
+	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/recipe"
 	"github.com/isolayer/isolayer/store"
+	"github.com/isolayer/isolayer/tree"
 )
 
 // TestLayersPatch: the layers of an Isofile come to the image that the same steps make at
@@ -92,4 +98,112 @@ func same(t *testing.T, what string, a, b io.ReaderAt) {
 			return
 		}
 	}
+}
+
+// TestLayerMadeAgain: where a RUN gives another result than before, what follows it is
+// not taken from the layers kept of that time.
+func TestLayerMadeAgain(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes real images")
+	}
+	dir := t.TempDir()
+	if err := os.Symlink(isotest.Image(t, "grub-rescue-cdrom"), filepath.Join(dir, "base.iso")); err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := extent.NewFiles()
+	defer files.Close()
+	runs := uint64(0)
+	k := &isolayer.Bakery{Store: s, Context: dir, Run: func(context.Context, isolayer.RunCommand) ([]tree.Edit, func() error, error) {
+		runs++
+		src, err := files.Add(local(t, "made", noise(200_000, runs)))
+		return []tree.Edit{tree.Put{Path: "/made", Attr: tree.Attr{Mode: iso9660.ModeRegular | 0o644}, Source: src}}, nil, err
+	}}
+	defer k.Close()
+	bake := func(text string) *isolayer.Baked {
+		r, err := recipe.Parse("Isofile", []byte("FROM base.iso\nRUN make\n"+text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := k.Bake(t.Context(), r, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	const more = "CHMOD 0600 /made\n"
+	first := bake(more)
+	defer first.Close()
+	k.NoCache = true
+	again := bake("") // as an older Isofile, or one that ended with an error behind it
+	defer again.Close()
+	k.NoCache = false
+	last := bake(more)
+	defer last.Close()
+	if runs != 2 || last.Layers[0].Digest != again.Layers[0].Digest || last.Layers[1].Digest == first.Layers[1].Digest {
+		t.Errorf("%d runs; layers %v, then %v, then %v", runs, first.Layers, again.Layers, last.Layers)
+	}
+	if last.Layers[1].Size > 10_000 {
+		t.Errorf("CHMOD: a layer of %d bytes", last.Layers[1].Size)
+	}
+	origins, err := last.Origins()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf("%x", sha256.Sum256(noise(200_000, 2)))
+	if len(origins) != 1 || origins[0].Path != "/made" || origins[0].SHA256 != want {
+		t.Errorf("%v, want SHA-256 %s", origins, want)
+	}
+}
+
+// TestLayerEquipmentPatched: of an EFI partition that no directory lists, a layer has what
+// changed, also behind one that made it grow, in which all moves.
+func TestLayerEquipmentPatched(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes real images")
+	}
+	dir := t.TempDir()
+	base := isotest.Image(t, "fedora")
+	if err := os.Symlink(base, filepath.Join(dir, "base.iso")); err != nil {
+		t.Fatal(err)
+	}
+	for name, n := range map[string]int{"small": 3000, "large": 3 << 20} {
+		if err := os.WriteFile(filepath.Join(dir, name), noise(n, 7), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := store.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Unix(1_700_000_000, 0).UTC()
+	k := &isolayer.Bakery{Store: s, Context: dir, Options: isolayer.Options{Epoch: &at, ExactTimes: true, MediaCheck: isolayer.MediaStrip}}
+	defer k.Close()
+	r, err := recipe.Parse("Isofile", []byte("FROM base.iso\nCOPY small @efi:/EFI/A\nCOPY large @efi:/EFI/B\nCOPY small @efi:/EFI/C\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := k.Bake(t.Context(), r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	for i, most := range []int64{64 << 10, 9 << 20, 64 << 10} {
+		if b.Layers[i].Size > most {
+			t.Errorf("layer %d: %d bytes, at most %d", i+1, b.Layers[i].Size, most)
+		}
+	}
+	var steps []isolayer.Step
+	for _, c := range [][2]string{{"small", "A"}, {"large", "B"}, {"small", "C"}} {
+		steps = append(steps, isolayer.Add{Source: filepath.Join(dir, c[0]), Dest: "@efi:/EFI/" + c[1]})
+	}
+	once, err := opened(t, base).Build(t.Context(), steps, k.Options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer once.Close()
+	same(t, "@efi", b.Map, once.Map)
 }

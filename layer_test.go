@@ -150,6 +150,24 @@ func TestLayerOfOthers(t *testing.T) {
 	}
 }
 
+// umociUnpacks is a tar archive of what umoci unpacks of two layers: a base and a change.
+func umociUnpacks(t *testing.T, base, change string) string {
+	t.Helper()
+	dir := t.TempDir()
+	lower := filepath.Join(dir, "lower.tar")
+	isotest.Run(t, "bsdtar", "-cf", lower, "@"+base)
+	oci, bundle := filepath.Join(dir, "oci"), filepath.Join(dir, "bundle")
+	isotest.Run(t, "umoci", "init", "--layout", oci)
+	isotest.Run(t, "umoci", "new", "--image", oci+":x")
+	isotest.Run(t, "umoci", "raw", "add-layer", "--image", oci+":x", lower)
+	isotest.Run(t, "umoci", "raw", "add-layer", "--image", oci+":x", change)
+	isotest.Run(t, "umoci", "unpack", "--rootless", "--image", oci+":x", bundle)
+	out := filepath.Join(dir, "unpacked.tar")
+	isotest.Run(t, "bsdtar", "-C", filepath.Join(bundle, "rootfs"), "-cf", out, ".")
+	isotest.Run(t, "chmod", "-R", "u+w", bundle) // or it could not be removed
+	return out
+}
+
 // TestLayerElsewhere: another program for OCI images makes the same tree of a layer.
 func TestLayerElsewhere(t *testing.T) {
 	if testing.Short() {
@@ -161,19 +179,7 @@ func TestLayerElsewhere(t *testing.T) {
 	changed, _ := build(t, base, isolayer.Options{}, steps...)
 	l := makeLayer(t, base, changed, "change.tar", layer.None, true)
 
-	dir := t.TempDir()
-	lower := filepath.Join(dir, "lower.tar")
-	isotest.Run(t, "bsdtar", "-cf", lower, "@"+base)
-	oci, bundle := filepath.Join(dir, "oci"), filepath.Join(dir, "bundle")
-	isotest.Run(t, "umoci", "init", "--layout", oci)
-	isotest.Run(t, "umoci", "new", "--image", oci+":x")
-	isotest.Run(t, "umoci", "raw", "add-layer", "--image", oci+":x", lower)
-	isotest.Run(t, "umoci", "raw", "add-layer", "--image", oci+":x", l)
-	isotest.Run(t, "umoci", "unpack", "--rootless", "--image", oci+":x", bundle)
-	unpacked := filepath.Join(dir, "unpacked.tar")
-	isotest.Run(t, "bsdtar", "-C", filepath.Join(bundle, "rootfs"), "-cf", unpacked, ".")
-	got := isotest.Bsdtar(t, unpacked)
-	isotest.Run(t, "chmod", "-R", "u+w", bundle)         // or it could not be removed
+	got := isotest.Bsdtar(t, umociUnpacks(t, base, l))
 	shape := func(m isotest.Manifest) isotest.Manifest { // who unpacks as nobody cannot have owners
 		out := isotest.Manifest{}
 		for p, x := range m {
@@ -183,6 +189,44 @@ func TestLayerElsewhere(t *testing.T) {
 	}
 	if d := shape(isotest.Bsdtar(t, changed)).Diff(shape(got)); d != "" {
 		t.Errorf("umoci makes another tree:\n%s", d)
+	}
+}
+
+// TestPatchElsewhere: another program for OCI images unpacks a layer with patches, and
+// what it makes of it harms nothing: the files that are patched are as they were, all
+// else is new.
+func TestPatchElsewhere(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes real images")
+	}
+	base := isotest.Image(t, "grub-rescue-cdrom")
+	var large string
+	for p, x := range isotest.Bsdtar(t, base) {
+		if x.Type == 'f' && x.Size > 128<<10 && p > large {
+			large = p
+		}
+	}
+	changed, _ := build(t, base, isolayer.Options{}, isolayer.Chmod{Mode: 0o600, Path: "/" + large}, isolayer.Add{Source: local(t, "new", noise(5000, 9)), Dest: "/new"})
+	l := makeLayer(t, base, changed, "change.tar", layer.None, false)
+	if info, err := os.Stat(l); err != nil || info.Size() > 20_000 {
+		t.Fatalf("%s: no patch: %v, %v", large, info, err)
+	}
+	again, _ := build(t, base, isolayer.Options{}, isolayer.Layer{Path: l})
+	if isotest.SHA256File(t, changed) != isotest.SHA256File(t, again) {
+		t.Error("the image differs")
+	}
+	rootfs := umociUnpacks(t, base, l)
+	want, got := isotest.Bsdtar(t, base), isotest.Bsdtar(t, rootfs)
+	if got[large].SHA256 != want[large].SHA256 || got[large].Size != want[large].Size {
+		t.Errorf("%s: %v, it was %v", large, got[large], want[large])
+	}
+	if now := isotest.Bsdtar(t, changed); got["new"].SHA256 != now["new"].SHA256 {
+		t.Errorf("/new: %v", got["new"])
+	}
+	for p := range got {
+		if _, ok := want[p]; !ok && p != "new" && !strings.HasPrefix(p, ".wh..wh.isolayer") {
+			t.Errorf("%s came from nowhere", p)
+		}
 	}
 }
 

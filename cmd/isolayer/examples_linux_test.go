@@ -39,6 +39,23 @@ func cat(t *testing.T, bin, image, path string) string {
 	return string(out)
 }
 
+// layerBytes is how many bytes a store keeps.
+func layerBytes(t *testing.T, store string) (n int64) {
+	t.Helper()
+	err := filepath.WalkDir(store, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		n += info.Size()
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
 // TestExamples builds what examples/ has, on images of the distributions it is for.
 func TestExamples(t *testing.T) {
 	if testing.Short() {
@@ -56,6 +73,9 @@ func TestExamples(t *testing.T) {
 		t.Error("kickstart: no repository")
 	}
 	isotest.Run(t, "checkisomd5", out)
+	if n := layerBytes(t, filepath.Join(dir, "store")); n > 256<<10 {
+		t.Errorf("kickstart: layers of %d bytes", n)
+	}
 
 	debian, _, _ := isotest.Family(t, filepath.Join("..", "..", "distro", "testdata", "debian.txtar"))
 	dir, said := example(t, bin, "preseed", debian, "-o", "DIR/out.iso")

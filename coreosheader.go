@@ -228,7 +228,7 @@ func (b *books) checkHeader() error {
 		if n, err := b.s.base.src.ReadAt(old, at); int64(n) < h.size {
 			return fmt.Errorf("read the area at %d: %w", at, err)
 		}
-		if n, err := b.m.ReadAt(now, at); int64(n) < h.size && at+h.size <= b.m.Size() {
+		if n, err := b.res.Map.ReadAt(now, at); int64(n) < h.size && at+h.size <= b.res.Map.Size() {
 			return fmt.Errorf("read the area at %d: %w", at, err)
 		} // what lies behind the end is zeros
 		if _, ok := areaArgs(string(old[:h.size]), "#", "\n"); !ok || was == "" {

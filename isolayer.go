@@ -71,7 +71,7 @@ type Base struct {
 	end   int64                          // block behind files and directories
 
 	once   sync.Once
-	first  *tree.Tree // of pristine
+	first  *tree.Tree // which is copied, and nothing else
 	failed error
 
 	mu      sync.Mutex
@@ -194,12 +194,12 @@ func (b *Base) Image() *iso9660.Image { return b.img }
 func (b *Base) Boot() *boot.Equipment { return b.boot }
 
 // Tree returns the merged tree of the base, a new one at each call.
-func (b *Base) Tree() (*tree.Tree, error) { return tree.FromImage(b.img) }
-
-// pristine is a tree of the base that nobody changes.
-func (b *Base) pristine() (*tree.Tree, error) {
-	b.once.Do(func() { b.first, b.failed = b.Tree() })
-	return b.first, b.failed
+func (b *Base) Tree() (*tree.Tree, error) {
+	b.once.Do(func() { b.first, b.failed = tree.FromImage(b.img) })
+	if b.failed != nil {
+		return nil, b.failed
+	}
+	return b.first.Copy(), nil
 }
 
 // Refusals tells why Build cannot change this image, a sentence each; none if it can.

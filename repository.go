@@ -46,7 +46,7 @@ func (s *stage) refreshRepositories() error {
 	if len(roots) == 0 {
 		return nil
 	}
-	base, err := s.base.pristine()
+	base, err := s.base.Tree()
 	if err != nil {
 		return err
 	}

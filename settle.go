@@ -33,28 +33,30 @@ const maxRounds = 6
 var ErrCircle = errors.New("lists of checksums list each other")
 
 // settle plans the image, and again until what it says of itself is true: lists of
-// checksums and of translated names. What a sum is of is known only then: boot images
-// get new addresses by the plan.
+// checksums and of translated names. Sums that no address decides are known before: most
+// images are planned once.
 func (s *stage) settle(plan func() (*layout.Result, error)) (*layout.Result, error) {
+	if s.options.draft {
+		return plan()
+	}
+	b := &books{s: s, mine: map[string]map[string]bool{}, known: map[sumKey]string{}, sources: map[extent.Source]int{}, signed: map[string]string{}}
+	if err := b.foresee(); err != nil {
+		return nil, err
+	}
 	res, err := plan()
 	if err != nil {
 		return nil, err
 	}
-	if s.options.draft {
-		return res, nil
-	}
 	if es := res.Map.Extents(); len(es) == 1 && es[0].Src == s.base.src {
 		return res, nil
 	}
-	if tells, err := s.tells(); err != nil || !tells {
-		return res, err
-	}
-	b := &books{s: s, mine: map[string]bool{}, known: map[sumKey]string{}, sources: map[extent.Source]int{}, signed: map[string]string{}}
-	if b.base, err = s.base.pristine(); err != nil {
-		return nil, err
+	if len(b.mine) == 0 {
+		if tells, err := s.tells(); err != nil || !tells {
+			return res, err
+		}
 	}
 	for range maxRounds {
-		if err := b.open(res.Map); err != nil {
+		if err := b.open(res); err != nil {
 			return nil, err
 		}
 		changed, err := b.refresh()
@@ -132,11 +134,11 @@ func (s *stage) untouched(n *tree.Node) (bool, error) {
 type books struct {
 	s    *stage
 	base *tree.Tree
-	m    *extent.Map
-	img  *iso9660.Image
-	tree *tree.Tree
+	res  *layout.Result // nil before there is a plan
+	tree *tree.Tree     // of the plan: that of the stage, unless the plan is read
+	img  *iso9660.Image // … which is this then
 
-	mine    map[string]bool // lists changed here; others that are new are the user's
+	mine    map[string]map[string]bool // paths of changed lines, by lists changed here; others that are new are the user's
 	known   map[sumKey]string
 	sources map[extent.Source]int // their numbers in sumKey
 	signed  map[string]string     // sum of what was signed anew, by the signature's path
@@ -150,56 +152,138 @@ type sumKey struct {
 	hash   crypto.Hash
 }
 
-// origin says where the bytes of a file of the planned image are from.
-func (b *books) origin(n *tree.Node) string {
+// place is where a file of the plan lies: sections of a map. Content that came after it, or
+// before there is one, is a map of its own.
+func (b *books) place(n *tree.Node) (*extent.Map, []iso9660.Section, error) {
+	list, placed := n.Content, n.Source == nil
+	m := extent.Whole(b.s.base.src)
+	if b.res != nil {
+		if m = b.res.Map; b.img == nil {
+			list, placed = b.res.Sections(n)
+		}
+	}
+	if placed {
+		return m, list, nil
+	}
+	m, err := extent.New(extent.Into(0, n.Source, n.Size()))
+	return m, iso9660.SplitSections(0, n.Size()), err
+}
+
+// extents are where the bytes of a file are from, counted from its start.
+func (b *books) extents(n *tree.Node) (*extent.Map, error) {
+	m, list, err := b.place(n)
+	if err != nil {
+		return nil, err
+	}
+	var out []extent.Extent
+	at := int64(0)
+	for _, c := range list {
+		from := c.LBA.Offset()
+		for _, e := range m.Range(from, from+c.Size) {
+			e.Off += at - from
+			out = append(out, e)
+		}
+		at += c.Size
+	}
+	whole, err := extent.New(out)
+	if err == nil && whole.Size() != n.Size() {
+		err = io.ErrUnexpectedEOF
+	}
+	return whole, err
+}
+
+// origin says where they are from, as a key.
+func (b *books) origin(m *extent.Map) string {
 	var out strings.Builder
-	fmt.Fprint(&out, n.Size())
-	for _, c := range n.Content {
-		at := c.LBA.Offset()
-		for _, e := range b.m.Range(at, at+c.Size) {
-			fmt.Fprintf(&out, ";%d+%d:%d", e.Off-at, e.Len, e.Kind)
-			switch e.Kind {
-			case extent.Bytes:
-				fmt.Fprintf(&out, "%x", sha256.Sum256(e.Data))
-			case extent.Copy:
-				k, ok := b.sources[e.Src]
-				if !ok {
-					k = len(b.sources)
-					b.sources[e.Src] = k
-				}
-				fmt.Fprintf(&out, "%d@%d", k, e.SrcOff)
+	fmt.Fprint(&out, m.Size())
+	for _, e := range m.Extents() {
+		fmt.Fprintf(&out, ";%d+%d:%d", e.Off, e.Len, e.Kind)
+		switch e.Kind {
+		case extent.Bytes:
+			fmt.Fprintf(&out, "%x", sha256.Sum256(e.Data))
+		case extent.Copy:
+			k, ok := b.sources[e.Src]
+			if !ok {
+				k = len(b.sources)
+				b.sources[e.Src] = k
 			}
+			fmt.Fprintf(&out, "%d@%d", k, e.SrcOff)
 		}
 	}
 	return out.String()
 }
 
-// open reads the planned image.
-func (b *books) open(m *extent.Map) (err error) {
-	b.m = m
-	if b.img, err = iso9660.Open(m, m.Size(), iso9660.Options{Budget: fault.NewBudget(m.Size(), fault.Unlimited())}); err != nil {
-		return fmt.Errorf("internal error: read the plan: %w", err)
+// foresee brings lists in line before there is a plan, as far as can be known then. Names
+// that only plain ISO 9660 has, and areas at addresses, are looked for in the plan.
+func (b *books) foresee() error {
+	b.tree = b.s.tree
+	lists, err := b.lists()
+	if err != nil || !b.quick() || len(lists) == 0 {
+		return err
 	}
-	if b.tree, err = tree.FromImage(b.img); err != nil {
+	if err := b.compare(); err != nil {
+		return err
+	}
+	_, err = b.rewriteAll(lists)
+	return err
+}
+
+// compare gets the tree to compare with.
+func (b *books) compare() (err error) {
+	if b.base == nil {
+		b.base, err = b.s.base.Tree()
+	}
+	return err
+}
+
+// quick reports an image whose plan has the tree of the stage, name by name.
+func (b *books) quick() bool { return b.s.tree.RockRidge && b.s.base.areaHeader() == nil }
+
+// open takes a plan; where its names may not be those of the stage it is read as an image.
+func (b *books) open(res *layout.Result) error {
+	if err := b.compare(); err != nil {
+		return err
+	}
+	if b.res = res; b.quick() {
+		return nil
+	}
+	m, err := res.Map, error(nil)
+	if b.img, err = iso9660.Open(m, m.Size(), iso9660.Options{Budget: fault.NewBudget(m.Size(), fault.Unlimited())}); err == nil {
+		b.tree, err = tree.FromImage(b.img)
+	}
+	if err != nil {
 		return fmt.Errorf("internal error: read the plan: %w", err)
 	}
 	return nil
 }
 
-// refresh brings lists in line, and reports whether any changed.
-func (b *books) refresh() (changed bool, err error) {
-	var lists []*tree.Node
+// lists are those of checksums that are to be true: none of the user's own, and none that no
+// edit can have made untrue.
+func (b *books) lists() (lists []*tree.Node, err error) {
 	err = b.s.tree.Walk(func(n *tree.Node) error {
-		switch {
-		case !n.IsRegular() || n.Size() > sums.MaxSize || n.Replaced() && !b.mine[n.Path()]:
-		case sums.Named(n.Path()):
+		p := ""
+		if n.IsRegular() && sums.Named(n.Name) {
+			p = n.Path()
+		}
+		if p == "" || n.Size() > sums.MaxSize || n.Replaced() && b.mine[p] == nil || !sums.Named(p) {
+			return nil
+		}
+		still := false
+		if b.res == nil {
+			if still, err = b.s.untouched(n); err != nil {
+				return err
+			}
+		}
+		if !still {
 			lists = append(lists, n)
 		}
 		return nil
 	})
-	if err != nil {
-		return false, err
-	}
+	return lists, err
+}
+
+// rewriteAll brings lists in line, and reports whether any changed.
+func (b *books) rewriteAll(lists []*tree.Node) (changed bool, err error) {
 	for _, n := range lists {
 		did, err := b.rewrite(n)
 		if err != nil {
@@ -207,8 +291,17 @@ func (b *books) refresh() (changed bool, err error) {
 		}
 		changed = changed || did
 	}
-	if changed {
-		return true, nil
+	return changed, nil
+}
+
+// refresh brings what the plan says of itself in line, and reports whether anything changed.
+func (b *books) refresh() (changed bool, err error) {
+	lists, err := b.lists()
+	if err == nil {
+		changed, err = b.rewriteAll(lists)
+	}
+	if err != nil || changed {
+		return changed, err
 	}
 	return b.resign()
 }
@@ -220,17 +313,33 @@ func (b *books) rewrite(n *tree.Node) (bool, error) {
 		return false, err
 	}
 	l, e, err := b.edits(n, text)
-	count := len(e.Sums) + len(e.Drop) + len(e.Add)
-	if err != nil || count == 0 {
+	if err != nil || len(e.Sums)+len(e.Drop)+len(e.Add) == 0 {
 		return false, err
 	}
 	if stays, err := b.sealed(n, l, e); err != nil || stays {
 		return false, err
 	}
-	now := l.Edit(e)
-	b.mine[n.Path()] = true
-	b.s.changed(n.Path(), "checksums", count)
+	now, p := l.Edit(e), n.Path()
+	b.note(p, l, e)
+	b.s.changed(p, "checksums", len(b.mine[p]))
 	return true, b.s.tree.Do(tree.Put{Path: n.Path(), Attr: n.Attr, Source: fat.Bytes(now)})
+}
+
+// note remembers the lines that change, each once in however many plans.
+func (b *books) note(list string, l *sums.List, e sums.Edit) {
+	lines := b.mine[list]
+	if lines == nil {
+		lines = map[string]bool{}
+		b.mine[list] = lines
+	}
+	for i, x := range l.Lines {
+		if _, ok := e.Sums[i]; ok || e.Drop[i] {
+			lines[fmt.Sprint(x.Hash, x.Path)] = true
+		}
+	}
+	for _, x := range e.Add {
+		lines[fmt.Sprint(x.Hash, x.Path)] = true
+	}
 }
 
 // edits are what brings a list of checksums in line: sums of what changed, no lines of
@@ -276,7 +385,7 @@ var ErrSealed = errors.New("the installer ends where a signature does not hold")
 // insists on that, and compares with the list none of the files that changed.
 func (b *books) sealed(n *tree.Node, l *sums.List, e sums.Edit) (bool, error) {
 	o := b.s.options
-	if o.Resign != "" || o.Insecure || b.mine[n.Path()] {
+	if o.Resign != "" || o.Insecure || b.mine[n.Path()] != nil {
 		return false, nil
 	}
 	f := b.s.release().Family
@@ -338,21 +447,25 @@ func exact(t *tree.Tree, p string) *tree.Node {
 
 // same reports that a file has the bytes that it had in the base, by where they are from.
 func (b *books) same(was, is *tree.Node) bool {
-	if was == nil || !was.IsRegular() || was.Size() != is.Size() || len(was.Content) != len(is.Content) {
+	if was == nil || !was.IsRegular() || was.Size() != is.Size() {
 		return false
 	}
-	for i, now := range is.Content {
+	m, list, err := b.place(is)
+	if err != nil || len(list) != len(was.Content) {
+		return false
+	}
+	for i, now := range list {
 		old := was.Content[i]
-		if old.Size != now.Size || !b.copied(now.LBA.Offset(), old.LBA.Offset(), now.Size) {
+		if old.Size != now.Size || !b.copied(m, now.LBA.Offset(), old.LBA.Offset(), now.Size) {
 			return false
 		}
 	}
 	return true
 }
 
-// copied reports that n bytes at a place of the image are those at a place of the base.
-func (b *books) copied(at, from, n int64) bool {
-	for _, e := range b.m.Range(at, at+n) {
+// copied reports that n bytes at a place of a map are those at a place of the base.
+func (b *books) copied(m *extent.Map, at, from, n int64) bool {
+	for _, e := range m.Range(at, at+n) {
 		if e.Kind != extent.Copy || e.Src != b.s.base.src || e.SrcOff-e.Off != from-at {
 			return false
 		}
@@ -362,7 +475,11 @@ func (b *books) copied(at, from, n int64) bool {
 
 // sum reads a file of the planned image. The same content is read once.
 func (b *books) sum(n *tree.Node, h crypto.Hash) (string, error) {
-	key := sumKey{b.origin(n), h}
+	m, err := b.extents(n)
+	if err != nil {
+		return "", err
+	}
+	key := sumKey{b.origin(m), h}
 	if sum, ok := b.known[key]; ok {
 		return sum, nil
 	}
@@ -371,15 +488,13 @@ func (b *books) sum(n *tree.Node, h crypto.Hash) (string, error) {
 		return "", err
 	}
 	w, from := h.New(), int64(0)
-	if len(n.Content) == 1 {
-		at := n.Content[0].LBA.Offset()
-		if es := b.m.Range(at, at+size); len(es) > 0 {
-			if head, k := b.s.head(es[0], h); head != nil {
-				w, from = head, k
-			}
+	if es := m.Extents(); len(es) > 0 {
+		if head, k := b.s.head(es[0], h); head != nil {
+			w, from = head, k
 		}
 	}
-	if got, err := io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{io.NewSectionReader(r, from, size-from)}, make([]byte, 1<<20)); err != nil || got < size-from {
+	// A piece at a time stays in the cache of the processor until it is summed.
+	if got, err := io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{io.NewSectionReader(r, from, size-from)}, make([]byte, 128<<10)); err != nil || got < size-from {
 		return "", fmt.Errorf("read %s: %w", n.Path(), errors.Join(err, io.ErrUnexpectedEOF))
 	}
 	sum := hex.EncodeToString(w.Sum(nil))
@@ -390,11 +505,19 @@ func (b *books) sum(n *tree.Node, h crypto.Hash) (string, error) {
 // content opens a file of the planned image.
 func (b *books) content(n *tree.Node) (io.ReaderAt, int64, error) {
 	for _, e := range n.Found {
-		if e != nil {
+		switch {
+		case e == nil:
+		case b.img != nil:
 			return b.img.Open(e)
+		case n.Source == nil && e.Compressed != nil:
+			return b.s.base.Open(n)
 		}
 	}
-	return nil, 0, fmt.Errorf("internal error: %s has no entry", n.Path())
+	m, err := b.extents(n)
+	if err != nil {
+		return nil, 0, fmt.Errorf("read %s: %w", n.Path(), err)
+	}
+	return m, m.Size(), nil
 }
 
 // tables brings lists of translated names (genisoimage -T) in line with their directories,

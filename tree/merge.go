@@ -41,6 +41,38 @@ func FromImage(img *iso9660.Image) (*Tree, error) {
 	return t, nil
 }
 
+// Copy returns another tree like this one, which must be as FromImage made it. It takes a
+// fraction of the time that merging takes, and shares nothing that edits or lookups change.
+func (t *Tree) Copy() *Tree {
+	out := &Tree{RockRidge: t.RockRidge, Has: t.Has, Epoch: t.Epoch}
+	cells, children := make([]cell, t.count), make([]*Node, t.count)
+	twins := map[*Node]*Node{} // of associated files and their owners
+	var clone func(n, parent *Node) *Node
+	clone = func(n, parent *Node) *Node {
+		x := &cells[0]
+		cells = cells[1:]
+		x.Node, x.was = *n, *n.was
+		x.Node.Parent, x.Node.was, x.Node.names = parent, &x.was, nil
+		x.was.parent = parent
+		if n.Of != nil || len(n.forks) > 0 {
+			twins[n] = &x.Node
+		}
+		x.Children, children = children[:len(n.Children):len(n.Children)], children[len(n.Children):]
+		for i, c := range n.Children {
+			x.Children[i] = clone(c, &x.Node)
+		}
+		return &x.Node
+	}
+	out.Root, out.count = clone(t.Root, nil), t.count
+	for _, n := range twins {
+		n.Of, n.forks = twins[n.Of], slices.Clone(n.forks)
+		for i, f := range n.forks {
+			n.forks[i] = twins[f]
+		}
+	}
+	return out
+}
+
 // Epoch is the time of an image: its modification date, else that of its root; it may be
 // zero.
 func Epoch(img *iso9660.Image) time.Time {
@@ -75,6 +107,7 @@ func (t *Tree) node(found [3]*iso9660.Entry) *Node {
 			}
 		}
 	}
+	t.count++
 	n.was = &x.was
 	x.was = origin{Attr: n.Attr, name: n.Name}
 	return n

@@ -80,6 +80,7 @@ type Tree struct {
 	Note func(Edit)
 
 	cells []cell // room for nodes of the base
+	count int    // nodes of the base
 }
 
 // IsDir reports a directory.

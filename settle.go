@@ -138,7 +138,8 @@ type books struct {
 	tree *tree.Tree     // of the plan: that of the stage, unless the plan is read
 	img  *iso9660.Image // … which is this then
 
-	mine    map[string]map[string]bool // paths of changed lines, by lists changed here; others that are new are the user's
+	mine    map[string]map[string]bool // changed lines by lists changed here; others that are new are the user's
+	changed []string                   // lists, in the order of their first change
 	known   map[sumKey]string
 	sources map[extent.Source]int // their numbers in sumKey
 	signed  map[string]string     // sum of what was signed anew, by the signature's path
@@ -244,7 +245,8 @@ func (b *books) open(res *layout.Result) error {
 	if err := b.compare(); err != nil {
 		return err
 	}
-	if b.res = res; b.quick() {
+	b.res = res
+	if b.report(); b.quick() {
 		return nil
 	}
 	m, err := res.Map, error(nil)
@@ -319,10 +321,19 @@ func (b *books) rewrite(n *tree.Node) (bool, error) {
 	if stays, err := b.sealed(n, l, e); err != nil || stays {
 		return false, err
 	}
-	now, p := l.Edit(e), n.Path()
-	b.note(p, l, e)
-	b.s.changed(p, "checksums", len(b.mine[p]))
+	now := l.Edit(e)
+	b.note(n.Path(), l, e)
+	b.report()
 	return true, b.s.tree.Do(tree.Put{Path: n.Path(), Attr: n.Attr, Source: fat.Bytes(now)})
+}
+
+// report tells of the lists that changed, once there is a plan.
+func (b *books) report() {
+	for _, p := range b.changed {
+		if b.res != nil {
+			b.s.changed(p, "checksums", len(b.mine[p]))
+		}
+	}
 }
 
 // note remembers the lines that change, each once in however many plans.
@@ -331,6 +342,7 @@ func (b *books) note(list string, l *sums.List, e sums.Edit) {
 	if lines == nil {
 		lines = map[string]bool{}
 		b.mine[list] = lines
+		b.changed = append(b.changed, list)
 	}
 	for i, x := range l.Lines {
 		if _, ok := e.Sums[i]; ok || e.Drop[i] {

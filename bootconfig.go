@@ -49,7 +49,11 @@ func (s *stage) bootMedium() (menu.Medium, []*bootMenus, error) {
 	}
 	m := menu.Medium{Hints: s.boot.Hints(), Label: s.medium().Label, UUID: s.base.img.Primary().Modified().UUID()}
 	for _, b := range list {
-		boot.AddPrograms(&m.Hints, b.volume)
+		known := &s.programs
+		if b.fat != nil && b.fat.src == s.base.src {
+			known = &s.base.programs
+		}
+		known.AddPrograms(&m.Hints, b.volume)
 		m.Volumes = append(m.Volumes, menu.Volume{Prefix: b.prefix, Files: b.volume})
 	}
 	return m, list, nil

@@ -35,16 +35,11 @@ type fatVolume struct {
 }
 
 // openFAT opens a FAT image at off of src; nil if it is none.
-func openFAT(src extent.Source, off, size int64) *fat.Image {
-	size = min(size, src.Size()-off)
-	if size <= 0 {
-		return nil
+func (s *stage) openFAT(src extent.Source, off, size int64) *fat.Image {
+	if src == s.base.src {
+		return s.base.volumes.Open(src, off, size)
 	}
-	img, err := fat.Open(io.NewSectionReader(src, off, size), size)
-	if err != nil {
-		return nil // not every boot image is one
-	}
-	return img
+	return s.volumesMade.Open(src, off, size)
 }
 
 // fatVolumes lists the FAT images that boot equipment names, and those files of the
@@ -60,9 +55,7 @@ func (s *stage) fatVolumes() (out []*fatVolume, err error) {
 		}
 	}
 	err = s.tree.Walk(func(n *tree.Node) error {
-		name := strings.ToLower(n.Name)
-		if len(out) >= maxFATFiles || !n.IsRegular() || n.Size() > maxFATFile || !strings.Contains(name, "efi") && !strings.Contains(name, "esp") ||
-			path.Ext(name) != ".img" && path.Ext(name) != "" ||
+		if len(out) >= maxFATFiles || !n.IsRegular() || n.Size() > maxFATFile || !namedFAT(n.Name) ||
 			slices.ContainsFunc(out, func(v *fatVolume) bool { return v.object != nil && v.object.Path == n.Path() }) {
 			return nil
 		}
@@ -73,12 +66,21 @@ func (s *stage) fatVolumes() (out []*fatVolume, err error) {
 			}
 			v.src, v.off = s.base.src, n.Content[0].LBA.Offset()
 		}
-		if v.img = openFAT(v.src, v.off, n.Size()); v.img != nil {
+		if v.img = s.openFAT(v.src, v.off, n.Size()); v.img != nil {
 			out = append(out, v)
 		}
 		return nil
 	})
 	return out, err
+}
+
+// namedFAT reports a name that FAT images for firmware have.
+func namedFAT(name string) bool {
+	if ext := path.Ext(name); ext != "" && !strings.EqualFold(ext, ".img") { // most files
+		return false
+	}
+	name = strings.ToLower(name)
+	return strings.Contains(name, "efi") || strings.Contains(name, "esp")
 }
 
 // fatObject opens boot equipment as a FAT image; nil if it is none or gone.
@@ -92,7 +94,7 @@ func (s *stage) fatObject(o *boot.Object) (*fatVolume, error) {
 	if src != s.base.src {
 		size = src.Size()
 	}
-	if v.img = openFAT(src, off, size); v.img == nil {
+	if v.img = s.openFAT(src, off, size); v.img == nil {
 		return nil, nil
 	}
 	return v, nil

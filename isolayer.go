@@ -29,6 +29,7 @@ import (
 	"github.com/isolayer/isolayer/boot"
 	"github.com/isolayer/isolayer/cpio"
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/fat"
 	"github.com/isolayer/isolayer/fault"
 	"github.com/isolayer/isolayer/inplace"
 	"github.com/isolayer/isolayer/iso9660"
@@ -73,6 +74,9 @@ type Base struct {
 	once   sync.Once
 	first  *tree.Tree // which is copied, and nothing else
 	failed error
+
+	volumes  fat.Volumes // that firmware boots from
+	programs boot.Known  // of theirs
 
 	mu      sync.Mutex
 	initrds map[content]*cpio.Initrd // that were unpacked

@@ -102,6 +102,8 @@ type stage struct {
 	fields  map[iso9660.Field]string // texts of the descriptors that change
 
 	bootFiles       []layout.BootFile // configurations that changed
+	volumesMade     fat.Volumes       // FAT images by edits; those of the base are in it
+	programs        boot.Known        // … likewise
 	menusBefore     []*menu.Menu      // what started, if a step changes menus
 	notes, warnings []string
 	ours            map[*tree.Node]bool // lists of translated names that were brought in line

@@ -4,6 +4,7 @@ import (
 	"io"
 	"path"
 	"strings"
+	"sync"
 
 	"github.com/isolayer/isolayer/bootcfg"
 	"github.com/isolayer/isolayer/pe"
@@ -40,6 +41,38 @@ type Programs interface {
 	List(dir string) ([]string, error)
 	// At returns the bytes of a file.
 	At(name string) (io.ReaderAt, int64, error)
+	// Identity returns a value that files have in common only if their bytes are the same.
+	Identity(name string) any
+}
+
+// Known remembers what programs have built in, so that each is read once however often it
+// is met. The zero value is empty; it is safe for concurrent use.
+type Known struct {
+	mu       sync.Mutex
+	programs map[any]builtIn
+}
+
+// builtIn is what GRUB has in its program.
+type builtIn struct{ prefix, script string }
+
+// builtIn looks into a program; what is none has nothing.
+func (k *Known) builtIn(v Programs, name string) builtIn {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	id := v.Identity(name)
+	b, ok := k.programs[id]
+	if !ok {
+		if r, size, err := v.At(name); err == nil {
+			if p, err := pe.Open(r, size); err == nil {
+				b.prefix, b.script = p.GRUB()
+			}
+		}
+		if k.programs == nil {
+			k.programs = map[any]builtIn{}
+		}
+		k.programs[id] = b
+	}
+	return b
 }
 
 // maxPrograms bounds how many programs AddPrograms looks at.
@@ -48,7 +81,7 @@ const maxPrograms = 64
 // AddPrograms adds to hints what the programs of GRUB in a file system have built in:
 // where they read their configuration, and the script that they run first. What cannot
 // be read is left out.
-func AddPrograms(h *bootcfg.Hints, v Programs) {
+func (k *Known) AddPrograms(h *bootcfg.Hints, v Programs) {
 	efi, _, err := v.Lookup("EFI")
 	if err != nil {
 		return
@@ -62,23 +95,16 @@ func AddPrograms(h *bootcfg.Hints, v Programs) {
 				continue
 			}
 			left--
-			r, size, err := v.At(path.Join(efi, dir, name))
-			if err != nil {
-				continue
-			}
-			p, err := pe.Open(r, size)
-			if err != nil {
-				continue
-			}
-			prefix, script := p.GRUB()
+			b := k.builtIn(v, path.Join(efi, dir, name))
+			prefix := b.prefix
 			if i := strings.LastIndexByte(prefix, ')'); i >= 0 {
 				prefix = prefix[i+1:]
 			}
 			if prefix = strings.Trim(prefix, "/"); prefix != "" {
 				h.GRUB = append(h.GRUB, prefix)
 			}
-			if script != "" {
-				h.Scripts = append(h.Scripts, script)
+			if b.script != "" {
+				h.Scripts = append(h.Scripts, b.script)
 			}
 		}
 	}

@@ -119,6 +119,24 @@ func (f Files) At(name string) (io.ReaderAt, int64, error) {
 	return f.at(n)
 }
 
+// Identity returns a value that regular files have in common only if their content is the
+// same; nil for other names.
+func (f Files) Identity(name string) any {
+	n := f.Tree.Find(name)
+	switch {
+	case n == nil:
+		return nil
+	case n.Source != nil:
+		return n.Source
+	}
+	for _, e := range n.Found {
+		if e != nil {
+			return e
+		}
+	}
+	return n
+}
+
 func (f Files) at(n *Node) (io.ReaderAt, int64, error) {
 	if n.Source != nil {
 		return n.Source, n.Size(), nil

@@ -37,7 +37,8 @@ func (c *checker) bootFiles() (string, error) {
 	if s.isolinux, err = c.loaderVersion(); err != nil {
 		return "", err
 	}
-	boot.AddPrograms(&s.hints, s.files)
+	var known boot.Known
+	known.AddPrograms(&s.hints, s.files)
 	images := map[*boot.Object]*fat.Image{}
 	for _, o := range c.equip.Objects() {
 		if !o.Boots() || !o.Movable() || o.End() > c.in.size {
@@ -48,7 +49,7 @@ func (c *checker) bootFiles() (string, error) {
 			continue // not every boot image is one
 		}
 		images[o] = img
-		boot.AddPrograms(&s.hints, img)
+		known.AddPrograms(&s.hints, img)
 		if c.firmwareStarts(o) {
 			c.programs(o, img)
 		}

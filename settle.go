@@ -21,6 +21,7 @@ import (
 	"github.com/isolayer/isolayer/fault"
 	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/layout"
+	"github.com/isolayer/isolayer/sink"
 	"github.com/isolayer/isolayer/sums"
 	"github.com/isolayer/isolayer/tree"
 )
@@ -505,9 +506,13 @@ func (b *books) sum(n *tree.Node, h crypto.Hash) (string, error) {
 			w, from = head, k
 		}
 	}
-	// A piece at a time stays in the cache of the processor until it is summed.
-	if got, err := io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{io.NewSectionReader(r, from, size-from)}, make([]byte, 128<<10)); err != nil || got < size-from {
-		return "", fmt.Errorf("read %s: %w", n.Path(), errors.Join(err, io.ErrUnexpectedEOF))
+	if whole, ok := r.(*extent.Map); ok && from == 0 {
+		_, err = sink.Feed(b.s.ctx, whole, nil, sink.Observer{Writer: w})
+	} else if got, err2 := io.Copy(w, io.NewSectionReader(r, from, size-from)); err2 != nil || got < size-from {
+		err = errors.Join(err2, io.ErrUnexpectedEOF)
+	}
+	if err != nil {
+		return "", fmt.Errorf("read %s: %w", n.Path(), err)
 	}
 	sum := hex.EncodeToString(w.Sum(nil))
 	b.known[key] = sum

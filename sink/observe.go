@@ -84,10 +84,10 @@ type block struct {
 // feed reads ahead by a few buffers, so that reading and computing overlap.
 func feed(ctx context.Context, m *extent.Map, obs []Observer, heard func(int64)) error {
 	ctx, cancel := context.WithCancel(ctx)
-	const ahead = 3
+	const ahead, piece = 3, chunk / 4 // what is read is still near the processor
 	free, full := make(chan []byte, ahead), make(chan block, ahead)
 	for range ahead {
-		free <- make([]byte, chunk)
+		free <- make([]byte, min(piece, m.Size()))
 	}
 	go func() {
 		defer close(full)
@@ -96,7 +96,7 @@ func feed(ctx context.Context, m *extent.Map, obs []Observer, heard func(int64))
 			case <-ctx.Done():
 				return
 			case b := <-free:
-				b = b[:min(chunk, m.Size()-off)]
+				b = b[:min(piece, m.Size()-off)]
 				_, err := m.ReadAt(b, off)
 				full <- block{b, err}
 				if err != nil {

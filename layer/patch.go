@@ -82,14 +82,14 @@ func (p *Patch) Bind(lower extent.Source) (extent.Source, error) {
 		return p.bound, nil
 	}
 	if lower.Size() != p.Lower.Size {
-		return nil, fmt.Errorf("%w: it patches %d bytes with SHA-256 %s, and %d are there", ErrBase, p.Lower.Size, p.Lower.SHA256, lower.Size())
+		return nil, fmt.Errorf("%w: it patches content of %d bytes, and there are %d", ErrBase, p.Lower.Size, lower.Size())
 	}
 	sum, err := sumOf(lower)
 	if err != nil {
 		return nil, err
 	}
 	if sum != p.Lower {
-		return nil, fmt.Errorf("%w: it patches content with SHA-256 %s, and what is there has %s", ErrBase, p.Lower.SHA256, sum.SHA256)
+		return nil, fmt.Errorf("%w: it patches content with SHA-256 %.12s, and what is there has %.12s", ErrBase, p.Lower.SHA256, sum.SHA256)
 	}
 	m, err := p.compose(lower)
 	if err != nil {

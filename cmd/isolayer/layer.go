@@ -297,6 +297,9 @@ func patchOf(src extent.Source) (*int64, string) {
 		return nil, ""
 	}
 	n := p.Data.Size()
+	if p.Lower == p.Result {
+		return &n, " (content as it was)"
+	}
 	return &n, fmt.Sprintf(" (patch of %s)", size(n))
 }
 

@@ -2,6 +2,7 @@ package boot
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -385,4 +386,46 @@ func sameImage(a, b []byte) bool {
 		return b
 	}
 	return bytes.Equal(mask(a), mask(b))
+}
+
+// TestDriverDescriptor: the number of blocks in an Apple driver descriptor follows where it
+// is that of the medium, and stays where boot code has instructions there.
+func TestDriverDescriptor(t *testing.T) {
+	for _, size := range []int64{512, 2048} {
+		const blocks = 6144 // of the volume and the image
+		for name, was := range map[string]uint32{"the whole medium": uint32(blocks * 2048 / size), "boot code": 0x9090} {
+			m := &memory{blocks: map[int64][]byte{}, size: blocks * iso9660.BlockSize}
+			head := make([]byte, 8)
+			copy(head, "ER")
+			binary.BigEndian.PutUint16(head[2:], uint16(size))
+			binary.BigEndian.PutUint32(head[4:], was)
+			m.write(0, head)
+			entry := make([]byte, 512)
+			copy(entry, "PM")
+			binary.BigEndian.PutUint32(entry[4:], 1)
+			binary.BigEndian.PutUint32(entry[8:], 1)
+			binary.BigEndian.PutUint32(entry[12:], 1)
+			copy(entry[48:], "Apple_partition_map")
+			m.write(size, entry)
+			e, err := Parse(m, m.size, Volume{Blocks: blocks, End: blocks})
+			if err != nil || e.System.APM == nil {
+				t.Fatalf("%v, %+v", err, e)
+			}
+			f, err := resize(e, blocks, blocks+512)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := make([]byte, 8)
+			if _, err := m.apply(e, f).ReadAt(got, 0); err != nil {
+				t.Fatal(err)
+			}
+			want := was
+			if name == "the whole medium" {
+				want = uint32(f.Size / size)
+			}
+			if now := binary.BigEndian.Uint32(got[4:]); now != want {
+				t.Errorf("blocks of %d, %s: %d, want %d", size, name, now, want)
+			}
+		}
+	}
 }

@@ -153,6 +153,22 @@ func (g *GPT) put(entry []byte, s span) {
 	binary.LittleEndian.PutUint64(entry[40:], uint64(roundUp(s.end, g.per())/g.per()-1))
 }
 
+// driver brings the number of blocks in the driver descriptor in line, where it is that of
+// the whole medium: hybrid boot code has instructions there.
+func (r *relocator) driver(per int64) {
+	if string(r.area[:2]) != "ER" {
+		return
+	}
+	was, from, to := int64(binary.BigEndian.Uint32(r.area[4:]))*per, r.out.from, r.out.to
+	for _, end := range [][2]int64{{from.size, to.size}, {from.table, to.table}, {from.volume, to.volume}} {
+		if was == end[0] && end[1]/per <= 1<<32-1 {
+			binary.BigEndian.PutUint32(r.area[4:], uint32(end[1]/per))
+			r.patch(0, sectorSize, "Apple driver descriptor")
+			return
+		}
+	}
+}
+
 // apm brings the entries of the Apple partition map in line. Their unit is the
 // block size of the map.
 func (r *relocator) apm() error {
@@ -161,6 +177,7 @@ func (r *relocator) apm() error {
 		return nil
 	}
 	per := a.BlockSize / sectorSize
+	r.driver(per)
 	for _, p := range r.e.System.partitions() {
 		if p.table != "APM" {
 			continue

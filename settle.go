@@ -135,10 +135,11 @@ func (s *stage) untouched(n *tree.Node) (bool, error) {
 type books struct {
 	s    *stage
 	base *tree.Tree
-	res  *layout.Result // nil before there is a plan
+	res  *layout.Result // before there is a plan: the base
 	tree *tree.Tree     // of the plan: that of the stage, unless the plan is read
 	img  *iso9660.Image // … which is this then
 
+	planned bool
 	mine    map[string]map[string]bool // changed lines by lists changed here; others that are new are the user's
 	changed []string                   // lists, in the order of their first change
 	known   map[sumKey]string
@@ -154,47 +155,7 @@ type sumKey struct {
 	hash   crypto.Hash
 }
 
-// place is where a file of the plan lies: sections of a map. Content that came after it, or
-// before there is one, is a map of its own.
-func (b *books) place(n *tree.Node) (*extent.Map, []iso9660.Section, error) {
-	list, placed := n.Content, n.Source == nil
-	m := extent.Whole(b.s.base.src)
-	if b.res != nil {
-		if m = b.res.Map; b.img == nil {
-			list, placed = b.res.Sections(n)
-		}
-	}
-	if placed {
-		return m, list, nil
-	}
-	m, err := extent.New(extent.Into(0, n.Source, n.Size()))
-	return m, iso9660.SplitSections(0, n.Size()), err
-}
-
-// extents are where the bytes of a file are from, counted from its start.
-func (b *books) extents(n *tree.Node) (*extent.Map, error) {
-	m, list, err := b.place(n)
-	if err != nil {
-		return nil, err
-	}
-	var out []extent.Extent
-	at := int64(0)
-	for _, c := range list {
-		from := c.LBA.Offset()
-		for _, e := range m.Range(from, from+c.Size) {
-			e.Off += at - from
-			out = append(out, e)
-		}
-		at += c.Size
-	}
-	whole, err := extent.New(out)
-	if err == nil && whole.Size() != n.Size() {
-		err = io.ErrUnexpectedEOF
-	}
-	return whole, err
-}
-
-// origin says where they are from, as a key.
+// origin says where bytes are from, as a key.
 func (b *books) origin(m *extent.Map) string {
 	var out strings.Builder
 	fmt.Fprint(&out, m.Size())
@@ -218,7 +179,7 @@ func (b *books) origin(m *extent.Map) string {
 // foresee brings lists in line before there is a plan, as far as can be known then. Names
 // that only plain ISO 9660 has, and areas at addresses, are looked for in the plan.
 func (b *books) foresee() error {
-	b.tree = b.s.tree
+	b.tree, b.res = b.s.tree, &layout.Result{Map: extent.Whole(b.s.base.src)}
 	lists, err := b.lists()
 	if err != nil || !b.quick() || len(lists) == 0 {
 		return err
@@ -246,11 +207,12 @@ func (b *books) open(res *layout.Result) error {
 	if err := b.compare(); err != nil {
 		return err
 	}
-	b.res = res
+	b.res, b.planned = res, true
 	if b.report(); b.quick() {
 		return nil
 	}
 	m, err := res.Map, error(nil)
+	b.res = &layout.Result{Map: m}
 	if b.img, err = iso9660.Open(m, m.Size(), iso9660.Options{Budget: fault.NewBudget(m.Size(), fault.Unlimited())}); err == nil {
 		b.tree, err = tree.FromImage(b.img)
 	}
@@ -272,7 +234,7 @@ func (b *books) lists() (lists []*tree.Node, err error) {
 			return nil
 		}
 		still := false
-		if b.res == nil {
+		if !b.planned {
 			if still, err = b.s.untouched(n); err != nil {
 				return err
 			}
@@ -331,7 +293,7 @@ func (b *books) rewrite(n *tree.Node) (bool, error) {
 // report tells of the lists that changed, once there is a plan.
 func (b *books) report() {
 	for _, p := range b.changed {
-		if b.res != nil {
+		if b.planned {
 			b.s.changed(p, "checksums", len(b.mine[p]))
 		}
 	}
@@ -459,36 +421,11 @@ func exact(t *tree.Tree, p string) *tree.Node {
 }
 
 // same reports that a file has the bytes that it had in the base, by where they are from.
-func (b *books) same(was, is *tree.Node) bool {
-	if was == nil || !was.IsRegular() || was.Size() != is.Size() {
-		return false
-	}
-	m, list, err := b.place(is)
-	if err != nil || len(list) != len(was.Content) {
-		return false
-	}
-	for i, now := range list {
-		old := was.Content[i]
-		if old.Size != now.Size || !b.copied(m, now.LBA.Offset(), old.LBA.Offset(), now.Size) {
-			return false
-		}
-	}
-	return true
-}
-
-// copied reports that n bytes at a place of a map are those at a place of the base.
-func (b *books) copied(m *extent.Map, at, from, n int64) bool {
-	for _, e := range m.Range(at, at+n) {
-		if e.Kind != extent.Copy || e.Src != b.s.base.src || e.SrcOff-e.Off != from-at {
-			return false
-		}
-	}
-	return true
-}
+func (b *books) same(was, is *tree.Node) bool { return b.res.Same(b.s.base.src, was, is) }
 
 // sum reads a file of the planned image. The same content is read once.
 func (b *books) sum(n *tree.Node, h crypto.Hash) (string, error) {
-	m, err := b.extents(n)
+	m, err := b.res.Content(n)
 	if err != nil {
 		return "", err
 	}
@@ -530,126 +467,9 @@ func (b *books) content(n *tree.Node) (io.ReaderAt, int64, error) {
 			return b.s.base.Open(n)
 		}
 	}
-	m, err := b.extents(n)
+	m, err := b.res.Content(n)
 	if err != nil {
 		return nil, 0, fmt.Errorf("read %s: %w", n.Path(), err)
 	}
 	return m, m.Size(), nil
-}
-
-// tables brings lists of translated names (genisoimage -T) in line with their directories,
-// once the identifiers are known; nil for images that have none.
-func (s *stage) tables() func(id func(*tree.Node) []byte) (bool, error) {
-	var list []*tree.Node
-	_ = s.tree.Walk(func(n *tree.Node) error {
-		if n.Name == transTable && n.IsRegular() && n.Size() <= sums.MaxSize && (!n.Replaced() || s.ours[n]) {
-			list = append(list, n)
-		}
-		return nil
-	})
-	if len(list) == 0 {
-		return nil
-	}
-	return func(id func(*tree.Node) []byte) (changed bool, err error) {
-		for _, n := range list {
-			did, err := s.table(n, id)
-			if err != nil {
-				return false, fmt.Errorf("%s: %w", n.Path(), err)
-			}
-			changed = changed || did
-		}
-		return changed, nil
-	}
-}
-
-const transTable = "TRANS.TBL"
-
-// table brings one such list in line.
-func (s *stage) table(n *tree.Node, id func(*tree.Node) []byte) (bool, error) {
-	dir := n.Parent
-	var entries []*iso9660.Entry // what the base has there
-	for _, e := range dir.Found {
-		if e != nil {
-			entries = e.Entries()
-			break
-		}
-	}
-	shown, same := 0, true
-	for _, c := range dir.Children {
-		if !c.Hidden {
-			shown++
-			same = same && c.Found != [3]*iso9660.Entry{} && !c.Renamed() && !c.Moved()
-		}
-	}
-	if same && shown == len(entries) {
-		return false, nil
-	}
-	was := map[string]bool{}
-	for _, c := range entries {
-		was[c.LogicalName()] = true
-	}
-	now := map[string]*tree.Node{}
-	var come []*tree.Node
-	for _, c := range dir.Children {
-		if now[c.Name] = c; !was[c.Name] && !c.Hidden && c.Name != transTable {
-			come = append(come, c)
-		}
-	}
-	gone := 0
-	for name := range was {
-		if now[name] == nil {
-			gone++
-		}
-	}
-	if len(was) == 0 || len(come)+gone == 0 {
-		return false, nil // a new directory has no list; one that moved has its names
-	}
-	text, err := s.reader().Content(n, sums.MaxSize)
-	if err != nil {
-		return false, err
-	}
-	var out strings.Builder
-	have, count, width := map[string]bool{}, 0, 0
-	for l := range strings.Lines(string(text)) {
-		f := strings.Split(strings.TrimRight(l, "\r\n"), "\t")
-		if len(f) >= 2 {
-			width = len(f[0])
-			if have[f[1]] = true; now[f[1]] == nil && was[f[1]] {
-				count++
-				continue
-			}
-		}
-		out.WriteString(l)
-	}
-	for _, c := range come {
-		if line := tableLine(c, id(c), width); line != "" && !have[c.Name] {
-			count++
-			out.WriteString(line)
-		}
-	}
-	if count == 0 {
-		return false, nil
-	}
-	if s.ours == nil {
-		s.ours = map[*tree.Node]bool{}
-	}
-	s.ours[n] = true
-	s.changed(n.Path(), "names", count)
-	return true, s.tree.Do(tree.Put{Path: n.Path(), Attr: n.Attr, Source: fat.Bytes([]byte(out.String()))})
-}
-
-// tableLine is the line of an entry: type, identifier, name, and where a link leads.
-func tableLine(n *tree.Node, id []byte, width int) string {
-	kind, rest := "F", ""
-	switch {
-	case id == nil:
-		return ""
-	case n.IsDir():
-		kind = "D"
-	case n.IsLink():
-		kind, rest = "L", "\t"+n.Link
-	case !n.IsRegular():
-		return ""
-	}
-	return fmt.Sprintf("%-*s\t%s%s\n", width, kind+" "+string(id), n.Name, rest)
 }

@@ -63,33 +63,6 @@ type Result struct {
 	plan *planner // nil if the result is the base
 }
 
-// Sections returns where the content of a node of the tree that was planned lies in the
-// result; ok is false for content that the node got afterwards.
-func (r *Result) Sections(n *tree.Node) (list []iso9660.Section, ok bool) {
-	switch {
-	case r.plan == nil:
-		return n.Content, n.Source == nil
-	case n.Source != nil && n.Size() > 0:
-		at, ok := r.plan.placed[n.Source]
-		return iso9660.SplitSections(iso9660.LBA(at), n.Size()), ok
-	}
-	for _, s := range n.Content {
-		list = append(list, iso9660.Section{LBA: iso9660.LBA(r.plan.whereabouts(int64(s.LBA))), Size: s.Size})
-	}
-	return list, true
-}
-
-// whereabouts is where a block of the base's content is in the result.
-func (p *planner) whereabouts(at int64) int64 {
-	if to, ok := p.follow(at); ok {
-		return to
-	}
-	if to, ok := p.moved[at]; ok {
-		return to
-	}
-	return at
-}
-
 // Errors that callers decide on.
 var (
 	// ErrUnsupported reports a base whose layout cannot be changed.

@@ -8,6 +8,8 @@ import (
 	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/internal/isotest"
+	"github.com/isolayer/isolayer/iso9660"
+	"github.com/isolayer/isolayer/layout"
 )
 
 // counting is a source that counts how often each of its blocks is read.
@@ -92,4 +94,72 @@ func TestReadsOnce(t *testing.T) {
 		img.Close()
 		b.Close()
 	}
+}
+
+// TestPlansOnce: an edit of boot menus is planned once and its plan is not read again, though
+// a list of checksums changes with it: what is summed is read once, a directory that stays
+// once, and one that changes once more to be compared with.
+func TestPlansOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes a real image")
+	}
+	files := extent.NewFiles()
+	defer files.Close()
+	f, err := files.Add(isotest.Image(t, "rhel-like-small"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, step := range map[string]isolayer.Step{
+		"karg":      isolayer.Kargs{Args: []string{"a=b"}},
+		"kickstart": isolayer.AnswerFile{Kind: "kickstart", Source: "ks.cfg", Content: []byte("text\n")},
+	} {
+		src := &counting{Source: f, reads: map[int64]int64{}}
+		b, err := isolayer.OpenSource(src, isolayer.OpenOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		img, err := b.Build(t.Context(), []isolayer.Step{step}, isolayer.Options{})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if !slices.ContainsFunc(img.Report.BootFiles, func(f layout.BootFile) bool { return f.Changes["checksums"] > 0 }) {
+			t.Errorf("%s: no list changed: %v", name, img.Report.BootFiles)
+		}
+		// Boot files in front of and in the volume of the firmware are looked at more often.
+		const looked = 256 << 10
+		if size, got := content(t, b, "/images/efiboot.img"), reads(t, src, b, "/images/efiboot.img"); got < size || got > size+looked {
+			t.Errorf("%s: %d bytes of the volume of the firmware read, it has %d", name, got, size)
+		}
+		for dir, times := range map[string]int64{"/Packages": 1, "/EFI": 1, "/": 2, "/EFI/BOOT": 2, "/images": 2, "/isolinux": 2} {
+			if got := reads(t, src, b, dir); got == 0 || got > times*content(t, b, dir) {
+				t.Errorf("%s: %d bytes of the directory %s read, it has %d", name, got, dir, content(t, b, dir))
+			}
+		}
+		img.Close()
+		b.Close()
+	}
+}
+
+// record is that of an entry in the primary hierarchy.
+func record(t *testing.T, b *isolayer.Base, path string) iso9660.Record {
+	t.Helper()
+	tr, err := b.Tree()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := tr.Lookup(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n.Found[iso9660.Primary].Raws[0].Record
+}
+
+// content is how long an extent is, reads how much of it was read.
+func content(t *testing.T, b *isolayer.Base, path string) int64 {
+	return int64(record(t, b, path).Size())
+}
+
+func reads(t *testing.T, src *counting, b *isolayer.Base, path string) int64 {
+	r := record(t, b, path)
+	return src.in(r.LBA().Offset(), int64(r.Size()))
 }

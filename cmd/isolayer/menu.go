@@ -192,6 +192,7 @@ type startJSON struct {
 	Kind      string  `json:"kind,omitempty"`
 	Kernel    string  `json:"kernel,omitempty"`
 	Arguments string  `json:"arguments,omitempty"`
+	Fails     string  `json:"fails,omitempty"` // why nothing starts in the end
 	Unsure    string  `json:"not_sure,omitempty"`
 }
 
@@ -206,7 +207,7 @@ func menusJSON(list []*menu.Menu) any {
 			j.Platforms = append(j.Platforms, string(p))
 		}
 		s := m.Start
-		j.Start = startJSON{Seconds: float64(max(s.After, 0)) / 10, Waits: s.Waits(), Kind: string(s.Kind), Kernel: s.Kernel, Arguments: s.Args, Unsure: s.Unsure}
+		j.Start = startJSON{Seconds: float64(max(s.After, 0)) / 10, Waits: s.Waits(), Kind: string(s.Kind), Kernel: s.Kernel, Arguments: s.Args, Fails: s.Fails, Unsure: s.Unsure}
 		for i, e := range m.Entries {
 			if e == s.Entry {
 				j.Start.Entry, j.Start.Title = &i, e.Name()

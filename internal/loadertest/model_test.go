@@ -113,7 +113,7 @@ func medium(m lt.Medium) menu.Medium {
 
 func ofMenu(x *menu.Menu) prediction {
 	s := x.Start
-	p := prediction{unsure: s.Unsure, starts: !s.Waits() && s.Kind != menu.Nothing && s.Kind != "", kernel: s.Kernel, command: s.Args}
+	p := prediction{unsure: s.Unsure, starts: s.Fails == "" && !s.Waits() && s.Kind != menu.Nothing && s.Kind != "", kernel: s.Kernel, command: s.Args}
 	if s.Kind == menu.Local || s.Kind == menu.Chain {
 		if strings.HasPrefix(p.command, "hd0 ") {
 			p.unsure = "chain.c32 takes what follows for a file"

@@ -87,7 +87,7 @@ func (m Medium) limit() time.Duration {
 	case ISOLINUX:
 		return 50*time.Second + patience
 	case GRUB, GRUBLegacy:
-		return 160*time.Second + patience
+		return 900*time.Second + patience // a search of all disks in vain takes minutes of it
 	}
 	return 300*time.Second + patience
 }

@@ -408,10 +408,10 @@ func Summary(before, after []*Menu) (out []string) {
 		was := "nothing"
 		for _, b := range before {
 			if b.Root == m.Root && b.Loader == m.Loader {
-				was = b.Start.String()
+				was = b.Start.tries()
 			}
 		}
-		now := m.Start.String()
+		now := m.Start.tries()
 		text := fmt.Sprintf("%s (%s): %s", m.On(), m.Loader, now)
 		if was == now {
 			text += ", unchanged"
@@ -421,6 +421,14 @@ func Summary(before, after []*Menu) (out []string) {
 		out = appendOnce(out, text)
 	}
 	return out
+}
+
+// tries is the start in words, without a file that is not there: that is not the edit's affair.
+func (s Start) tries() string {
+	if s.Kind != "" {
+		s.Fails = ""
+	}
+	return s.String()
 }
 
 // Unknown names the loaders of the medium that are known by their files but not understood,

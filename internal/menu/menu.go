@@ -114,6 +114,8 @@ type Start struct {
 	// Kernel and Args are the command line, also where no entry has it.
 	Kind         Kind
 	Kernel, Args string
+	// Fails says why the loader tries that and nothing starts, empty if it does.
+	Fails string
 	// Unsure says why the answer may be another one, empty if it is not.
 	Unsure string
 }
@@ -165,6 +167,9 @@ func (s Start) String() string {
 	default:
 		text = s.What() + " after " + s.Seconds()
 	}
+	if s.Fails != "" {
+		text += " (nothing starts: " + s.Fails + ")"
+	}
 	if s.Unsure != "" {
 		text += " (not sure: " + s.Unsure + ")"
 	}
@@ -213,7 +218,9 @@ const (
 	maxReads   = 512
 	maxBytes   = 16 << 20
 	maxNesting = 32
-	maxEntries = 4096
+	// maxIncludes is how many files isolinux 6 has open at once.
+	maxIncludes = 120
+	maxEntries  = 4096
 )
 
 func newReader(v Volume) *reader { return &reader{vol: v, left: maxReads, bytes: maxBytes} }
@@ -245,6 +252,20 @@ func (r *reader) read(name string) (found, text string, ok bool) {
 func (r *reader) has(name string) bool {
 	_, dir, err := r.vol.Files.Lookup(path.Clean(strings.TrimLeft(name, "/")))
 	return err == nil && !dir
+}
+
+// noKernel says why a file that is there is not a kernel, empty if it may be one: kernels of
+// PCs have the mark of a boot sector.
+func (r *reader) noKernel(name string) string {
+	found, dir, err := r.vol.Files.Lookup(path.Clean(strings.TrimLeft(name, "/")))
+	if err != nil || dir {
+		return ""
+	}
+	b, err := r.vol.Files.Read(found, bootcfg.MaxSize)
+	if err != nil || len(b) == 0 || len(b) >= 512 && b[510] == 0x55 && b[511] == 0xaa {
+		return ""
+	}
+	return "is no kernel"
 }
 
 func appendOnce(list []string, s string) []string {

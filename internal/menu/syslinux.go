@@ -1,7 +1,8 @@
 package menu
 
 import (
-	"path"
+	"cmp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -35,6 +36,7 @@ const (
 // sysEntry is a LABEL, as far as it was read.
 type sysEntry struct {
 	label, menuLabel  string
+	whole             string // all of the line behind LABEL, which menus take for the label
 	kind, kernel      string // kind is the word that named the kernel, "kernel" by itself
 	append            string
 	own               bool // it has an APPEND of its own
@@ -54,13 +56,16 @@ type sysEntry struct {
 
 // sysConfig is what one reading of a configuration gives.
 type sysConfig struct {
-	root, start, hidden *sysMenu
+	root, start, unseen *sysMenu
 	menus               []*sysMenu
 	all                 []*sysEntry
 	def, ontimeout      string // DEFAULT, ONTIMEOUT: command lines
 	onerror, ui         string
 	prompt, shiftkey    bool
 	noImplicit          bool
+	noOptions, noEscape bool
+	hidden              bool   // MENU HIDDEN
+	round               string // how files include one another without end
 	timeout, total      int
 	append              string // in front of all labels
 	dir                 string
@@ -73,14 +78,14 @@ type sysReader struct {
 	c     *sysConfig
 	cur   *sysMenu
 	label *sysEntry
-	depth int
+	open  []string // files that are read, the one on top in front
 }
 
 // readSyslinux reads a configuration whose relative paths count from dir.
 func readSyslinux(r *reader, dir string, names ...string) (*sysConfig, bool) {
 	c := &sysConfig{dir: dir}
 	s := &sysReader{r: r, c: c}
-	c.hidden = s.menu(nil, nil, ".hidden")
+	c.unseen = s.menu(nil, nil, ".hidden")
 	c.root = s.menu(nil, nil, ".top")
 	c.start, s.cur = c.root, c.root
 	any := false
@@ -104,22 +109,24 @@ func (s *sysReader) menu(parent *sysMenu, entry *sysEntry, label string) *sysMen
 	return m
 }
 
-// file reads one file, in the place where it is included.
+// file reads one file, in the place where it is included. The loader never gets out of files
+// that include one another: nothing bounds how deep it goes but its stack.
 func (s *sysReader) file(name string) bool {
-	if s.depth >= maxNesting {
-		return false
-	}
 	found, text, ok := s.r.read(name)
 	if !ok {
 		return false
 	}
-	s.depth++
-	defer func() { s.depth-- }()
+	if slices.Contains(s.open, found) || len(s.open) > maxIncludes {
+		s.c.round = cmp.Or(s.c.round, s.open[len(s.open)-1]+" includes "+found+" again, without end")
+		return true
+	}
+	s.open = append(s.open, found)
+	defer func() { s.open = s.open[:len(s.open)-1] }()
 	m, help, line := s.cur, false, 0
 	for l := range strings.Lines(text) {
 		line++
 		l = strings.TrimRight(l, "\r\n\x00\x1a")
-		key, rest := cut(l)
+		key, rest := command(l)
 		key = strings.ToLower(key)
 		if help {
 			help = key != "endtext"
@@ -148,7 +155,7 @@ func (s *sysReader) line(m *sysMenu, key, rest, file string, line int) *sysMenu 
 	case "label":
 		s.record(m)
 		name, _ := cut(rest)
-		s.label = &sysEntry{label: name, kernel: name, kind: "kernel", file: file, line: line, dir: c.dir}
+		s.label = &sysEntry{label: name, whole: rest, kernel: name, kind: "kernel", file: file, line: line, dir: c.dir}
 	case "append":
 		if s.label != nil {
 			s.label.append, s.label.own = rest, true
@@ -171,7 +178,7 @@ func (s *sysReader) line(m *sysMenu, key, rest, file string, line int) *sysMenu 
 	case "ontimeout":
 		c.ontimeout, m.ontimeout = rest, rest
 	case "onerror":
-		c.onerror, m.onerror = rest, rest
+		c.onerror = rest
 	case "default":
 		c.def = rest
 	case "ui":
@@ -180,13 +187,17 @@ func (s *sysReader) line(m *sysMenu, key, rest, file string, line int) *sysMenu 
 		c.prompt = tenths(rest) != 0
 	case "implicit":
 		c.noImplicit = tenths(rest) == 0
+	case "allowoptions":
+		c.noOptions = tenths(rest) == 0
+	case "noescape":
+		c.noEscape = tenths(rest) != 0
 	}
 	return m
 }
 
 // include reads a file in place of the line; a word behind its name makes a menu of it.
 func (s *sysReader) include(m *sysMenu, rest string) *sysMenu {
-	name, tag := cut(rest)
+	name, tag := command(rest)
 	if name == "" {
 		return m
 	}
@@ -204,7 +215,7 @@ func (s *sysReader) include(m *sysMenu, rest string) *sysMenu {
 
 // menuLine reads a MENU command.
 func (s *sysReader) menuLine(m *sysMenu, rest string) *sysMenu {
-	key, rest := cut(rest)
+	key, rest := command(rest)
 	switch strings.ToLower(key) {
 	case "include":
 		return s.include(m, rest)
@@ -218,6 +229,8 @@ func (s *sysReader) menuLine(m *sysMenu, rest string) *sysMenu {
 		s.c.start = m
 	case "shiftkey":
 		s.c.shiftkey = true
+	case "hidden":
+		s.c.hidden = true
 	case "separator":
 		s.record(m)
 		s.label = &sysEntry{separator: true}
@@ -305,7 +318,7 @@ func (s *sysReader) record(m *sysMenu) {
 		l.act, l.label = actDisabled, ""
 	}
 	if l.hide {
-		m = s.c.hidden
+		m = s.c.unseen
 	}
 	if !l.own {
 		l.append = s.c.append
@@ -348,154 +361,4 @@ func tenths(s string) int {
 	}
 	n, _ := strconv.Atoi(s[:end])
 	return min(n, 1<<30)
-}
-
-// byLabel finds a label, in this case only, by the first word of a command line.
-func (c *sysConfig) byLabel(command string) *sysEntry {
-	word, _ := cut(command)
-	for _, e := range c.all {
-		if e.label == word && word != "" && e.act != actSubmenu {
-			return e
-		}
-	}
-	return nil
-}
-
-// command is the command line of a label: kind, kernel, arguments.
-func (e *sysEntry) command() (kind, kernel, args string) {
-	kernel, rest := cut(e.kernel)
-	args = rest
-	for _, more := range []string{e.append, e.initrdArg()} {
-		args = strings.TrimSpace(args + " " + more)
-	}
-	if kind = e.kind; kind == "kernel" {
-		kind = byExtension(kernel)
-	}
-	return kind, kernel, args
-}
-
-func (e *sysEntry) initrdArg() string {
-	if e.initrd == "" {
-		return ""
-	}
-	return "initrd=" + e.initrd
-}
-
-// byExtension is what syslinux takes a file for that is only said to be a kernel.
-func byExtension(kernel string) string {
-	for ext, kind := range map[string]string{".c32": "com32", ".img": "fdimage", ".bss": "bss", ".bin": "boot", ".bs": "boot", ".0": "pxe", ".cbt": "comboot", ".com": "comboot"} {
-		if strings.HasSuffix(kernel, ext) {
-			return kind
-		}
-	}
-	return "linux"
-}
-
-// title is what the menu shows.
-func (e *sysEntry) title() string {
-	t := e.menuLabel
-	if t == "" {
-		t = e.label
-	}
-	return strings.Replace(t, "^", "", 1)
-}
-
-// titles of the menus around an entry.
-func (m *sysMenu) titles() (out []string) {
-	for ; m != nil && m.parentEntry != nil; m = m.parent {
-		out = append([]string{m.parentEntry.title()}, out...)
-	}
-	return out
-}
-
-// entry is the label as the model has it.
-func (e *sysEntry) entry() *Entry {
-	if e.out != nil {
-		return e.out
-	}
-	kind, kernel, args := e.command()
-	x := &Entry{File: e.file, Line: e.line, ID: e.label, Title: e.title(), Menus: e.menu.titles(), Hidden: e.menu.label == ".hidden", Kernel: kernel}
-	what := classify(kind, kernel, args)
-	x.Kind, x.Kernel, x.Args, x.Initrds, x.Hypervisor = what.Kind, what.Kernel, what.Args, what.Initrds, what.Hypervisor
-	if e.act == actQuit || e.act == actExit || e.act == actGoto {
-		x.Kind, x.Kernel, x.Args = Submenu, "", ""
-	}
-	e.out = x
-	return x
-}
-
-// classify says what a command line of syslinux is.
-func classify(kind, kernel, args string) (e Entry) {
-	e = Entry{Kernel: kernel, Args: args}
-	switch kind {
-	case "linux":
-		e.Kind = Linux
-	case "config":
-		e.Kind = Config
-	case "localboot":
-		e.Kind, e.Kernel = Local, ""
-	case "com32":
-		return module(kernel, args)
-	default:
-		e.Kind = Chain
-	}
-	if e.Kind == Linux {
-		e.Initrds = initrdsOf(args)
-	}
-	return e
-}
-
-func initrdsOf(args string) (out []string) {
-	for a := range strings.FieldsSeq(args) {
-		if v, ok := strings.CutPrefix(a, "initrd="); ok {
-			out = append(out, strings.Split(v, ",")...)
-		}
-	}
-	return out
-}
-
-// module says what a program of syslinux's starts with its arguments.
-func module(name, args string) Entry {
-	switch moduleName(name) {
-	case "linux":
-		kernel, rest := cut(args)
-		return Entry{Kind: Linux, Kernel: kernel, Args: rest, Initrds: initrdsOf(rest)}
-	case "mboot":
-		return mboot(name, args)
-	case "chain":
-		return Entry{Kind: Chain, Kernel: name, Args: args}
-	}
-	return Entry{Kind: Module, Kernel: name, Args: args}
-}
-
-// moduleName is the name of a module without directory and extension.
-func moduleName(name string) string {
-	return strings.TrimSuffix(strings.ToLower(path.Base(name)), ".c32")
-}
-
-// mboot reads the modules that "---" separates: a hypervisor, a kernel, its initrd. With
-// -c it reads a configuration of ESXi.
-func mboot(name, args string) Entry {
-	e := Entry{Kind: Multiboot, Kernel: name, Args: args}
-	var parts [][]string
-	part := []string{}
-	for a := range strings.FieldsSeq(args) {
-		if a == "---" {
-			parts, part = append(parts, part), nil
-			continue
-		}
-		part = append(part, a)
-	}
-	parts = append(parts, part)
-	if len(parts) == 1 || len(parts[1]) == 0 {
-		return e
-	}
-	e.Hypervisor = strings.Join(parts[0], " ")
-	e.Kernel, e.Args = parts[1][0], strings.Join(parts[1][1:], " ")
-	for _, p := range parts[2:] {
-		if len(p) > 0 {
-			e.Initrds = append(e.Initrds, p[0])
-		}
-	}
-	return e
 }

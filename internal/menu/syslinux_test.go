@@ -106,13 +106,31 @@ func TestSyslinuxStart(t *testing.T) {
 		{"hidden labels are no entries", volume{"": "default menu.c32\ntimeout 10\n" + labelA + "menu hide\n" + labelB}, "b after 1 s|kb two"},
 		{"mark in a submenu", volume{"": "default menu.c32\ntimeout 10\n" + labelA + "menu begin sub\nmenu title Sub\n" + labelB + "menu default\nmenu end\n"}, "Title A after 1 s|ka initrd=i root=1"},
 		{"time in a submenu", volume{"": "default menu.c32\ntimeout 10\n" + labelA + "menu begin sub\ntimeout 90\n" + labelB + "menu end\n"}, "Title A after 1 s|ka initrd=i root=1"},
-		{"submenu first", volume{"": "default menu.c32\ntimeout 10\nmenu begin sub\n" + labelA + "menu end\n" + labelB}, "waits (not sure: the menu \".top\" is left without a choice)|"},
+		{"submenu first", volume{"": "default menu.c32\ntimeout 10\nmenu begin sub\n" + labelA + "menu end\n" + labelB}, "waits (nothing starts: the menu \".top\" is left without a choice)|"},
 		{"menu start", volume{"": "default menu.c32\ntimeout 10\n" + labelA + "menu begin sub\nmenu start\n" + labelB + "menu end\n"}, "b after 1 s|kb two"},
 		{"shift key", volume{"": "default menu.c32\nmenu shiftkey\n" + labelA}, "Title A at once|ka initrd=i root=1"},
 		{"include", volume{"": "default menu.c32\ninclude x.cfg\n", "x.cfg": "timeout 20\n" + labelB}, "b after 2 s|kb two"},
 		{"include of a file that is not there", volume{"": "default b\ninclude y.cfg\n" + labelB}, "b at once|kb two"},
 		{"include goes on in a label", volume{"": "default b\nlabel b\ninclude x.cfg\nappend z\n", "x.cfg": "kernel kk\n"}, "b at once|kk z"},
-		{"include of itself", volume{"": "default b\ninclude isolinux.cfg\n" + labelB}, "b at once|kb two"},
+		{"include of itself", volume{"": "default b\ninclude isolinux.cfg\n" + labelB}, "waits (nothing starts: the loader hangs: isolinux/isolinux.cfg includes isolinux/isolinux.cfg again, without end)|"},
+		{"include once more", volume{"": "default b\ninclude x.cfg\ninclude x.cfg\n" + labelB, "x.cfg": "include y.cfg\n", "y.cfg": "prompt 0\n"}, "b at once|kb two"},
+		{"includes in a circle", volume{"": "default b\n" + labelB + "include x.cfg\n", "x.cfg": "include isolinux.cfg\n"}, "waits (nothing starts: the loader hangs: isolinux/x.cfg includes isolinux/isolinux.cfg again, without end)|"},
+		{"configurations in a circle", volume{"": "default b\n" + labelB + "label help\nconfig x.cfg\n", "x.cfg": "include isolinux.cfg\n"}, "b at once|kb two"},
+		{"blank behind a label", volume{"": "default b\n" + strings.Replace(labelB, "b\n", "b \n", 1)}, "b at once|kb two"},
+		{"blank behind a label of a menu", volume{"": "ui menu.c32\ndefault b\ntimeout 10\n" + labelA + strings.Replace(labelB, "b\n", "b \n", 1)}, "Title A after 1 s|ka initrd=i root=1"},
+		{"ontimeout of a menu with a blank behind the label", volume{"": "ui menu.c32\nontimeout b\ntimeout 10\n" + labelA + strings.Replace(labelB, "b\n", "b \n", 1)}, "b after 1 s (nothing starts: b is not there)|b"},
+		{"blank behind append none", volume{"": "default x\nlabel x\nkernel k\nappend - \n"}, "x at once|k -"},
+		{"no kernel", volume{"": "default x\nlabel x\nkernel gone\nappend a\n"}, "x at once (nothing starts: gone is not there)|gone a"},
+		{"no kernel but a text", volume{"": "default x\nlabel x\nkernel y.cfg\nappend a\n", "y.cfg": "text\n"}, "x at once (nothing starts: y.cfg is no kernel)|y.cfg a"},
+		{"no initrd", volume{"": "default x\nlabel x\nkernel k\nappend initrd=i,gone initrd=j\n"}, "x at once (nothing starts: gone is not there)|k initrd=i,gone initrd=j"},
+		{"second initrd", volume{"": "default x\nlabel x\nkernel k\nappend initrd=i initrd=gone\n"}, "x at once|k initrd=i initrd=gone"},
+		{"on error", volume{"": "default gone\nonerror b y\n" + labelB}, "b at once|kb two gone"},
+		{"on error of a menu", volume{"": "ui menu.c32\ntimeout 10\nmenu onerror b\nlabel x\nkernel gone\n" + labelB}, "b after 1 s|kb two"},
+		{"on error, not of the menu", volume{"": "ui menu.c32\ntimeout 10\nonerror b\nlabel x\nkernel gone\n" + labelB}, "x after 1 s (nothing starts: gone is not there)|gone"},
+		{"no kernel, but ontimeout", volume{"": "default gone\nontimeout b\ntimeout 20\n" + labelB}, "b after 2 s|kb two"},
+		{"no implicit kernels", volume{"": "default k\nimplicit 0\n" + labelB}, "waits (nothing starts: no label is called \"k\")|"},
+		{"no options", volume{"": "default k a=1\nallowoptions 0\n" + labelB}, "k at once|k"},
+		{"no escape", volume{"": "default b\nprompt 1\nnoescape 1\n" + labelB}, "b at once|kb two"},
 		{"config", volume{"": "default c\nlabel c\nconfig x.cfg\n", "x.cfg": "default b\n" + labelB}, "b at once|kb two"},
 		{"config of itself", volume{"": "default c\nlabel c\nconfig isolinux.cfg\n"}, "waits (not sure: configurations lead to one another without end)|"},
 		{"config with a directory", volume{"": "default c\nlabel c\nconfig x.cfg\nappend /d/\n", "x.cfg": "include y.cfg\n", "/d/y.cfg": "default b\n" + labelB}, "b at once|kb two"},
@@ -134,6 +152,9 @@ func TestSyslinuxStart(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			v := volume{}
+			for _, name := range []string{"ka", "kb", "../d/kb", "kk", "k", "x", "i", "j"} {
+				v[path.Join("isolinux", name)] = ""
+			}
 			for name, text := range c.files {
 				if name == "" {
 					name = "isolinux.cfg"

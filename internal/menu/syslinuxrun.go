@@ -21,6 +21,9 @@ type sysRun struct {
 	after  int // tenths waited so far
 	hops   int
 	unsure []string
+	from   *sysMenu // the menu that chose, nil for the prompt
+	erred  bool     // ONERROR was tried
+	timed  bool     // the prompt's time was over once
 }
 
 // readSyslinuxMenu says what syslinux does with the configuration that it reads first.
@@ -137,14 +140,22 @@ func (x *sysRun) core(c *sysConfig) Start {
 		x.doubt("configurations lead to one another without end")
 		return Start{After: Forever}
 	}
-	command := c.def
+	x.from = nil
+	if c.round != "" {
+		return Start{After: Forever, Fails: "the loader hangs: " + c.round}
+	}
+	if c.command() != "" && (!c.prompt || c.ui != "" || c.noEscape) {
+		return x.load(c, c.command())
+	}
+	return x.prompt(c, c.command())
+}
+
+// command is what an empty command line starts.
+func (c *sysConfig) command() string {
 	if c.ui != "" {
-		command = c.ui
+		return c.ui
 	}
-	if command != "" && (!c.prompt || c.ui != "") {
-		return x.load(c, command)
-	}
-	return x.prompt(c, command)
+	return c.def
 }
 
 // prompt waits for a command line.
@@ -204,13 +215,13 @@ func (x *sysRun) load(c *sysConfig, command string) Start {
 	}
 	kernel, args := cut(command)
 	if c.noImplicit {
-		return x.failed(c, fmt.Sprintf("no label %q", kernel))
+		return x.broken(c, Start{After: Forever}, fmt.Sprintf("no label is called %q", kernel))
 	}
-	kind := "linux"
-	if k, ok := strings.CutPrefix(kernel, "."); ok && slices.Contains([]string{"linux", "kernel", "com32", "config", "boot", "bss", "pxe", "fdimage", "localboot"}, k) {
-		kind = k
-		kernel, args = cut(args)
-	} else if kind = byExtension(kernel); kind == "linux" && !x.r.has(bootcfg.Resolve(c.dir, kernel)) {
+	if c.noOptions {
+		args = ""
+	}
+	kind, kernel, args := typed(kernel, args)
+	if kind == "linux" && !x.r.has(bootcfg.Resolve(c.dir, kernel)) {
 		for _, ext := range []string{".c32", ".img", ".bss", ".bin", ".bs", ".0"} {
 			if x.r.has(bootcfg.Resolve(c.dir, kernel) + ext) {
 				kernel += ext
@@ -219,16 +230,31 @@ func (x *sysRun) load(c *sysConfig, command string) Start {
 			}
 		}
 	}
-	if kind == "linux" && !x.r.has(bootcfg.Resolve(c.dir, kernel)) {
-		x.doubt("neither a label nor a file is called %q", kernel)
-	}
 	return x.execute(c, nil, kind, kernel, args)
 }
 
-// failed is what follows a command line that starts nothing: ONERROR, else the prompt.
-func (x *sysRun) failed(c *sysConfig, why string) Start {
-	x.doubt("%s", why)
-	return Start{After: Forever}
+// fromMenu runs a command line that a menu was given: a label of the menu's, else the file.
+func (x *sysRun) fromMenu(c *sysConfig, command string) Start {
+	if e := c.byMenu(command); e != nil {
+		_, more := cut(command)
+		return x.label(c, e, more)
+	}
+	return x.fileOf(c, command)
+}
+
+// fileOf starts a file by its whole name.
+func (x *sysRun) fileOf(c *sysConfig, command string) Start {
+	kind, kernel, args := typed(cut(command))
+	return x.execute(c, nil, kind, kernel, args)
+}
+
+// typed takes a type in front of a command line away.
+func typed(kernel, args string) (kind, name, rest string) {
+	if k, ok := strings.CutPrefix(kernel, "."); ok && slices.Contains([]string{"linux", "kernel", "com32", "config", "boot", "bss", "pxe", "fdimage", "localboot"}, k) {
+		name, rest = cut(args)
+		return k, name, rest
+	}
+	return byExtension(kernel), kernel, args
 }
 
 func (x *sysRun) label(c *sysConfig, e *sysEntry, more string) Start {
@@ -260,7 +286,7 @@ func (x *sysRun) execute(c *sysConfig, e *sysEntry, kind, kernel, args string) S
 	if e != nil {
 		s.Entry = e.entry()
 	}
-	return s
+	return x.tried(c, s, kind, kernel, w.Initrds)
 }
 
 // module follows the modules that lead to other entries.
@@ -326,17 +352,18 @@ func (x *sysRun) menu(c *sysConfig) Start {
 	}
 	m := c.start
 	if c.ui != "" && c.def != "" {
-		if e := c.byLabel(c.def); e != nil && e.menu != c.hidden {
+		if e := c.byMenu(c.def); e != nil && e.menu != c.unseen {
 			m = e.menu
 			m.def = e.index
 		}
 	}
 	if len(m.entries) == 0 {
-		return x.failed(c, "the menu has no entries")
+		return x.returned(c, "the menu has no entries")
 	}
+	x.from = m
 	e := m.entries[m.def]
 	wait := least(m.timeout, c.total)
-	if e.act == actDisabled { // the mark moves on, which ends the time of the menu
+	if e.act == actDisabled && !(c.hidden && m.ontimeout != "") { // the mark moves on, which ends the time of the menu
 		wait = c.total
 	}
 	if c.shiftkey {
@@ -352,7 +379,7 @@ func (x *sysRun) menu(c *sysConfig) Start {
 	}
 	x.after += wait
 	if m.ontimeout != "" {
-		return x.load(c, m.ontimeout)
+		return x.fromMenu(c, m.ontimeout)
 	}
 	return x.chosen(c, m, e)
 }
@@ -372,11 +399,7 @@ func (x *sysRun) chosen(c *sysConfig, m *sysMenu, e *sysEntry) Start {
 	if e.act == actCommand {
 		return x.label(c, e, "")
 	}
-	if x.hops++; x.hops > maxHops {
-		return Start{After: Forever}
-	}
-	x.doubt("the menu %q is left without a choice", path.Base(m.label))
-	return Start{After: Forever}
+	return x.returned(c, fmt.Sprintf("the menu %q is left without a choice", path.Base(m.label)))
 }
 
 // gfxboot shows the labels of the configuration itself: DEFAULT and TIMEOUT count.
@@ -387,7 +410,7 @@ func (x *sysRun) gfxboot(c *sysConfig) Start {
 			x.doubt("DEFAULT names no label, gfxboot then takes the first")
 		}
 		for _, l := range c.all {
-			if l.act == actCommand && l.menu != c.hidden {
+			if l.act == actCommand && l.menu != c.unseen {
 				e = l
 				break
 			}

@@ -20,6 +20,7 @@ type programs interface {
 type loaderEntry struct {
 	Entry
 	id, sort, version, machine string
+	machineType                string // that it is for
 }
 
 // readSystemd says what systemd-boot does with a volume: loader/loader.conf, entries in
@@ -88,9 +89,34 @@ func readLoaderEntry(r *reader, name string) (loaderEntry, bool) {
 			e.version = value
 		case "machine-id":
 			e.machine = value
+		case "architecture":
+			e.machineType = value
 		}
 	}
-	return e, e.Kind != Nothing
+	return e, e.Kind != Nothing && architecture(e.machineType, r.vol)
+}
+
+// architecture reports whether an entry for some machine is shown by the loaders that are
+// there: one is hidden where all are for others.
+func architecture(name string, v Volume) bool {
+	if name == "" {
+		return true
+	}
+	any := false
+	for program, cpu := range efiArchitectures {
+		if _, dir, err := v.Files.Lookup("EFI/BOOT/" + program); err == nil && !dir {
+			if any = true; strings.EqualFold(cpu, name) {
+				return true
+			}
+		}
+	}
+	return !any && strings.EqualFold(name, "x64")
+}
+
+// efiArchitectures are UEFI's names of machines, by the program that starts by itself.
+var efiArchitectures = map[string]string{
+	"BOOTX64.EFI": "x64", "BOOTIA32.EFI": "ia32", "BOOTAA64.EFI": "aa64", "BOOTARM.EFI": "arm",
+	"BOOTRISCV64.EFI": "riscv64", "BOOTLOONGARCH64.EFI": "loongarch64",
 }
 
 // linuxName reports an EFI program that is a kernel by its name.
@@ -232,7 +258,7 @@ func (m *Menu) start(list []loaderEntry, text string) {
 		}
 	}
 	i := slices.IndexFunc(list, func(e loaderEntry) bool {
-		return pattern != "" && (glob(pattern, e.id) || glob(pattern, strings.TrimSuffix(e.id, path.Ext(e.id))))
+		return pattern != "" && glob(pattern, e.id)
 	})
 	if pattern == "@saved" {
 		m.Start.Unsure = "the entry of the last start, where firmware remembers one"
@@ -249,7 +275,7 @@ func (m *Menu) start(list []loaderEntry, text string) {
 	m.Start.Entry, m.Start.Kind, m.Start.Kernel, m.Start.Args = e, e.Kind, e.Kernel, e.Args
 }
 
-// glob matches as systemd-boot does: in any case, with * ? and sets.
+// glob matches as systemd-boot does: in any case, with * ? and sets, and .conf is of the name.
 func glob(pattern, name string) bool {
 	ok, err := path.Match(strings.ToLower(pattern), strings.ToLower(name))
 	return err == nil && ok

@@ -145,18 +145,23 @@ func (n *Node) Moved() bool {
 // Walk calls f for every node that listings show, parents first, in directory
 // order, until f returns an error.
 func (t *Tree) Walk(f func(*Node) error) error {
-	stack := []*Node{t.Root}
+	stack := [][]*Node{{t.Root}} // what is left of each directory on the way down
 	for len(stack) > 0 {
-		n := stack[len(stack)-1]
-		stack = stack[:len(stack)-1]
+		top := &stack[len(stack)-1]
+		if len(*top) == 0 {
+			stack = stack[:len(stack)-1]
+			continue
+		}
+		n := (*top)[0]
+		*top = (*top)[1:]
 		if n.Hidden {
 			continue
 		}
 		if err := f(n); err != nil {
 			return err
 		}
-		for i := len(n.Children) - 1; i >= 0; i-- {
-			stack = append(stack, n.Children[i])
+		if len(n.Children) > 0 {
+			stack = append(stack, n.Children)
 		}
 	}
 	return nil

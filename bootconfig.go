@@ -131,7 +131,23 @@ func (s *stage) carryOut(e *bootEdit, what string, change func(*menu.Edit) error
 	for _, w := range e.Warnings {
 		s.warn(w)
 	}
-	return s.write(e.list, areas)
+	if err := s.write(e.list, areas); err != nil {
+		return err
+	}
+	if areas == nil { // what is in them comes after the texts
+		s.menusAfter, s.menusAt = e.Edit, s.state()
+	}
+	return nil
+}
+
+// mediumState changes with every edit that loaders may see.
+type mediumState struct {
+	edits, replacements int
+	label               string
+}
+
+func (s *stage) state() mediumState {
+	return mediumState{s.tree.Edits(), s.replacements, s.medium().Label}
 }
 
 // before notes what starts by itself before a step changes that, or what menus look for.
@@ -147,7 +163,11 @@ func (s *stage) summary() error {
 	if s.menusBefore == nil {
 		return nil
 	}
-	after, err := s.readMenus()
+	read := s.readMenus
+	if s.menusAfter != nil && s.menusAt == s.state() {
+		read = s.menusAfter.After
+	}
+	after, err := read()
 	if err != nil {
 		return err
 	}

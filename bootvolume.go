@@ -182,6 +182,7 @@ func (s *stage) objectSource(o *boot.Object) (extent.Source, int64, error) {
 func (s *stage) putObject(o *boot.Object, src extent.Source) error {
 	if o.Path == "" {
 		s.objects[o.Name] = src
+		s.replacements++
 		return nil
 	}
 	n, err := s.tree.Lookup(o.Path)

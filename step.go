@@ -104,6 +104,9 @@ type stage struct {
 	bootFiles       []layout.BootFile // configurations that changed
 	volumesMade     fat.Volumes       // FAT images by edits; those of the base are in it
 	programs        boot.Known        // … likewise
+	replacements    int               // of objects, however often
+	menusAfter      *menu.Edit        // the last one
+	menusAt         mediumState       // … when the image was that
 	menusBefore     []*menu.Menu      // what started, if a step changes menus
 	notes, warnings []string
 	ours            map[*tree.Node]bool // lists of translated names that were brought in line
@@ -289,6 +292,7 @@ func (s *stage) replaceObject(name string, src extent.Source) error {
 		name = o.Name
 	}
 	s.objects[name] = src
+	s.replacements++
 	return nil
 }
 

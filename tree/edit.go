@@ -71,8 +71,13 @@ func (t *Tree) Do(e Edit) error {
 	if t.Note != nil {
 		t.Note(e)
 	}
+	t.edits++
 	return e.apply(t)
 }
+
+// Edits counts the edits that were made, so that who looked at the tree knows whether it is
+// the same.
+func (t *Tree) Edits() int { return t.edits }
 
 // Errors of edits that callers tell apart.
 var (

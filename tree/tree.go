@@ -79,6 +79,7 @@ type Tree struct {
 	// Note, unless nil, hears of every edit before it is made.
 	Note func(Edit)
 
+	edits int    // that were made
 	cells []cell // room for nodes of the base
 	count int    // nodes of the base
 }

@@ -72,7 +72,11 @@ func (s *Set) Changed() map[string][]byte {
 // Starts reports whether any configuration starts a kernel.
 func (e *Edit) Starts() bool {
 	menus, err := e.Before()
-	if err == nil && slices.ContainsFunc(menus, func(m *Menu) bool { return slices.ContainsFunc(m.Entries, (*Entry).Boots) }) {
+	written := func(x *Entry) bool { // unlike one that is a program, such as a unified kernel image
+		_, c := e.config(x.File)
+		return x.Boots() && c != nil
+	}
+	if err == nil && slices.ContainsFunc(menus, func(m *Menu) bool { return slices.ContainsFunc(m.Entries, written) }) {
 		return true
 	}
 	return slices.ContainsFunc(e.Sets, func(s *Set) bool {

@@ -128,6 +128,7 @@ type Start struct {
 	Path    []*Entry // from the menu that is shown first
 	Boot    *Boot    // nil if it waits
 	Seconds int      // until then, as far as scripts and menus wait
+	Unsure  string   // what makes another start possible that is not followed
 	// Certain is false where conditions decide; those of this one.
 	Certain    bool
 	Conditions []Condition

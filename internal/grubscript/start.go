@@ -26,6 +26,9 @@ func (m *machine) start(menu *Menu) *Start {
 		s.wait(seconds)
 		note(s, why)
 	}
+	if m.boot.loaded() { // GRUB may boot that as soon as any entry was run, or mix both up
+		s.Certain, s.Unsure = false, "a kernel is loaded in front of the menu, in line "+itoa(m.boot.Kernel.Span.Line())
+	}
 	return s
 }
 

@@ -43,7 +43,34 @@ func differs(p prediction, l lt.Loader, out lt.Outcome) string {
 	if got, want := words(command(l, out)), words(p.command); got != want {
 		return fmt.Sprintf("said to give %q", want)
 	}
+	if got, want := initrds(loaded(l, out)), initrds(p.initrds); p.kernel != lt.Local && got != want {
+		return fmt.Sprintf("said to load %q", want)
+	}
 	return ""
+}
+
+// loaded are the initrds of an outcome: UEFI's kernels are told of them and load them themselves.
+func loaded(l lt.Loader, out lt.Outcome) (list []string) {
+	if l != lt.SystemBoot && l != lt.REFInd {
+		return out.Initrd
+	}
+	for w := range strings.FieldsSeq(out.Command) {
+		if name, ok := strings.CutPrefix(w, "initrd="); ok {
+			list = append(list, name)
+		}
+	}
+	return list
+}
+
+// initrds are the names of the files, as loaders write them or stand-ins have them.
+func initrds(list []string) string {
+	var out []string
+	for _, name := range list {
+		if base := path.Base(strings.ReplaceAll(name, `\`, "/")); base != "gone" { // which GRUB goes on without
+			out = append(out, base)
+		}
+	}
+	return strings.Join(out, " ")
 }
 
 func words(s string) string { return strings.Join(strings.Fields(s), " ") }

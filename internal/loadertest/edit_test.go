@@ -177,6 +177,11 @@ func (e edited) wrong() string {
 		if b.Started && !same {
 			return "a timeout changes what starts"
 		}
+	case isolayer.DefaultEntry:
+		p := ours(e.after.m)
+		if named := p.entry == s.Name || p.id == s.Name; a.Started && p.unsure == "" && !named && !strings.Contains(e.notes, s.Name) {
+			return "another entry than that starts, and nobody said so"
+		}
 	}
 	return ""
 }

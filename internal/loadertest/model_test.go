@@ -17,6 +17,8 @@ type prediction struct {
 	kernel  string // its path, or lt.Local
 	command string
 	initrds []string
+	// entry and id are what the entry that starts may be called.
+	entry, id string
 }
 
 // model says what a loader will do with a medium.
@@ -113,7 +115,7 @@ func medium(m lt.Medium) menu.Medium {
 
 func ofMenu(x *menu.Menu) prediction {
 	s := x.Start
-	p := prediction{unsure: s.Unsure, starts: s.Fails == "" && !s.Waits() && s.Kind != menu.Nothing && s.Kind != "", kernel: s.Kernel, command: s.Args}
+	p := prediction{initrds: s.Initrds, unsure: s.Unsure, starts: s.Fails == "" && !s.Waits() && s.Kind != menu.Nothing && s.Kind != "", kernel: s.Kernel, command: s.Args}
 	if s.Kind == menu.Local || s.Kind == menu.Chain {
 		if strings.HasPrefix(p.command, "hd0 ") {
 			p.unsure = "chain.c32 takes what follows for a file"
@@ -121,7 +123,7 @@ func ofMenu(x *menu.Menu) prediction {
 		p.kernel, p.command = lt.Local, ""
 	}
 	if s.Entry != nil {
-		p.initrds = s.Entry.Initrds
+		p.entry, p.id = s.Entry.Title, s.Entry.ID
 	}
 	return p
 }

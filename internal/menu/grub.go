@@ -305,8 +305,16 @@ func (g *grubReader) start(s *grubscript.Start) {
 			return
 		}
 	}
-	if s.Note != "" && g.m.Start.Waits() {
+	switch {
+	case s.Unsure != "":
+		g.m.Start.Unsure = s.Unsure
+	case s.Note == "" || !g.m.Start.Waits():
+	case !s.Certain:
 		g.m.Start.Unsure = s.Note
+	case s.Boot == nil: // which waits anyway
+		g.m.Notes = append(g.m.Notes, s.Note)
+	default:
+		g.m.Start.Fails = s.Note
 	}
 }
 
@@ -339,9 +347,9 @@ func (g *grubReader) one(s *grubscript.Start) (out Start) {
 	case s.Boot != nil && s.Kind != grubscript.Waits:
 		var x Entry
 		g.boot(&x, s.Boot)
-		out.Kind, out.Kernel, out.Args = x.Kind, x.Kernel, x.Args
+		out.Kind, out.Kernel, out.Args, out.Initrds = x.Kind, x.Kernel, x.Args, x.Initrds
 	case out.Entry != nil:
-		out.Kind, out.Kernel, out.Args = out.Entry.Kind, out.Entry.Kernel, out.Entry.Args
+		out.Kind, out.Kernel, out.Args, out.Initrds = out.Entry.Kind, out.Entry.Kernel, out.Entry.Args, out.Entry.Initrds
 	}
 	return out
 }

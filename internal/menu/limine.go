@@ -155,7 +155,7 @@ func (x *limine) start() {
 		}
 	}
 	e := x.shown[i]
-	s.Entry, s.Kind, s.Kernel, s.Args = e, e.Kind, e.Kernel, e.Args
+	s.Entry, s.Kind, s.Kernel, s.Args, s.Initrds = e, e.Kind, e.Kernel, e.Args, e.Initrds
 	if e.Kind == Submenu {
 		s.After = Forever
 	}

@@ -114,6 +114,7 @@ type Start struct {
 	// Kernel and Args are the command line, also where no entry has it.
 	Kind         Kind
 	Kernel, Args string
+	Initrds      []string // as written, those that are not there, too
 	// Fails says why the loader tries that and nothing starts, empty if it does.
 	Fails string
 	// Unsure says why the answer may be another one, empty if it is not.

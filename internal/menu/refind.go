@@ -156,7 +156,7 @@ func (x *refind) start() {
 		}
 	}
 	if e := x.named(shown, scans); e != nil && (x.def != "" || !scans) {
-		s.Entry, s.Kind, s.Kernel, s.Args = e, e.Kind, e.Kernel, e.Args
+		s.Entry, s.Kind, s.Kernel, s.Args, s.Initrds = e, e.Kind, e.Kernel, e.Args, e.Initrds
 		return
 	}
 	if s.Kind = Nothing; scans {

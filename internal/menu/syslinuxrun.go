@@ -204,7 +204,7 @@ func (x *sysRun) look(c *sysConfig, command string) Start {
 // started is the start of an entry, with more arguments.
 func started(e *sysEntry, more string) Start {
 	x := e.entry()
-	return Start{Entry: x, Kind: x.Kind, Kernel: x.Kernel, Args: strings.TrimSpace(x.Args + " " + more)}
+	return Start{Entry: x, Kind: x.Kind, Kernel: x.Kernel, Initrds: x.Initrds, Args: strings.TrimSpace(x.Args + " " + more)}
 }
 
 // load runs a command line: that of a label, or a file.
@@ -282,7 +282,7 @@ func (x *sysRun) execute(c *sysConfig, e *sysEntry, kind, kernel, args string) S
 		}
 	}
 	w := classify(kind, kernel, args)
-	s := Start{After: x.after, Kind: w.Kind, Kernel: w.Kernel, Args: w.Args}
+	s := Start{After: x.after, Kind: w.Kind, Kernel: w.Kernel, Args: w.Args, Initrds: w.Initrds}
 	if e != nil {
 		s.Entry = e.entry()
 	}

@@ -272,7 +272,7 @@ func (m *Menu) start(list []loaderEntry, text string) {
 		return
 	}
 	e := m.Entries[i]
-	m.Start.Entry, m.Start.Kind, m.Start.Kernel, m.Start.Args = e, e.Kind, e.Kernel, e.Args
+	m.Start.Entry, m.Start.Kind, m.Start.Kernel, m.Start.Args, m.Start.Initrds = e, e.Kind, e.Kernel, e.Args, e.Initrds
 }
 
 // glob matches as systemd-boot does: in any case, with * ? and sets, and .conf is of the name.

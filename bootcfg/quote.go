@@ -25,6 +25,7 @@ func (f Format) value(raw string) string {
 			if i++; raw[i] != '\n' {
 				b.WriteByte(raw[i])
 			}
+		case c == '$' && strings.HasPrefix(raw[i+1:], `"`): // which GRUB translates
 		case c == '\'':
 			end := strings.IndexByte(raw[i+1:], '\'')
 			if end < 0 {

@@ -92,7 +92,8 @@ func TestKargs(t *testing.T) {
 	}
 }
 
-// menusOf are menus of three entries, of which the middle one starts by itself.
+// menusOf are menus of three entries, of which the middle one starts by itself, or the first
+// where none is named.
 var menusOf = map[string]volume{
 	"isolinux, marked":       {"isolinux/isolinux.cfg": "default menu.c32\ntimeout 50\n" + labelA + labelB + "menu default\nlabel c\n kernel kc\n"},
 	"isolinux, by ontimeout": {"isolinux/isolinux.cfg": "default menu.c32\ntimeout 50\nontimeout b\n" + labelA + labelB + "label c\n kernel kc\n"},
@@ -100,6 +101,10 @@ var menusOf = map[string]volume{
 	"GRUB, by number":        {"boot/grub/grub.cfg": "set default=1\nset timeout=5\nset fallback=2\n" + grubA + grubB + grubC},
 	"GRUB, without set":      {"boot/grub/grub.cfg": "default='B b'\ntimeout=5\n" + grubA + grubB + grubC},
 	"GRUB, by id":            {"boot/grub/grub.cfg": "set default=bb\nset timeout=5\n" + grubA + strings.Replace(grubB, "'B b'", "'B b' --id bb", 1) + grubC},
+	"GRUB, nothing saved":    {"boot/grub/grub.cfg": "set default=saved\nset timeout=5\n" + grubA + grubB + grubC},
+	"GRUB, default of none":  {"boot/grub/grub.cfg": "set default=\"D d\"\ntimeout=5\n" + grubA + grubB + grubC},
+	"GRUB, number of none":   {"boot/grub/grub.cfg": "set default=7\nset timeout=5\n" + grubA + grubB + grubC},
+	"GRUB, translated":       {"boot/grub/grub.cfg": "set default=1\nset timeout=5\n" + grubA + grubB + strings.Replace(grubC, "'C'", `$"C"`, 1)},
 	"GRUB, in a function":    {"boot/grub/grub.cfg": "function e {\nmenuentry \"$1\" {\n linux /k two\n}\n}\nset default=1\nset timeout=5\n" + grubA + "e 'B b'\n" + grubC},
 	"GRUB, first of a menu":  {"boot/grub/grub.cfg": "set timeout=5\nset default=\"1>0\"\n" + grubA + "submenu S {\n" + grubB + grubC + "}\n"},
 	"GRUB legacy":            {"boot/grub/menu.lst": "default 1\ntimeout 5\nfallback 2\ntitle A\nkernel /k one\ntitle B b\nkernel /k two\ntitle C\nkernel /k three\n"},

@@ -12,7 +12,7 @@ TOOLS    := $(CURDIR)/bin/tools
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.0
 GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
 
-.PHONY: build demo try deps unpacked lint unit fuzz judge test soak hostile bench boot-matrix fmt clean
+.PHONY: build demo try deps unpacked lint unit fuzz judge left test soak hostile bench boot-matrix fmt clean
 
 build: ## bin/isolayer, one static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/isolayer ./cmd/isolayer
@@ -73,12 +73,16 @@ fuzz: ## every fuzz target for FUZZTIME, two at a time
 judge: ## everything, judged by other programs on real images
 	@echo "== tests with reference tools"
 	@cases=$$(mktemp -d); trap 'rm -rf "$$cases"' EXIT; \
-	ISOLAYER_CASES=$$cases go test -timeout 20m ./...; \
+	ISOLAYER_CASES=$$cases go test -timeout 60m ./...; \
 	for where in guest nobody; do \
 	  if [ -s "$$cases/$$where" ]; then echo "$$where: $$(cat "$$cases/$$where") cases"; \
 	  else echo "$$where: not run: root or a tool is missing"; [ -z "$${CI:-}" ]; fi; done
 
-test: deps lint unit fuzz judge
+left: ## the tests that are run in part only, or not at all, without make soak
+	@echo "== left to make soak, whole or for the greater part (make boot-matrix, hostile and bench are apart):"
+	@grep -l ISOLAYER_SOAK $$(git ls-files '*_test.go') | xargs awk '/^func Test/ {sub(/^func /, ""); sub(/\(.*/, ""); name = $$0} /ISOLAYER_SOAK/ && name != "" {d = FILENAME; if (!sub(/\/[^\/]*$$/, "", d)) d = "."; print "  " d " " name; name = ""}' | sort -u
+
+test: deps lint unit fuzz judge left
 
 soak: deps ## the same for long: fuzzing, kills, random trees
 	ISOLAYER_SOAK=1 go test -timeout 12h ./...

@@ -29,6 +29,8 @@ type Ref struct {
 	// Format is that of the configuration an include leads to.
 	Format Format
 	Dir    string // where paths count from in it, if it says so
+	// Inline marks a configuration of syslinux that is read in place of the line.
+	Inline bool
 }
 
 // Refs lists what the configuration refers to, in order. Values with variables are
@@ -76,7 +78,7 @@ func (r *refs) syslinux() {
 	config := -1 // the reference of a label that reads another configuration
 	for _, c := range r.f.commands {
 		if c.is(0, "menu") && c.is(1, "include") {
-			r.include(c, 2, Syslinux)
+			r.inline(c, 2)
 		}
 		if c.is(0, "label") || c.is(0, "menu") && c.is(1, "begin", "end") {
 			module, dir, config = "", "", -1
@@ -102,7 +104,7 @@ func (r *refs) syslinux() {
 			}
 			r.append(c, module)
 		case "include":
-			r.include(c, 1, Syslinux)
+			r.inline(c, 1)
 		case "config":
 			module, config = "", len(r.out)
 			r.include(c, 1, Syslinux)
@@ -150,6 +152,13 @@ func (r *refs) modules(c *command) {
 func (r *refs) list(paths string, c *command) {
 	for p := range strings.SplitSeq(paths, ",") {
 		r.add(RefInitrd, p, c, false)
+	}
+}
+
+func (r *refs) inline(c *command, i int) {
+	n := len(r.out)
+	if r.include(c, i, Syslinux); len(r.out) > n {
+		r.out[n].Inline = true
 	}
 }
 

@@ -121,6 +121,7 @@ type scanner struct {
 	names       int // labels and UUIDs looked up
 	isolinux    isolinux
 	list        []*bootcfg.Config // of the volume that is looked at
+	circles     map[string]bool   // configurations that include one another
 	bios        bool              // boots by BIOS, as CD or disk
 }
 
@@ -130,7 +131,7 @@ func (s *scanner) tree() error {
 	if err != nil {
 		return s.readable(err)
 	}
-	s.list = list
+	s.list, s.circles = list, nil
 	syslinux := false
 	for _, cfg := range list {
 		syslinux = syslinux || cfg.File.Format() == bootcfg.Syslinux
@@ -152,7 +153,7 @@ func (s *scanner) fatImage(o *boot.Object, img *fat.Image) error {
 	if err != nil {
 		return s.readable(err)
 	}
-	s.list = list
+	s.list, s.circles = list, nil
 	if n, shown := shown(list, img); n > 0 && shown == 0 {
 		s.c.at(Problem, o.Off, "%s: none of the %d entries of systemd-boot has its kernel there: it shows none", o.Name, n)
 	}
@@ -210,7 +211,46 @@ func (s *scanner) check(cfg *bootcfg.Config, prefix string, own volume) {
 	if cfg.File.Format() == bootcfg.GRUB {
 		s.specials(name, cfg)
 	}
+	s.round(name, cfg)
 	s.entries(name, cfg, own)
+}
+
+// round reports a configuration of syslinux that is read again in the course of its own
+// includes: nothing ends that, and nothing starts.
+func (s *scanner) round(name string, cfg *bootcfg.Config) {
+	if cfg.Swept || cfg.File.Format() != bootcfg.Syslinux || s.circles[cfg.Path] {
+		return
+	}
+	for _, r := range cfg.File.Refs() {
+		seen := map[string]bool{}
+		if r.Inline && s.leads(cfg, r, cfg, seen) {
+			s.circles = seen // of which the others are not told again
+			s.tell(Problem, name, r.Line, "INCLUDE %s leads back here, without end: isolinux hangs before it starts anything", r.Value)
+		}
+	}
+}
+
+// leads reports whether an include of from comes to a configuration again.
+func (s *scanner) leads(from *bootcfg.Config, r bootcfg.Ref, to *bootcfg.Config, seen map[string]bool) bool {
+	p := strings.Trim(bootcfg.Resolve(from.Dir, r.Value), "/")
+	if seen[p] {
+		return false
+	}
+	seen[p] = true
+	for _, c := range s.list {
+		if !strings.EqualFold(c.Path, p) {
+			continue
+		}
+		if c == to {
+			return true
+		}
+		for _, next := range c.File.Refs() {
+			if next.Inline && s.leads(c, next, to, seen) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // suffixes are those that syslinux tries behind the name of a kernel.

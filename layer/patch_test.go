@@ -315,14 +315,14 @@ func TestHostilePatches(t *testing.T) {
 
 // TestPatchLies: what an entry says of its result is verified.
 func TestPatchLies(t *testing.T) {
-	l, old := patched(t)
+	_, old := patched(t)
 	for _, lie := range []func(*Patch){
 		func(p *Patch) { p.Result.SHA256 = strings.Repeat("0", 64) },
 		func(p *Patch) { p.Data = bytesOf("data", strings.Repeat("x", int(p.Data.Size()))) },
 		func(p *Patch) { p.Ranges[0].Off += 512 },
 		func(p *Patch) { p.Result.Size-- },
 	} {
-		l, _ = patched(t)
+		l, _ := patched(t)
 		p := l.Objects["@efi"].(*Patch)
 		p.bound = nil
 		lie(p)

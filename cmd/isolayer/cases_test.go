@@ -17,6 +17,9 @@ var caseFields = []string{"source", "symptom", "kind", "before", "after"}
 // TestCases replays public bug reports and how-tos: what people tried with other programs,
 // or with this one, must come out right, or be refused for its reason.
 func TestCases(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a hundred scripts")
+	}
 	testscript.Run(t, testscript.Params{Dir: "testdata/cases"})
 }
 

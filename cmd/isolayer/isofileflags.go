@@ -31,7 +31,7 @@ var places = map[string]place{
 	"no-boot": beside, "refresh-repo": beside, "resign": beside, "suse-insecure": beside, "repair": beside, "uuid": beside, "place": beside, "layout": beside, "wipe": beside,
 
 	"unattend": unsaid, "in-place": unsaid, "undo": unsaid, "keep-undo": unsaid, "no-undo": unsaid, "preserve": unsaid, "session": unsaid,
-	"strategy": unsaid, "mastering": unsaid, "upper": unsaid, "workspace-dir": unsaid,
+	"entry-karg": unsaid, "as-entry": unsaid, "strategy": unsaid, "mastering": unsaid, "upper": unsaid, "workspace-dir": unsaid,
 }
 
 // isofileSays refuses flags of a command line whose meaning an Isofile cannot have.

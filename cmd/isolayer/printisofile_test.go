@@ -59,7 +59,7 @@ func TestIsofilePlaces(t *testing.T) {
 	}
 	values := map[string]string{
 		"no-boot": "uefi", "resign": "KEY", "uuid": "new", "place": "end", "layout": "compact", "wipe": "false", "preserve": "mode", "session": "1",
-		"strategy": "copy", "mastering": "xorriso", "upper": "dir", "workspace-dir": "dir", "unattend": "ks.cfg",
+		"strategy": "copy", "mastering": "xorriso", "upper": "dir", "workspace-dir": "dir", "unattend": "ks.cfg", "entry-karg": "T: a", "as-entry": "T",
 	}
 	a := &app{}
 	left := maps.Clone(places)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/isolayer/isolayer/bootcfg"
 )
@@ -262,4 +263,16 @@ func withKernels(v volume) volume {
 		v[k] = ""
 	}
 	return v
+}
+
+// TestRelabelNoText: a label of any bytes is looked for in boot configurations, and that
+// other files were not looked through is said.
+func TestRelabelNoText(t *testing.T) {
+	v := withKernels(volume{"isolinux/isolinux.cfg": "default a\nlabel a\n  kernel /vmlinuz\n", "startup.nsh": "x label=OLD\n"})
+	for _, old := range []string{"OLD\xff", "\x1b[2J\x00\xff", "a(b[c\\"} {
+		_, _, warnings := change(t, v, func(e *Edit) error { return e.Relabel(old, "NEW") })
+		if said := strings.Contains(strings.Join(warnings, "\n"), "no text"); said == utf8.ValidString(old) {
+			t.Errorf("%q: %q", old, warnings)
+		}
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/isolayer/isolayer/bootcfg"
 )
@@ -30,6 +31,10 @@ func (e *Edit) Relabel(old, label string) error {
 		return err
 	}
 	if old == "" || old == label {
+		return nil
+	}
+	if !utf8.ValidString(old) {
+		e.warn("the old label %q is no text: only boot configurations were looked through for it", old)
 		return nil
 	}
 	r := relabel{e: e, old: old, label: label, left: maxTexts}

@@ -23,7 +23,7 @@ func (a *app) planned(ctx context.Context, base *isolayer.Base, steps []isolayer
 	if err != nil {
 		return nil, nil, err
 	}
-	want, err := isolayer.OpenSource(extent.Compose("the plan", img.Map), isolayer.OpenOptions{Limits: a.limits})
+	want, err := isolayer.OpenSource(extent.Compose("the plan", img.Map.Blank()), isolayer.OpenOptions{Limits: a.limits})
 	if err != nil {
 		return nil, nil, errors.Join(err, img.Close())
 	}

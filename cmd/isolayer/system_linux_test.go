@@ -32,7 +32,7 @@ func TestBinarySize(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if limit := int64(14 << 20); info.Size() > limit {
+	if limit := int64(17 << 20); info.Size() > limit {
 		t.Errorf("%d bytes, the limit is %d", info.Size(), limit)
 	}
 }

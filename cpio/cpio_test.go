@@ -234,6 +234,44 @@ func TestHostile(t *testing.T) {
 	}
 }
 
+// TestAddToDamaged: an initrd that opens, with an archive added, opens again, wherever it is
+// cut or has another bit: nothing that was taken for whole swallows what follows.
+func TestAddToDamaged(t *testing.T) {
+	for c := range packers {
+		good := archive(t, c, map[string]string{"init": "x", "lib": "-> usr/lib", "usr/lib/a": "a"})
+		for k := range good {
+			readsAgain(t, fmt.Sprintf("%s cut at %d", c, k), good[:k])
+			in := bytes.Clone(good)
+			in[k] ^= 1 << (k % 8)
+			readsAgain(t, fmt.Sprintf("%s with another bit in byte %d", c, k), in)
+		}
+	}
+}
+
+// readsAgain adds a file to an initrd, if it is one, and opens it again.
+func readsAgain(t *testing.T, what string, in []byte) {
+	t.Helper()
+	i, err := cpio.Open(bytes.NewReader(in), int64(len(in)))
+	if err != nil {
+		return
+	}
+	m, err := i.Add(source{bytes.NewReader(in)}, 0, []cpio.File{file("isolayer/added", "content")})
+	if err != nil {
+		return
+	}
+	out := make([]byte, m.Size())
+	if _, err := m.ReadAt(out, 0); err != nil {
+		t.Fatalf("%s: %v", what, err)
+	}
+	again, err := cpio.Open(bytes.NewReader(out), m.Size())
+	if err != nil {
+		t.Fatalf("%s: %v", what, err)
+	}
+	if got := text(t, again, "isolayer/added"); got != "content" {
+		t.Fatalf("%s: the added file is %q", what, got)
+	}
+}
+
 func FuzzOpen(f *testing.F) {
 	for c := range packers {
 		f.Add(archive(f, c, map[string]string{"init": "x", "lib": "-> usr/lib", "usr/lib/a": "a"}))
@@ -251,19 +289,7 @@ func FuzzOpen(f *testing.F) {
 				}
 			}
 		}
-		m, err := i.Add(source{bytes.NewReader(in)}, 0, []cpio.File{file("isolayer/added", "content")})
-		if err != nil {
-			return
-		}
-		out := make([]byte, m.Size())
-		if _, err := m.ReadAt(out, 0); err != nil {
-			t.Fatal(err)
-		}
-		if again, err := cpio.Open(bytes.NewReader(out), m.Size()); err != nil {
-			t.Fatal(err)
-		} else if got := text(t, again, "isolayer/added"); got != "content" {
-			t.Fatalf("the added file is %q", got)
-		}
+		readsAgain(t, "this", in)
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -39,6 +40,9 @@ func newXZGuard(r *bufio.Reader) *xzGuard {
 	return g
 }
 
+// whole reports whether the walk has seen all of a stream.
+func (g *xzGuard) whole() bool { return g.done && g.walk.err == nil }
+
 // step lets the walk see the chunk.
 func (g *xzGuard) step() {
 	_, more := g.next()
@@ -54,7 +58,7 @@ func (g *xzGuard) Read(p []byte) (int, error) {
 	g.chunk = p[:n]
 	g.step()
 	if g.walk.err != nil {
-		return 0, fmt.Errorf("xz stream: %w", g.walk.err)
+		return 0, unexpected(g.walk.err)
 	}
 	return n - len(g.chunk), err
 }
@@ -68,6 +72,16 @@ func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 type xzReader struct {
 	io.Reader
 	guard *xzGuard
+}
+
+// Read implements io.Reader. The decoder takes a stream for whole that ends between two of
+// its parts; only one whose footer was seen is.
+func (r *xzReader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if errors.Is(err, io.EOF) && !r.guard.whole() {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
 }
 
 // Close implements io.Closer.

@@ -16,11 +16,11 @@ import (
 	"time"
 
 	"github.com/isolayer/isolayer/extent"
-	"github.com/isolayer/isolayer/fault"
-	"github.com/isolayer/isolayer/iso9660"
-	"github.com/isolayer/isolayer/recipe"
-	"github.com/isolayer/isolayer/store"
-	"github.com/isolayer/isolayer/tree"
+	"github.com/isolayer/isolayer/internal/fault"
+	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/recipe"
+	"github.com/isolayer/isolayer/internal/store"
+	"github.com/isolayer/isolayer/internal/tree"
 )
 
 // Bakery makes images of Isofiles, a layer an instruction, and keeps the layers. It is

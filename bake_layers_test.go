@@ -14,11 +14,11 @@ import (
 
 	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/isotest"
-	"github.com/isolayer/isolayer/iso9660"
-	"github.com/isolayer/isolayer/recipe"
-	"github.com/isolayer/isolayer/store"
-	"github.com/isolayer/isolayer/tree"
+	"github.com/isolayer/isolayer/internal/recipe"
+	"github.com/isolayer/isolayer/internal/store"
+	"github.com/isolayer/isolayer/internal/tree"
 )
 
 // TestLayersPatch: the layers of an Isofile come to the image that the same steps make at

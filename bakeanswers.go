@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/isolayer/isolayer/distro"
-	"github.com/isolayer/isolayer/recipe"
+	"github.com/isolayer/isolayer/internal/distro"
+	"github.com/isolayer/isolayer/internal/recipe"
 )
 
 // special are the instructions of installers: an answer file, or files for the initrd.

@@ -16,13 +16,13 @@ import (
 	"time"
 
 	"github.com/isolayer/isolayer/extent"
-	"github.com/isolayer/isolayer/fat"
-	"github.com/isolayer/isolayer/fault"
-	"github.com/isolayer/isolayer/iso9660"
-	"github.com/isolayer/isolayer/layer"
-	"github.com/isolayer/isolayer/recipe"
-	"github.com/isolayer/isolayer/store"
-	"github.com/isolayer/isolayer/tree"
+	"github.com/isolayer/isolayer/internal/fat"
+	"github.com/isolayer/isolayer/internal/fault"
+	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/layer"
+	"github.com/isolayer/isolayer/internal/recipe"
+	"github.com/isolayer/isolayer/internal/store"
+	"github.com/isolayer/isolayer/internal/tree"
 )
 
 // maxTemplate is how long a file may be that values go into.

@@ -15,10 +15,10 @@ import (
 	"github.com/moby/patternmatcher"
 
 	"github.com/isolayer/isolayer/extent"
-	"github.com/isolayer/isolayer/iso9660"
-	"github.com/isolayer/isolayer/recipe"
+	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/recipe"
+	"github.com/isolayer/isolayer/internal/tree"
 	"github.com/isolayer/isolayer/sink"
-	"github.com/isolayer/isolayer/tree"
 )
 
 // sinkOptions are those of temporary images.

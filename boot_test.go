@@ -15,9 +15,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/isolayer/isolayer"
-	"github.com/isolayer/isolayer/boot"
+	"github.com/isolayer/isolayer/internal/boot"
 	"github.com/isolayer/isolayer/internal/isotest"
-	"github.com/isolayer/isolayer/layout"
+	"github.com/isolayer/isolayer/internal/layout"
 )
 
 // newESP makes a FAT image of so many MiB with the files of the ESP of base.

@@ -7,13 +7,13 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/isolayer/isolayer/boot"
-	"github.com/isolayer/isolayer/bootcfg"
 	"github.com/isolayer/isolayer/extent"
-	"github.com/isolayer/isolayer/fat"
+	"github.com/isolayer/isolayer/internal/boot"
+	"github.com/isolayer/isolayer/internal/bootcfg"
+	"github.com/isolayer/isolayer/internal/fat"
+	"github.com/isolayer/isolayer/internal/layout"
 	"github.com/isolayer/isolayer/internal/menu"
-	"github.com/isolayer/isolayer/layout"
-	"github.com/isolayer/isolayer/tree"
+	"github.com/isolayer/isolayer/internal/tree"
 )
 
 // ErrNoConfig reports an image without a boot menu that could be changed.

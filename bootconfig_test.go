@@ -15,11 +15,11 @@ import (
 	"testing"
 
 	"github.com/isolayer/isolayer"
-	"github.com/isolayer/isolayer/bootcfg"
+	"github.com/isolayer/isolayer/internal/bootcfg"
 	"github.com/isolayer/isolayer/internal/isotest"
-	"github.com/isolayer/isolayer/layout"
-	"github.com/isolayer/isolayer/qemu"
-	"github.com/isolayer/isolayer/verify"
+	"github.com/isolayer/isolayer/internal/layout"
+	"github.com/isolayer/isolayer/internal/qemu"
+	"github.com/isolayer/isolayer/internal/verify"
 )
 
 // The label that images of these tests have, and how udev writes it.

@@ -5,9 +5,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/isolayer/isolayer/bootcfg"
+	"github.com/isolayer/isolayer/internal/bootcfg"
+	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/menu"
-	"github.com/isolayer/isolayer/iso9660"
 )
 
 // newFileMode is that of boot files that steps make.

@@ -11,10 +11,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/isolayer/isolayer/boot"
 	"github.com/isolayer/isolayer/extent"
-	"github.com/isolayer/isolayer/fat"
-	"github.com/isolayer/isolayer/tree"
+	"github.com/isolayer/isolayer/internal/boot"
+	"github.com/isolayer/isolayer/internal/fat"
+	"github.com/isolayer/isolayer/internal/tree"
 )
 
 // maxFATFile is the size up to which files of the tree are looked at for FAT images

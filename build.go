@@ -8,10 +8,10 @@ import (
 	"maps"
 
 	"github.com/isolayer/isolayer/extent"
-	"github.com/isolayer/isolayer/inplace"
-	"github.com/isolayer/isolayer/iso9660"
-	"github.com/isolayer/isolayer/layout"
-	"github.com/isolayer/isolayer/tree"
+	"github.com/isolayer/isolayer/internal/inplace"
+	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/layout"
+	"github.com/isolayer/isolayer/internal/tree"
 )
 
 // stage is where steps change the tree.

@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/isolayer/isolayer/boot"
 	"github.com/isolayer/isolayer/extent"
-	"github.com/isolayer/isolayer/fault"
+	"github.com/isolayer/isolayer/internal/boot"
+	"github.com/isolayer/isolayer/internal/fault"
+	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/mediacheck"
 	"github.com/isolayer/isolayer/internal/menu"
-	"github.com/isolayer/isolayer/iso9660"
-	"github.com/isolayer/isolayer/mediacheck"
 )
 
 // MediaCheck says what becomes of a media checksum in the base.

@@ -13,9 +13,9 @@ import (
 
 	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/internal/isotest"
-	"github.com/isolayer/isolayer/mediacheck"
+	"github.com/isolayer/isolayer/internal/mediacheck"
+	"github.com/isolayer/isolayer/internal/verify"
 	"github.com/isolayer/isolayer/sink"
-	"github.com/isolayer/isolayer/verify"
 )
 
 // passes tells whether checkisomd5 accepts an image.
@@ -238,7 +238,7 @@ func TestStubInESP(t *testing.T) {
 	if testing.Short() {
 		t.Skip("makes real images")
 	}
-	base, _, _ := isotest.Family(t, "distro/testdata/debian.txtar")
+	base, _, _ := isotest.Family(t, "internal/distro/testdata/debian.txtar")
 	for text, want := range map[string]bool{
 		"search --set=root --file /.disk/info\nset prefix=($root)/boot/grub\nconfigfile ($root)/boot/grub/grub.cfg\n": false,
 		"menuentry 'Other' {\n\tlinux /install.amd/vmlinuz other\n\tinitrd /install.amd/initrd.gz\n}\n":               true,

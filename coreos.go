@@ -7,8 +7,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/isolayer/isolayer/bootcfg"
-	"github.com/isolayer/isolayer/fat"
+	"github.com/isolayer/isolayer/internal/bootcfg"
+	"github.com/isolayer/isolayer/internal/fat"
 )
 
 // karea is kargs.json of CoreOS images: it tells where in boot configurations there is

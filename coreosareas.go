@@ -8,7 +8,7 @@ import (
 	"io"
 	"strings"
 
-	"github.com/isolayer/isolayer/tree"
+	"github.com/isolayer/isolayer/internal/tree"
 )
 
 // ErrReserved reports an edit that makes untrue what a CoreOS image says of the areas

@@ -8,11 +8,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/isolayer/isolayer/bootcfg"
 	"github.com/isolayer/isolayer/extent"
-	"github.com/isolayer/isolayer/fat"
-	"github.com/isolayer/isolayer/iso9660"
-	"github.com/isolayer/isolayer/tree"
+	"github.com/isolayer/isolayer/internal/bootcfg"
+	"github.com/isolayer/isolayer/internal/fat"
+	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/tree"
 )
 
 // areaHeader is what images of CoreOS of up to 2021 have at the end of the system area:

@@ -12,10 +12,10 @@ import (
 	"testing"
 
 	"github.com/isolayer/isolayer"
-	"github.com/isolayer/isolayer/bootcfg"
-	"github.com/isolayer/isolayer/distro"
+	"github.com/isolayer/isolayer/internal/bootcfg"
+	"github.com/isolayer/isolayer/internal/distro"
 	"github.com/isolayer/isolayer/internal/isotest"
-	"github.com/isolayer/isolayer/qemu"
+	"github.com/isolayer/isolayer/internal/qemu"
 )
 
 // areaSize is that of the fixture's areas, as CoreOS had them.
@@ -25,7 +25,7 @@ const areaSize = 1024
 // addresses of the areas that coreos-installer writes to. Another program tells them.
 func headed(t *testing.T) string {
 	t.Helper()
-	image, _, _ := isotest.Family(t, "distro/testdata/coreos2021.txtar")
+	image, _, _ := isotest.Family(t, "internal/distro/testdata/coreos2021.txtar")
 	lba := regexp.MustCompile(`File data lba: .*?(\d+) ,\s+\d+ ,\s+\d+ , '([^']+)'`)
 	at := map[string]uint64{}
 	for _, m := range lba.FindAllStringSubmatch(string(isotest.Run(t, "xorriso", "-indev", image, "-find", "/", "-type", "f", "-exec", "report_lba")), -1) {

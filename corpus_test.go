@@ -16,13 +16,13 @@ import (
 	"testing"
 
 	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/isotest"
-	"github.com/isolayer/isolayer/iso9660"
-	"github.com/isolayer/isolayer/layout"
-	"github.com/isolayer/isolayer/qemu"
+	"github.com/isolayer/isolayer/internal/layout"
+	"github.com/isolayer/isolayer/internal/qemu"
+	"github.com/isolayer/isolayer/internal/tree"
+	"github.com/isolayer/isolayer/internal/verify"
 	"github.com/isolayer/isolayer/sink"
-	"github.com/isolayer/isolayer/tree"
-	"github.com/isolayer/isolayer/verify"
 )
 
 // rebuilt are the images that build changes.

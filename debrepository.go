@@ -17,7 +17,7 @@ import (
 
 	"github.com/ulikunitz/xz"
 
-	"github.com/isolayer/isolayer/iso9660"
+	"github.com/isolayer/isolayer/internal/iso9660"
 )
 
 // refreshDeb lets apt-ftparchive describe the new packages, adds that to the indexes of

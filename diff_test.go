@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/isolayer/isolayer"
-	"github.com/isolayer/isolayer/diff"
+	"github.com/isolayer/isolayer/internal/diff"
 	"github.com/isolayer/isolayer/internal/isotest"
 )
 

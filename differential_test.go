@@ -18,8 +18,8 @@ import (
 	"time"
 
 	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/isotest"
-	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/sink"
 )
 

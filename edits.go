@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/isolayer/isolayer/tree"
+	"github.com/isolayer/isolayer/internal/tree"
 )
 
 // Edits makes edits of the tree as they are: what a workspace captured.

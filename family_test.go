@@ -13,13 +13,13 @@ import (
 	"testing"
 
 	"github.com/isolayer/isolayer"
-	"github.com/isolayer/isolayer/bootcfg"
-	"github.com/isolayer/isolayer/distro"
+	"github.com/isolayer/isolayer/internal/bootcfg"
+	"github.com/isolayer/isolayer/internal/distro"
 	"github.com/isolayer/isolayer/internal/isotest"
 	"github.com/isolayer/isolayer/internal/menu"
-	"github.com/isolayer/isolayer/qemu"
+	"github.com/isolayer/isolayer/internal/qemu"
+	"github.com/isolayer/isolayer/internal/verify"
 	"github.com/isolayer/isolayer/sink"
-	"github.com/isolayer/isolayer/verify"
 )
 
 // answerFiles are the least that each kind of answer file has to be.
@@ -49,7 +49,7 @@ func (f family) answer() string {
 
 func familyFixtures(tb testing.TB) []string {
 	tb.Helper()
-	list, err := filepath.Glob("distro/testdata/*.txtar")
+	list, err := filepath.Glob("internal/distro/testdata/*.txtar")
 	if err != nil || len(list) == 0 {
 		tb.Fatalf("no fixtures: %v", err)
 	}

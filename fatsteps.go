@@ -10,8 +10,8 @@ import (
 
 	"github.com/bmatcuk/doublestar/v4"
 
-	"github.com/isolayer/isolayer/fat"
-	"github.com/isolayer/isolayer/iso9660"
+	"github.com/isolayer/isolayer/internal/fat"
+	"github.com/isolayer/isolayer/internal/iso9660"
 )
 
 // addInside puts a local file or directory tree into the FAT image that boot equipment

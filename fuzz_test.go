@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"github.com/isolayer/isolayer"
-	"github.com/isolayer/isolayer/iso9660"
-	"github.com/isolayer/isolayer/tree"
-	"github.com/isolayer/isolayer/verify"
+	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/tree"
+	"github.com/isolayer/isolayer/internal/verify"
 )
 
 // smallImages makes a few images of some hundred KiB for mutations to start from.

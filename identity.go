@@ -10,10 +10,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/isolayer/isolayer/fat"
-	"github.com/isolayer/isolayer/iso9660"
-	"github.com/isolayer/isolayer/pe"
-	"github.com/isolayer/isolayer/tree"
+	"github.com/isolayer/isolayer/internal/fat"
+	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/pe"
+	"github.com/isolayer/isolayer/internal/tree"
 )
 
 // maxBootFile is the size up to which files are searched for the UUID: boot

@@ -8,12 +8,12 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/isolayer/isolayer/cpio"
-	"github.com/isolayer/isolayer/distro"
 	"github.com/isolayer/isolayer/extent"
-	"github.com/isolayer/isolayer/fat"
-	"github.com/isolayer/isolayer/iso9660"
-	"github.com/isolayer/isolayer/tree"
+	"github.com/isolayer/isolayer/internal/cpio"
+	"github.com/isolayer/isolayer/internal/distro"
+	"github.com/isolayer/isolayer/internal/fat"
+	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/tree"
 )
 
 // ignitionArea is where CoreOS images have room for an archive with an Ignition config:

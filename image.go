@@ -8,9 +8,9 @@ import (
 	"sync"
 
 	"github.com/isolayer/isolayer/extent"
-	"github.com/isolayer/isolayer/inplace"
-	"github.com/isolayer/isolayer/layout"
-	"github.com/isolayer/isolayer/mediacheck"
+	"github.com/isolayer/isolayer/internal/inplace"
+	"github.com/isolayer/isolayer/internal/layout"
+	"github.com/isolayer/isolayer/internal/mediacheck"
 	"github.com/isolayer/isolayer/sink"
 )
 

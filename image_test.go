@@ -13,9 +13,9 @@ import (
 	"time"
 
 	"github.com/isolayer/isolayer"
-	"github.com/isolayer/isolayer/inplace"
-	"github.com/isolayer/isolayer/layer"
-	"github.com/isolayer/isolayer/mediacheck"
+	"github.com/isolayer/isolayer/internal/inplace"
+	"github.com/isolayer/isolayer/internal/layer"
+	"github.com/isolayer/isolayer/internal/mediacheck"
 	"github.com/isolayer/isolayer/sink"
 )
 

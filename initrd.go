@@ -16,13 +16,13 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/isolayer/isolayer/bootcfg"
-	"github.com/isolayer/isolayer/cpio"
 	"github.com/isolayer/isolayer/extent"
-	"github.com/isolayer/isolayer/fat"
-	"github.com/isolayer/isolayer/iso9660"
-	"github.com/isolayer/isolayer/sums"
-	"github.com/isolayer/isolayer/tree"
+	"github.com/isolayer/isolayer/internal/bootcfg"
+	"github.com/isolayer/isolayer/internal/cpio"
+	"github.com/isolayer/isolayer/internal/fat"
+	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/sums"
+	"github.com/isolayer/isolayer/internal/tree"
 )
 
 // InitrdAdd puts local files or directory trees into the initrd of every boot entry, as

@@ -6,11 +6,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/isolayer/isolayer/bootcfg"
-	"github.com/isolayer/isolayer/cpio"
-	"github.com/isolayer/isolayer/fat"
-	"github.com/isolayer/isolayer/iso9660"
-	"github.com/isolayer/isolayer/tree"
+	"github.com/isolayer/isolayer/internal/bootcfg"
+	"github.com/isolayer/isolayer/internal/cpio"
+	"github.com/isolayer/isolayer/internal/fat"
+	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/tree"
 )
 
 // initrdArguments is the directory of initrds from which dracut takes kernel arguments.

@@ -8,10 +8,10 @@ import (
 	"testing"
 
 	"github.com/isolayer/isolayer"
-	"github.com/isolayer/isolayer/distro"
+	"github.com/isolayer/isolayer/internal/distro"
 	"github.com/isolayer/isolayer/internal/isotest"
-	"github.com/isolayer/isolayer/qemu"
-	"github.com/isolayer/isolayer/verify"
+	"github.com/isolayer/isolayer/internal/qemu"
+	"github.com/isolayer/isolayer/internal/verify"
 )
 
 // TestLabelInInitrd: where the initrd holds the kernel arguments that name the medium, as
@@ -22,7 +22,7 @@ func TestLabelInInitrd(t *testing.T) {
 		t.Skip("makes real images")
 	}
 	const conf, initrd = "etc/cmdline.d/10-liveroot.conf", "/boot/x86_64/loader/initrd"
-	base, head, _ := isotest.Family(t, "distro/testdata/agama.txtar")
+	base, head, _ := isotest.Family(t, "internal/distro/testdata/agama.txtar")
 	made := filepath.Join(t.TempDir(), "made.iso")
 	// A first program that shows the file and goes on with the one of the image.
 	show := localFile(t, "show", "#!/bin/busybox sh\nbusybox mount -t devtmpfs d /dev\nbusybox sed 's/^/IN-INITRD /' /"+conf+" > /dev/ttyS0\nbusybox umount /dev\nexec /init\n")
@@ -72,7 +72,7 @@ func TestRootedPaths(t *testing.T) {
 	if testing.Short() {
 		t.Skip("makes real images")
 	}
-	base, _, _ := isotest.Family(t, "distro/testdata/agama.txtar")
+	base, _, _ := isotest.Family(t, "internal/distro/testdata/agama.txtar")
 	made := filepath.Join(t.TempDir(), "made.iso")
 	rebuild(t, base, made, isolayer.Remove{Pattern: "/boot/x86_64/loader/linux"})
 	for image, want := range map[string]int{base: 0, made: 2} {
@@ -99,7 +99,7 @@ func TestLabelUnreadableInitrd(t *testing.T) {
 	if testing.Short() {
 		t.Skip("makes real images")
 	}
-	base, _, _ := isotest.Family(t, "distro/testdata/agama.txtar")
+	base, _, _ := isotest.Family(t, "internal/distro/testdata/agama.txtar")
 	b, err := isolayer.Open(base, isolayer.OpenOptions{})
 	if err != nil {
 		t.Fatal(err)

@@ -9,9 +9,9 @@ import (
 	"testing"
 
 	"github.com/isolayer/isolayer"
-	"github.com/isolayer/isolayer/inplace"
+	"github.com/isolayer/isolayer/internal/inplace"
 	"github.com/isolayer/isolayer/internal/isotest"
-	"github.com/isolayer/isolayer/layout"
+	"github.com/isolayer/isolayer/internal/layout"
 )
 
 // copyOf is an image in a directory of its own.

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"github.com/isolayer/isolayer"
-	"github.com/isolayer/isolayer/distro"
+	"github.com/isolayer/isolayer/internal/distro"
 	"github.com/isolayer/isolayer/internal/isotest"
-	"github.com/isolayer/isolayer/qemu"
+	"github.com/isolayer/isolayer/internal/qemu"
 )
 
 // preseedFile lets the installer say on its console what it has read. The text is put

@@ -26,15 +26,15 @@ import (
 	"sync"
 	"time"
 
-	"github.com/isolayer/isolayer/boot"
-	"github.com/isolayer/isolayer/cpio"
 	"github.com/isolayer/isolayer/extent"
-	"github.com/isolayer/isolayer/fat"
-	"github.com/isolayer/isolayer/fault"
-	"github.com/isolayer/isolayer/inplace"
-	"github.com/isolayer/isolayer/iso9660"
-	"github.com/isolayer/isolayer/layout"
-	"github.com/isolayer/isolayer/tree"
+	"github.com/isolayer/isolayer/internal/boot"
+	"github.com/isolayer/isolayer/internal/cpio"
+	"github.com/isolayer/isolayer/internal/fat"
+	"github.com/isolayer/isolayer/internal/fault"
+	"github.com/isolayer/isolayer/internal/inplace"
+	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/layout"
+	"github.com/isolayer/isolayer/internal/tree"
 )
 
 // OpenOptions choose how a base is opened. The zero value is the usual way.

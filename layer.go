@@ -10,13 +10,13 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/isolayer/isolayer/boot"
-	"github.com/isolayer/isolayer/diff"
 	"github.com/isolayer/isolayer/extent"
-	"github.com/isolayer/isolayer/fault"
-	"github.com/isolayer/isolayer/iso9660"
-	"github.com/isolayer/isolayer/layer"
-	"github.com/isolayer/isolayer/tree"
+	"github.com/isolayer/isolayer/internal/boot"
+	"github.com/isolayer/isolayer/internal/diff"
+	"github.com/isolayer/isolayer/internal/fault"
+	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/layer"
+	"github.com/isolayer/isolayer/internal/tree"
 )
 
 // Layer applies the change in an OCI layer, plain or compressed with gzip or zstd; see

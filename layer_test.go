@@ -9,7 +9,7 @@ import (
 
 	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/internal/isotest"
-	"github.com/isolayer/isolayer/layer"
+	"github.com/isolayer/isolayer/internal/layer"
 )
 
 // makeLayer stores the change from before to after in a file.

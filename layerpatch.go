@@ -4,12 +4,12 @@ import (
 	"fmt"
 	"maps"
 
-	"github.com/isolayer/isolayer/boot"
 	"github.com/isolayer/isolayer/extent"
-	"github.com/isolayer/isolayer/fault"
-	"github.com/isolayer/isolayer/iso9660"
-	"github.com/isolayer/isolayer/layer"
-	"github.com/isolayer/isolayer/tree"
+	"github.com/isolayer/isolayer/internal/boot"
+	"github.com/isolayer/isolayer/internal/fault"
+	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/layer"
+	"github.com/isolayer/isolayer/internal/tree"
 )
 
 // lowers are the contents that a layer may patch, as they are where it is applied: before

@@ -6,8 +6,8 @@ import (
 	"testing"
 
 	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/isotest"
-	"github.com/isolayer/isolayer/iso9660"
 )
 
 // TestLinkCounts: a new directory counts wherever the count of its parent stands, also in

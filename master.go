@@ -9,14 +9,14 @@ import (
 	"slices"
 	"time"
 
-	"github.com/isolayer/isolayer/boot"
 	"github.com/isolayer/isolayer/extent"
-	"github.com/isolayer/isolayer/fault"
-	"github.com/isolayer/isolayer/iso9660"
-	"github.com/isolayer/isolayer/layout"
-	"github.com/isolayer/isolayer/master"
-	"github.com/isolayer/isolayer/mediacheck"
-	"github.com/isolayer/isolayer/tree"
+	"github.com/isolayer/isolayer/internal/boot"
+	"github.com/isolayer/isolayer/internal/fault"
+	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/layout"
+	"github.com/isolayer/isolayer/internal/master"
+	"github.com/isolayer/isolayer/internal/mediacheck"
+	"github.com/isolayer/isolayer/internal/tree"
 )
 
 // ErrNotUTF8 reports a name that Joliet cannot have.

@@ -16,13 +16,13 @@ import (
 	"time"
 
 	"github.com/isolayer/isolayer"
-	"github.com/isolayer/isolayer/boot"
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/internal/boot"
+	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/isotest"
-	"github.com/isolayer/isolayer/iso9660"
-	"github.com/isolayer/isolayer/qemu"
+	"github.com/isolayer/isolayer/internal/qemu"
+	"github.com/isolayer/isolayer/internal/verify"
 	"github.com/isolayer/isolayer/sink"
-	"github.com/isolayer/isolayer/verify"
 )
 
 // mastered makes an image of a directory.

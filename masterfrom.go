@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"path"
 
-	"github.com/isolayer/isolayer/boot"
 	"github.com/isolayer/isolayer/extent"
-	"github.com/isolayer/isolayer/fault"
-	"github.com/isolayer/isolayer/iso9660"
-	"github.com/isolayer/isolayer/tree"
+	"github.com/isolayer/isolayer/internal/boot"
+	"github.com/isolayer/isolayer/internal/fault"
+	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/tree"
 )
 
 // bootFrom takes the boot equipment of an image over: its boot images go where they are

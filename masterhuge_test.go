@@ -15,8 +15,8 @@ import (
 	"testing"
 
 	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/isotest"
-	"github.com/isolayer/isolayer/iso9660"
 )
 
 // hugeFile is a file of zeros, with marks around the places where its sections meet.

@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/isolayer/isolayer/boot"
-	"github.com/isolayer/isolayer/iso9660"
+	"github.com/isolayer/isolayer/internal/boot"
+	"github.com/isolayer/isolayer/internal/iso9660"
 )
 
 // Mastering is another program's way to make an image like the base from a directory.

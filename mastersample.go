@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/isolayer/isolayer/boot"
 	"github.com/isolayer/isolayer/extent"
-	"github.com/isolayer/isolayer/fat"
-	"github.com/isolayer/isolayer/iso9660"
-	"github.com/isolayer/isolayer/sample"
-	"github.com/isolayer/isolayer/tree"
+	"github.com/isolayer/isolayer/internal/boot"
+	"github.com/isolayer/isolayer/internal/fat"
+	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/sample"
+	"github.com/isolayer/isolayer/internal/tree"
 )
 
 // SampleText is what the image of Sample prints when it boots.

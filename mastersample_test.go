@@ -6,7 +6,7 @@ import (
 
 	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/internal/isotest"
-	"github.com/isolayer/isolayer/qemu"
+	"github.com/isolayer/isolayer/internal/qemu"
 	"github.com/isolayer/isolayer/sink"
 )
 

@@ -11,9 +11,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/isolayer/isolayer/extent"
-	"github.com/isolayer/isolayer/iso9660"
-	"github.com/isolayer/isolayer/master"
-	"github.com/isolayer/isolayer/tree"
+	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/master"
+	"github.com/isolayer/isolayer/internal/tree"
 )
 
 // scan turns local files into the tree of a new image.

@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/isotest"
-	"github.com/isolayer/isolayer/iso9660"
 	"github.com/isolayer/isolayer/sink"
 )
 

@@ -8,9 +8,9 @@ import (
 	"strings"
 
 	"github.com/isolayer/isolayer/extent"
-	"github.com/isolayer/isolayer/iso9660"
-	"github.com/isolayer/isolayer/master"
-	"github.com/isolayer/isolayer/tree"
+	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/master"
+	"github.com/isolayer/isolayer/internal/tree"
 )
 
 // index lets child find names in a directory that may get one twice.

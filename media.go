@@ -8,9 +8,9 @@ import (
 	"os"
 
 	"github.com/isolayer/isolayer/extent"
-	"github.com/isolayer/isolayer/inplace"
-	"github.com/isolayer/isolayer/iso9660"
-	"github.com/isolayer/isolayer/mediacheck"
+	"github.com/isolayer/isolayer/internal/inplace"
+	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/mediacheck"
 )
 
 // ErrNoMediaCheck reports an image without a media check.

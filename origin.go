@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/isolayer/isolayer/layer"
-	"github.com/isolayer/isolayer/store"
+	"github.com/isolayer/isolayer/internal/layer"
+	"github.com/isolayer/isolayer/internal/store"
 )
 
 // Origin tells which layer a file of an image comes from. Files of the base are none.

@@ -7,9 +7,9 @@ import (
 
 	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/isotest"
-	"github.com/isolayer/isolayer/iso9660"
-	"github.com/isolayer/isolayer/layout"
+	"github.com/isolayer/isolayer/internal/layout"
 )
 
 // counting is a source that counts how often each of its blocks is read.

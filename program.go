@@ -7,9 +7,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/isolayer/isolayer/boot"
-	"github.com/isolayer/isolayer/fat"
-	"github.com/isolayer/isolayer/pe"
+	"github.com/isolayer/isolayer/internal/boot"
+	"github.com/isolayer/isolayer/internal/fat"
+	"github.com/isolayer/isolayer/internal/pe"
 )
 
 // Program is an EFI program that firmware starts.

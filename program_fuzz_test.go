@@ -16,11 +16,11 @@ import (
 	"time"
 
 	"github.com/isolayer/isolayer"
-	"github.com/isolayer/isolayer/erofs"
+	"github.com/isolayer/isolayer/internal/erofs"
+	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/isotest/hostile"
-	"github.com/isolayer/isolayer/iso9660"
-	"github.com/isolayer/isolayer/tree"
-	"github.com/isolayer/isolayer/verify"
+	"github.com/isolayer/isolayer/internal/tree"
+	"github.com/isolayer/isolayer/internal/verify"
 )
 
 // programLimit bounds what reading one small image may allocate, all told.

@@ -8,12 +8,12 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/isolayer/isolayer/distro"
 	"github.com/isolayer/isolayer/extent"
-	"github.com/isolayer/isolayer/fat"
+	"github.com/isolayer/isolayer/internal/distro"
+	"github.com/isolayer/isolayer/internal/fat"
+	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/menu"
-	"github.com/isolayer/isolayer/iso9660"
-	"github.com/isolayer/isolayer/tree"
+	"github.com/isolayer/isolayer/internal/tree"
 )
 
 // Release tells which distribution the image is of.

@@ -14,9 +14,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/isolayer/isolayer/fat"
-	"github.com/isolayer/isolayer/iso9660"
-	"github.com/isolayer/isolayer/tree"
+	"github.com/isolayer/isolayer/internal/fat"
+	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/tree"
 )
 
 // ErrProgram reports a program of a distribution that is missing or failed.

@@ -17,13 +17,13 @@ import (
 	_ "crypto/sha512"
 
 	"github.com/isolayer/isolayer/extent"
-	"github.com/isolayer/isolayer/fat"
-	"github.com/isolayer/isolayer/fault"
-	"github.com/isolayer/isolayer/iso9660"
-	"github.com/isolayer/isolayer/layout"
+	"github.com/isolayer/isolayer/internal/fat"
+	"github.com/isolayer/isolayer/internal/fault"
+	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/layout"
+	"github.com/isolayer/isolayer/internal/sums"
+	"github.com/isolayer/isolayer/internal/tree"
 	"github.com/isolayer/isolayer/sink"
-	"github.com/isolayer/isolayer/sums"
-	"github.com/isolayer/isolayer/tree"
 )
 
 // maxRounds bounds how often an image is planned: lists may list each other, and

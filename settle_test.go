@@ -40,7 +40,7 @@ func TestSums(t *testing.T) {
 		{"arch", []isolayer.Step{isolayer.Add{Source: localFile(t, "airootfs.sfs", "other"), Dest: "/arch/x86_64/"}}, 1},
 		{"debian-live", []isolayer.Step{isolayer.InitrdAdd{Adds: []isolayer.Add{{Source: localFile(t, "new", "new")}}}, isolayer.Add{Source: localFile(t, "new", "new")}}, 8},
 	} {
-		base, _, _ := isotest.Family(t, "distro/testdata/"+c.fixture+".txtar")
+		base, _, _ := isotest.Family(t, "internal/distro/testdata/"+c.fixture+".txtar")
 		made := filepath.Join(t.TempDir(), "made.iso")
 		rebuildAs(t, base, made, isolayer.Options{Insecure: c.fixture == "suse"}, c.steps...)
 		if n := checkSums(t, made); n != c.checked {
@@ -85,7 +85,7 @@ func TestTables(t *testing.T) {
 // list stays as it was, unless the installer compares with it what changed: that is
 // refused, or the user gives up signatures.
 func TestSealed(t *testing.T) {
-	base, _, _ := isotest.Family(t, "distro/testdata/suse.txtar")
+	base, _, _ := isotest.Family(t, "internal/distro/testdata/suse.txtar")
 	made := filepath.Join(t.TempDir(), "made.iso")
 	list := func(image string) string {
 		return string(isotest.Run(t, "isoinfo", "-R", "-i", image, "-x", "/CHECKSUMS"))
@@ -121,7 +121,7 @@ func TestSealed(t *testing.T) {
 // TestSignatures: those that break are made anew by the user's key, which the installer is
 // given where it looks for keys.
 func TestSignatures(t *testing.T) {
-	base, _, _ := isotest.Family(t, "distro/testdata/suse.txtar")
+	base, _, _ := isotest.Family(t, "internal/distro/testdata/suse.txtar")
 	made := filepath.Join(t.TempDir(), "made.iso")
 	step := isolayer.Kargs{Args: []string{"a=b"}}
 	isotest.Tool(t, "gpg")
@@ -181,7 +181,7 @@ func TestSignatures(t *testing.T) {
 
 // TestReserved: areas of CoreOS images stay where the image says, or the edit is refused.
 func TestReserved(t *testing.T) {
-	base, _, _ := isotest.Family(t, "distro/testdata/coreos.txtar")
+	base, _, _ := isotest.Family(t, "internal/distro/testdata/coreos.txtar")
 	b, err := isolayer.Open(base, isolayer.OpenOptions{})
 	if err != nil {
 		t.Fatal(err)

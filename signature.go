@@ -11,11 +11,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/isolayer/isolayer/distro"
-	"github.com/isolayer/isolayer/fat"
-	"github.com/isolayer/isolayer/iso9660"
-	"github.com/isolayer/isolayer/layout"
-	"github.com/isolayer/isolayer/tree"
+	"github.com/isolayer/isolayer/internal/distro"
+	"github.com/isolayer/isolayer/internal/fat"
+	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/layout"
+	"github.com/isolayer/isolayer/internal/tree"
 )
 
 // signatureEndings are those of detached signatures.

@@ -13,14 +13,14 @@ import (
 	"strings"
 	"time"
 
-	"github.com/isolayer/isolayer/boot"
-	"github.com/isolayer/isolayer/cpio"
 	"github.com/isolayer/isolayer/extent"
-	"github.com/isolayer/isolayer/fat"
+	"github.com/isolayer/isolayer/internal/boot"
+	"github.com/isolayer/isolayer/internal/cpio"
+	"github.com/isolayer/isolayer/internal/fat"
+	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/layout"
 	"github.com/isolayer/isolayer/internal/menu"
-	"github.com/isolayer/isolayer/iso9660"
-	"github.com/isolayer/isolayer/layout"
-	"github.com/isolayer/isolayer/tree"
+	"github.com/isolayer/isolayer/internal/tree"
 )
 
 // Step is one change of an image as users state it. The variants are Add,

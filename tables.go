@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/isolayer/isolayer/fat"
-	"github.com/isolayer/isolayer/iso9660"
-	"github.com/isolayer/isolayer/sums"
-	"github.com/isolayer/isolayer/tree"
+	"github.com/isolayer/isolayer/internal/fat"
+	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/sums"
+	"github.com/isolayer/isolayer/internal/tree"
 )
 
 // tables brings lists of translated names (genisoimage -T) in line with their directories,

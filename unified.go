@@ -8,12 +8,12 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/isolayer/isolayer/bootcfg"
 	"github.com/isolayer/isolayer/extent"
-	"github.com/isolayer/isolayer/fat"
+	"github.com/isolayer/isolayer/internal/bootcfg"
+	"github.com/isolayer/isolayer/internal/fat"
 	"github.com/isolayer/isolayer/internal/menu"
-	"github.com/isolayer/isolayer/pe"
-	"github.com/isolayer/isolayer/tree"
+	"github.com/isolayer/isolayer/internal/pe"
+	"github.com/isolayer/isolayer/internal/tree"
 )
 
 // unifiedDirs are where loaders and firmware find unified kernel images.

@@ -10,9 +10,9 @@ import (
 
 	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/internal/isotest"
-	"github.com/isolayer/isolayer/pe"
-	"github.com/isolayer/isolayer/qemu"
-	"github.com/isolayer/isolayer/verify"
+	"github.com/isolayer/isolayer/internal/pe"
+	"github.com/isolayer/isolayer/internal/qemu"
+	"github.com/isolayer/isolayer/internal/verify"
 )
 
 const systemdStub = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub"

@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/isolayer/isolayer/diff"
 	"github.com/isolayer/isolayer/extent"
-	"github.com/isolayer/isolayer/verify"
+	"github.com/isolayer/isolayer/internal/diff"
+	"github.com/isolayer/isolayer/internal/verify"
 )
 
 // Verify checks whether the image file at path is sound. Unlike Open it also takes

@@ -17,7 +17,7 @@ for a in "$@"; do
   *) packages+=("$a") ;;
   esac
 done
-[ ${#packages[@]} -gt 0 ] || packages=(./fsview ./workspace ./cmd/isolayer)
+[ ${#packages[@]} -gt 0 ] || packages=(./internal/fsview ./internal/workspace ./cmd/isolayer)
 
 # What nobody may read: a copy of the sources, with the tests compiled.
 TOP=$(mktemp -d /tmp/settings.XXXXXX)

@@ -5,8 +5,8 @@ import (
 	"strings"
 
 	"github.com/isolayer/isolayer"
-	"github.com/isolayer/isolayer/distro"
-	"github.com/isolayer/isolayer/layout"
+	"github.com/isolayer/isolayer/internal/distro"
+	"github.com/isolayer/isolayer/internal/layout"
 )
 
 // answerUsage says what each kind of answer file is for.

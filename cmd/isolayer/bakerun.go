@@ -9,8 +9,8 @@ import (
 
 	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/extent"
-	"github.com/isolayer/isolayer/tree"
-	"github.com/isolayer/isolayer/workspace"
+	"github.com/isolayer/isolayer/internal/tree"
+	"github.com/isolayer/isolayer/internal/workspace"
 )
 
 // runIn runs the commands of RUN in the merged directory of a workspace. Without

@@ -12,8 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/isolayer/isolayer/fault"
-	"github.com/isolayer/isolayer/qemu"
+	"github.com/isolayer/isolayer/internal/fault"
+	"github.com/isolayer/isolayer/internal/qemu"
 )
 
 // bootOptions are the flags of boot.

@@ -18,13 +18,13 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/isolayer/isolayer"
-	"github.com/isolayer/isolayer/boot"
 	"github.com/isolayer/isolayer/extent"
-	"github.com/isolayer/isolayer/fault"
-	"github.com/isolayer/isolayer/iso9660"
-	"github.com/isolayer/isolayer/layout"
+	"github.com/isolayer/isolayer/internal/boot"
+	"github.com/isolayer/isolayer/internal/fault"
+	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/layout"
+	"github.com/isolayer/isolayer/internal/tree"
 	"github.com/isolayer/isolayer/sink"
-	"github.com/isolayer/isolayer/tree"
 )
 
 // buildOptions are the flags of build.

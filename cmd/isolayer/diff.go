@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/isolayer/isolayer/diff"
+	"github.com/isolayer/isolayer/internal/diff"
 )
 
 // diffOptions are the flags of diff.

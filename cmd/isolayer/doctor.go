@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/isolayer/isolayer/workspace"
+	"github.com/isolayer/isolayer/internal/workspace"
 )
 
 // health is what doctor finds.

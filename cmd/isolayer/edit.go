@@ -13,7 +13,7 @@ import (
 
 	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/extent"
-	"github.com/isolayer/isolayer/workspace"
+	"github.com/isolayer/isolayer/internal/workspace"
 )
 
 // exitOurs is what edit and shield end with when they fail themselves: other codes are

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/isolayer/isolayer"
-	"github.com/isolayer/isolayer/bootcfg"
+	"github.com/isolayer/isolayer/internal/bootcfg"
 )
 
 // editFlag adds a step to a list that all edit flags share, so that edits

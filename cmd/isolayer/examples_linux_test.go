@@ -77,7 +77,7 @@ func TestExamples(t *testing.T) {
 		t.Errorf("kickstart: layers of %d bytes", n)
 	}
 
-	debian, _, _ := isotest.Family(t, filepath.Join("..", "..", "distro", "testdata", "debian.txtar"))
+	debian, _, _ := isotest.Family(t, filepath.Join("..", "..", "internal", "distro", "testdata", "debian.txtar"))
 	dir, said := example(t, bin, "preseed", debian, "-o", "DIR/out.iso")
 	if s := cat(t, bin, filepath.Join(dir, "out.iso"), "/boot/grub/grub.cfg"); !strings.Contains(s, "preseed") {
 		t.Errorf("preseed: the menu does not name the preseed file:\n%s\n%s", s, said)

@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/isolayer/isolayer/erofs"
+	"github.com/isolayer/isolayer/internal/erofs"
 	"github.com/isolayer/isolayer/internal/isotest/hostile"
 )
 

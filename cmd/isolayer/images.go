@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/internal/store"
 	"github.com/isolayer/isolayer/sink"
-	"github.com/isolayer/isolayer/store"
 )
 
 func (a *app) imagesCommand() *cobra.Command {

@@ -9,9 +9,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/isolayer/isolayer"
-	"github.com/isolayer/isolayer/boot"
-	"github.com/isolayer/isolayer/distro"
-	"github.com/isolayer/isolayer/iso9660"
+	"github.com/isolayer/isolayer/internal/boot"
+	"github.com/isolayer/isolayer/internal/distro"
+	"github.com/isolayer/isolayer/internal/iso9660"
 )
 
 func (a *app) infoCommand() *cobra.Command {

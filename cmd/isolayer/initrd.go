@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/isolayer/isolayer"
-	"github.com/isolayer/isolayer/cpio"
+	"github.com/isolayer/isolayer/internal/cpio"
 )
 
 // lsInitrd lists what is in an initrd.

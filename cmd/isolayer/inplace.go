@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/isolayer/isolayer"
-	"github.com/isolayer/isolayer/inplace"
-	"github.com/isolayer/isolayer/layout"
+	"github.com/isolayer/isolayer/internal/inplace"
+	"github.com/isolayer/isolayer/internal/layout"
 )
 
 // inPlace changes the base itself; start is when the work began.

@@ -6,7 +6,7 @@ import (
 	"path"
 
 	"github.com/isolayer/isolayer"
-	"github.com/isolayer/isolayer/fat"
+	"github.com/isolayer/isolayer/internal/fat"
 )
 
 // lsInside lists what is in the FAT image that boot equipment is.

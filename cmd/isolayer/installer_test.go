@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/isolayer/isolayer/cpio"
-	"github.com/isolayer/isolayer/fat"
+	"github.com/isolayer/isolayer/internal/cpio"
+	"github.com/isolayer/isolayer/internal/fat"
 )
 
 // installer makes the image that scripts find as installer.iso: laid out as Debian's is,

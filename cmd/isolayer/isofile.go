@@ -19,9 +19,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/isolayer/isolayer"
-	"github.com/isolayer/isolayer/recipe"
+	"github.com/isolayer/isolayer/internal/recipe"
+	"github.com/isolayer/isolayer/internal/store"
 	"github.com/isolayer/isolayer/sink"
-	"github.com/isolayer/isolayer/store"
 )
 
 // isofileOptions are the flags of build -f.

@@ -13,8 +13,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/isolayer/isolayer"
-	"github.com/isolayer/isolayer/iso9660"
-	"github.com/isolayer/isolayer/tree"
+	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/tree"
 )
 
 // errNoIsofile reports a step that an Isofile has no instruction for.

@@ -13,10 +13,10 @@ import (
 
 	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/extent"
-	"github.com/isolayer/isolayer/iso9660"
-	"github.com/isolayer/isolayer/layer"
+	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/layer"
+	"github.com/isolayer/isolayer/internal/tree"
 	"github.com/isolayer/isolayer/sink"
-	"github.com/isolayer/isolayer/tree"
 )
 
 func (a *app) layerCommand() *cobra.Command {

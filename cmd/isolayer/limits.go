@@ -1,6 +1,6 @@
 package main
 
-import "github.com/isolayer/isolayer/fault"
+import "github.com/isolayer/isolayer/internal/fault"
 
 // limitsFlag is --limits.
 type limitsFlag struct{ limits *fault.Limits }

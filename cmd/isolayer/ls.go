@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/isolayer/isolayer"
-	"github.com/isolayer/isolayer/iso9660"
-	"github.com/isolayer/isolayer/tree"
+	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/tree"
 )
 
 // lsOptions are the flags of ls.

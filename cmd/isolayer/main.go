@@ -5,7 +5,7 @@ import (
 	"context"
 	"os"
 
-	"github.com/isolayer/isolayer/workspace"
+	"github.com/isolayer/isolayer/internal/workspace"
 )
 
 // version is set when a release is built.

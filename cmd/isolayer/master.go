@@ -12,10 +12,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/isolayer/isolayer"
-	"github.com/isolayer/isolayer/boot"
-	"github.com/isolayer/isolayer/iso9660"
-	"github.com/isolayer/isolayer/layout"
-	"github.com/isolayer/isolayer/master"
+	"github.com/isolayer/isolayer/internal/boot"
+	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/layout"
+	"github.com/isolayer/isolayer/internal/master"
 )
 
 func (a *app) masterCommand() *cobra.Command {

@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"github.com/isolayer/isolayer/internal/isotest"
-	"github.com/isolayer/isolayer/qemu"
+	"github.com/isolayer/isolayer/internal/qemu"
 )
 
 // seed is a command line that is in many scripts, behind the program's name and in front

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/isolayer/isolayer"
-	"github.com/isolayer/isolayer/mediacheck"
+	"github.com/isolayer/isolayer/internal/mediacheck"
 )
 
 // md5Options are the flags of md5's commands.

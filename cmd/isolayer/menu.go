@@ -10,7 +10,7 @@ import (
 
 	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/internal/menu"
-	"github.com/isolayer/isolayer/tree"
+	"github.com/isolayer/isolayer/internal/tree"
 )
 
 // menuOptions are the flags of menu.

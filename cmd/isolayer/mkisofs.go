@@ -12,7 +12,7 @@ import (
 	"strings"
 
 	"github.com/isolayer/isolayer"
-	"github.com/isolayer/isolayer/boot"
+	"github.com/isolayer/isolayer/internal/boot"
 )
 
 // mkisofs is a command line in the language of mkisofs, genisoimage and xorrisofs: long

@@ -13,9 +13,9 @@ import (
 	"time"
 
 	"github.com/isolayer/isolayer"
-	"github.com/isolayer/isolayer/boot"
-	"github.com/isolayer/isolayer/iso9660"
-	"github.com/isolayer/isolayer/master"
+	"github.com/isolayer/isolayer/internal/boot"
+	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/master"
 )
 
 // set makes the action of a flag.

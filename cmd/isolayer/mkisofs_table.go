@@ -1,8 +1,8 @@
 package main
 
 import (
-	"github.com/isolayer/isolayer/boot"
-	"github.com/isolayer/isolayer/fault"
+	"github.com/isolayer/isolayer/internal/boot"
+	"github.com/isolayer/isolayer/internal/fault"
 )
 
 // Advice that several options share.

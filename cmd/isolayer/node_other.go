@@ -6,7 +6,7 @@ import (
 	"errors"
 	"os"
 
-	"github.com/isolayer/isolayer/tree"
+	"github.com/isolayer/isolayer/internal/tree"
 )
 
 func makeNode(*os.File, string, *tree.Node) error { return errors.ErrUnsupported }

@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/isolayer/isolayer"
-	"github.com/isolayer/isolayer/fault"
-	"github.com/isolayer/isolayer/layout"
+	"github.com/isolayer/isolayer/internal/fault"
+	"github.com/isolayer/isolayer/internal/layout"
 )
 
 // failure is an error as programs read it: one line of JSON on standard error.

@@ -17,7 +17,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/isolayer/isolayer/fault"
+	"github.com/isolayer/isolayer/internal/fault"
 	"github.com/isolayer/isolayer/internal/spelling"
 )
 

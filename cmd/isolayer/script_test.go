@@ -10,7 +10,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/isolayer/isolayer/internal/isotest"
-	"github.com/isolayer/isolayer/workspace"
+	"github.com/isolayer/isolayer/internal/workspace"
 )
 
 // programs are what this test binary can be called as.

@@ -17,9 +17,9 @@ import (
 
 	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/internal/tree"
+	"github.com/isolayer/isolayer/internal/workspace"
 	"github.com/isolayer/isolayer/sink"
-	"github.com/isolayer/isolayer/tree"
-	"github.com/isolayer/isolayer/workspace"
 )
 
 // strategyOptions say how build works in a directory. Natively it does not.

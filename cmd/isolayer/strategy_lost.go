@@ -9,11 +9,11 @@ import (
 	"strings"
 
 	"github.com/isolayer/isolayer"
-	"github.com/isolayer/isolayer/diff"
 	"github.com/isolayer/isolayer/extent"
-	"github.com/isolayer/isolayer/iso9660"
-	"github.com/isolayer/isolayer/master"
-	"github.com/isolayer/isolayer/tree"
+	"github.com/isolayer/isolayer/internal/diff"
+	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/master"
+	"github.com/isolayer/isolayer/internal/tree"
 )
 
 // planned is the image that this program would make of the steps, which is what another

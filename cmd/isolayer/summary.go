@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"github.com/isolayer/isolayer"
-	"github.com/isolayer/isolayer/boot"
-	"github.com/isolayer/isolayer/iso9660"
-	"github.com/isolayer/isolayer/layout"
+	"github.com/isolayer/isolayer/internal/boot"
+	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/layout"
 	"github.com/isolayer/isolayer/sink"
 )
 

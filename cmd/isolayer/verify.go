@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/isolayer/isolayer"
-	"github.com/isolayer/isolayer/diff"
-	"github.com/isolayer/isolayer/verify"
+	"github.com/isolayer/isolayer/internal/diff"
+	"github.com/isolayer/isolayer/internal/verify"
 )
 
 // verifyOptions are the flags of verify.

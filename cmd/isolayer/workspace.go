@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/isolayer/isolayer/internal/workspace"
 	"github.com/isolayer/isolayer/sink"
-	"github.com/isolayer/isolayer/workspace"
 )
 
 // addWorkspaceFlags defines what all commands with a workspace have.

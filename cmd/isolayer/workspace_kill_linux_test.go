@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/isolayer/isolayer/internal/isotest"
-	"github.com/isolayer/isolayer/workspace"
+	"github.com/isolayer/isolayer/internal/workspace"
 )
 
 // TestWorkspaceKill kills edits, builds and shields at random moments: no process, mount

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/isolayer/isolayer/internal/isotest"
-	"github.com/isolayer/isolayer/qemu"
+	"github.com/isolayer/isolayer/internal/qemu"
 )
 
 // outcome is how a command ended.

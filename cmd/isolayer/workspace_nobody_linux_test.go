@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/isolayer/isolayer/internal/isotest"
-	"github.com/isolayer/isolayer/workspace"
+	"github.com/isolayer/isolayer/internal/workspace"
 )
 
 const work = `umask 022

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/isolayer/isolayer/qemu"
+	"github.com/isolayer/isolayer/internal/qemu"
 )
 
 // Boot starts an image and waits until it has shown all texts, in any order. It returns

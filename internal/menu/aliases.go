@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/isolayer/isolayer/bootcfg"
+	"github.com/isolayer/isolayer/internal/bootcfg"
 )
 
 // Spelled returns what entries that start a kernel have in the place of an argument: names

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/isolayer/isolayer/bootcfg"
+	"github.com/isolayer/isolayer/internal/bootcfg"
 	"github.com/isolayer/isolayer/internal/grubscript"
 )
 

@@ -3,7 +3,7 @@ package menu
 import (
 	"slices"
 
-	"github.com/isolayer/isolayer/bootcfg"
+	"github.com/isolayer/isolayer/internal/bootcfg"
 	"github.com/isolayer/isolayer/internal/grubscript"
 )
 

@@ -11,7 +11,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/isolayer/isolayer/bootcfg"
+	"github.com/isolayer/isolayer/internal/bootcfg"
 	"github.com/isolayer/isolayer/internal/grubscript"
 )
 

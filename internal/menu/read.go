@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/isolayer/isolayer/bootcfg"
+	"github.com/isolayer/isolayer/internal/bootcfg"
 )
 
 // Read returns what the loaders of a medium do, those of the tree first. The error is that

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/isolayer/isolayer/bootcfg"
+	"github.com/isolayer/isolayer/internal/bootcfg"
 )
 
 // sysMenu is one menu of syslinux: the one on top, or one of MENU BEGIN.

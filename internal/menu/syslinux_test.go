@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/isolayer/isolayer/bootcfg"
+	"github.com/isolayer/isolayer/internal/bootcfg"
 )
 
 // volume is a file system in memory, read as loaders do.

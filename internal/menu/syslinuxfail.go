@@ -1,6 +1,6 @@
 package menu
 
-import "github.com/isolayer/isolayer/bootcfg"
+import "github.com/isolayer/isolayer/internal/bootcfg"
 
 // failed is a command line of which it is not known what follows it.
 func (x *sysRun) failed(c *sysConfig, why string) Start {

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/isolayer/isolayer/pe"
+	"github.com/isolayer/isolayer/internal/pe"
 )
 
 // programs is a volume whose EFI programs can be looked into.

@@ -14,7 +14,7 @@ import (
 
 	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/internal/isotest"
-	"github.com/isolayer/isolayer/qemu"
+	"github.com/isolayer/isolayer/internal/qemu"
 )
 
 // shown is what the kernel of the images shows after TestKargMatrix's edits.

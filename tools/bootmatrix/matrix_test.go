@@ -18,9 +18,9 @@ import (
 
 	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/internal/isotest"
-	"github.com/isolayer/isolayer/qemu"
+	"github.com/isolayer/isolayer/internal/qemu"
+	"github.com/isolayer/isolayer/internal/tree"
 	"github.com/isolayer/isolayer/sink"
-	"github.com/isolayer/isolayer/tree"
 )
 
 // kernel is what the kernel of the test images shows of its command line.

@@ -1,0 +1,150 @@
+package diff
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/tree"
+)
+
+// step is how much is compared at once.
+const step = 1 << 20
+
+// comparison compares two images.
+type comparison struct {
+	ctx      context.Context // of the one call that the comparison lives for
+	a, b     Side
+	progress Progress
+	seen     map[string]bool // pairs of content by their places: are they the same
+	counted  map[string]bool // of those, what sameBytes has
+	done     int64           // bytes compared
+	total    int64           // bytes to compare, about
+	limit    int64           // bytes; crafted trees list the same bytes over and over
+	bufs     [2][]byte
+
+	changes   []Change
+	same      int
+	sameBytes int64
+}
+
+// content tells whether two files hold the same bytes, and if not, why it says so.
+func (c *comparison) content(m, n *tree.Node) (same bool, why string, err error) {
+	if m.Size() != n.Size() {
+		return false, "content", nil
+	}
+	if m.Size() == 0 {
+		return true, "", nil
+	}
+	pair := fmt.Sprint(m.Content, n.Content)
+	same, known := c.seen[pair]
+	if !known {
+		if c.done > c.limit-m.Size() {
+			return false, "content not compared: the trees list more than the images hold", nil
+		}
+		if !inside(m.Content, c.a.Size) || !inside(n.Content, c.b.Size) {
+			return false, "content not compared: it is not all in the image", nil
+		}
+		if c.shared(m.Content, n.Content) {
+			same = true
+		} else if same, err = c.equal(parts{c.a.Source, m.Content}, parts{c.b.Source, n.Content}, m.Size()); err != nil {
+			return false, "", fmt.Errorf("compare %s: %w", n.Path(), err)
+		}
+		c.seen[pair] = same
+	}
+	return same, "content", nil
+}
+
+// shared tells whether the content of two files is the same because it comes from the same
+// place: of images that are only planned, and made of the same base, nearly all does.
+func (c *comparison) shared(m, n []iso9660.Section) bool {
+	a, ok := c.a.Source.(*extent.Composed)
+	b, ok2 := c.b.Source.(*extent.Composed)
+	if !ok || !ok2 || len(m) != len(n) {
+		return false
+	}
+	for i := range m {
+		if m[i].Size != n[i].Size || !extent.Shared(a, m[i].LBA.Offset(), b, n[i].LBA.Offset(), m[i].Size) {
+			return false
+		}
+	}
+	return true
+}
+
+// count notes a file whose content is the same in both images.
+func (c *comparison) count(m, n *tree.Node) {
+	c.same++
+	if pair := fmt.Sprint(m.Content, n.Content); m.Size() > 0 && !c.counted[pair] {
+		c.counted[pair] = true
+		c.sameBytes += m.Size()
+	}
+}
+
+func inside(sections []iso9660.Section, size int64) bool {
+	for _, s := range sections {
+		if s.LBA.Offset()+s.Size > size {
+			return false
+		}
+	}
+	return true
+}
+
+// equal compares n bytes of two readers.
+func (c *comparison) equal(a, b io.ReaderAt, n int64) (bool, error) {
+	if c.bufs[0] == nil {
+		c.bufs = [2][]byte{make([]byte, step), make([]byte, step)}
+	}
+	for off := int64(0); off < n; off += step {
+		if err := c.ctx.Err(); err != nil {
+			return false, err
+		}
+		x, y := c.bufs[0][:min(step, n-off)], c.bufs[1][:min(step, n-off)]
+		for i, r := range []io.ReaderAt{a, b} {
+			buf := [][]byte{x, y}[i]
+			if got, err := r.ReadAt(buf, off); got < len(buf) {
+				if err == nil || errors.Is(err, io.EOF) {
+					err = io.ErrUnexpectedEOF
+				}
+				return false, err
+			}
+		}
+		c.done += int64(len(x))
+		if c.progress != nil {
+			c.progress(min(c.done, c.total), c.total)
+		}
+		if !bytes.Equal(x, y) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// parts reads the sections of a file as one, as they are stored.
+type parts struct {
+	r        io.ReaderAt
+	sections []iso9660.Section
+}
+
+// ReadAt implements io.ReaderAt.
+func (p parts) ReadAt(b []byte, off int64) (int, error) {
+	n := 0
+	for _, s := range p.sections {
+		if off >= s.Size {
+			off -= s.Size
+			continue
+		}
+		want := int(min(int64(len(b)-n), s.Size-off))
+		got, err := p.r.ReadAt(b[n:n+want], s.LBA.Offset()+off)
+		if n += got; got < want {
+			return n, err
+		}
+		if off = 0; n == len(b) {
+			return n, nil
+		}
+	}
+	return n, io.EOF
+}

@@ -1,0 +1,431 @@
+package iso9660
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/isolayer/isolayer/internal/fault"
+)
+
+// walker reads one hierarchy. All its loops use explicit stacks and are charged
+// to its counters, so that no image can make it run or grow without bound.
+type walker struct {
+	*Image
+	h       Hierarchy
+	warn    *warnings
+	skip    int  // LEN_SKP of SP (SUSP 5.3)
+	susp    bool // system use fields are to be read
+	records int
+	dirs    map[LBA]*Entry // every directory by its extent
+	order   []*Entry       // the same, as they were read
+
+	cells []cell // to come
+
+	rr    rrParser // of the record that is being read
+	entry func(SystemUseEntry, int64) error
+
+	astray   int // directories whose "." or ".." point elsewhere
+	astrayAt int64
+}
+
+// tree reads the hierarchy under d.
+func (t *walker) tree(d *Descriptor) (*Entry, error) {
+	root := &Entry{Raws: []Raw{{Off: d.Block.Offset() + OffRootRecord, Record: d.Root()}}}
+	if d.Root().Flags()&FlagDirectory == 0 {
+		return nil, fault.At(root.Raws[0].Off, "volume descriptor", "root directory", errorf(ErrFormat, "is no directory"))
+	}
+	if d.Root()[32] > 1 {
+		return nil, fault.At(root.Raws[0].Off, "volume descriptor", "root directory", errorf(ErrFormat, "identifier of %d bytes", d.Root()[32]))
+	}
+	root.Parent = root
+	t.dirs = map[LBA]*Entry{}
+	type task struct {
+		e     *Entry
+		depth int64
+	}
+	stack := []task{{root, 1}}
+	for len(stack) > 0 {
+		next := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		if next.depth > t.budget.Depth {
+			return nil, fault.At(next.e.Raws[0].Off, "directory", "", errorf(ErrLimit, "deeper than %d levels; --limits depth raises that", t.budget.Depth))
+		}
+		if err := t.directory(next.e); err != nil {
+			return nil, err
+		}
+		// Pushed backwards: directories are read in the order they are listed.
+		for i := len(next.e.Children) - 1; i >= 0; i-- {
+			if c := next.e.Children[i]; c.IsDir() {
+				stack = append(stack, task{c, next.depth + 1})
+			}
+		}
+	}
+	if t.astray > 0 {
+		t.warn.add(t.astrayAt, "directory", `"." and ".."`, errorf(ErrConflict, "point elsewhere in %d directories", t.astray))
+	}
+	return root, t.relocate(root)
+}
+
+// directory reads the records of e's extent (ECMA-119 6.8.1).
+func (t *walker) directory(e *Entry) error {
+	rec, at := e.Raws[0].Record, e.Raws[0].Off
+	first := rec.LBA() + LBA(rec.XAR())
+	if err := t.enter(e, first); err != nil {
+		return fault.At(at, "directory record", "extent", err)
+	}
+	size := (int64(rec.Size()) + BlockSize - 1) / BlockSize * BlockSize
+	if err := t.checkRange(first.Offset(), size); err != nil {
+		return fault.At(at, "directory record", "extent", err)
+	}
+	if err := t.budget.Directory(size); err != nil {
+		return fault.At(at, "directory record", "data length", err)
+	}
+	data, err := t.readMeta(first.Offset(), size)
+	if err != nil {
+		return fault.At(at, "directory record", "extent", err)
+	}
+	if len(data) == 0 {
+		t.warn.add(at, "directory record", "data length", errorf(ErrFormat, "0"))
+	}
+	if rec.Size()%BlockSize != 0 {
+		t.warn.add(at, "directory record", "data length", errorf(ErrFormat, "%d is no multiple of the block size", rec.Size()))
+	}
+	for n, off := 0, first.Offset(); len(data) > 0; {
+		block := data[:BlockSize-int(off%BlockSize)]
+		if block[0] == 0 { // nothing more in this block
+			data, off = data[len(block):], off+int64(len(block))
+			continue
+		}
+		r, err := checkRecord(block, off)
+		if err != nil {
+			return err
+		}
+		if err := t.record(e, r, off, n); err != nil {
+			return err
+		}
+		used := min(int(block[0]), len(block))
+		data, off, n = data[used:], off+int64(used), n+1
+	}
+	if e.Self == nil {
+		return fault.At(first.Offset(), "directory", "", errorf(ErrFormat, "no directory begins at this block"))
+	}
+	if k := len(e.Children); k > 0 {
+		raws := e.Children[k-1].Raws
+		if raw := raws[len(raws)-1]; raw.Record.Flags()&FlagMultiExtent != 0 {
+			return fault.At(raw.Off, "directory record", "flags", errorf(ErrFormat, "announces a further section, but the directory ends"))
+		}
+	}
+	t.addressing(e)
+	return nil
+}
+
+// enter notes that directory e, which begins at block first, is read. The same
+// extent under two names is tolerated a few times, since genisoimage -f writes
+// that for a followed link; it is then a directory of its own under each.
+func (t *walker) enter(e *Entry, first LBA) error {
+	t.order = append(t.order, e)
+	if t.dirs[first] == nil {
+		t.dirs[first] = e
+		return nil
+	}
+	for up := e; up.Parent != up; up = up.Parent {
+		if r := up.Parent.Raws[0].Record; r.LBA()+LBA(r.XAR()) == first {
+			return errorf(ErrLoop, "the directory at block %d contains itself", first)
+		}
+	}
+	if err := t.budget.Alias(); err != nil {
+		return fmt.Errorf("directories listed twice: %w", err)
+	}
+	t.warn.add(e.Raws[0].Off, "directory record", "extent", errorf(ErrConflict, "the directory at block %d is listed twice", first))
+	return nil
+}
+
+// record takes the n-th record of directory e.
+func (t *walker) record(e *Entry, r Record, off int64, n int) error {
+	if err := t.budget.Record(1); err != nil {
+		return fault.At(off, "directory record", "", err)
+	}
+	t.records++
+	if _, ok := both32(r[2:]); !ok {
+		t.warn.add(off, "directory record", "extent", errorf(ErrConflict, "byte orders differ"))
+	}
+	if _, ok := both32(r[10:]); !ok {
+		t.warn.add(off, "directory record", "data length", errorf(ErrConflict, "byte orders differ"))
+	}
+	if n == 0 {
+		if !r.isSelf() {
+			return fault.At(off, "directory", "", errorf(ErrFormat, "does not begin with its own record"))
+		}
+		e.Self, e.self = &Raw{Off: off, Record: r}, &Attributes{}
+		if e.Parent == e {
+			t.detectSUSP(e.Self)
+		}
+		err := t.attributes(e.Self, e.self)
+		if e.Parent == e {
+			e.Attributes = *e.self
+			e.hasCL = false
+		}
+		return err
+	}
+	if r.isParent() && e.Up == nil {
+		e.Up, e.up = &Raw{Off: off, Record: r}, &Attributes{}
+		return t.attributes(e.Up, e.up)
+	}
+	return t.child(e, r, off)
+}
+
+// cell is an entry with its record: most have one.
+type cell struct {
+	Entry
+	raw [1]Raw
+}
+
+// child adds an entry, or one more section of the last one (ECMA-119 6.5.1).
+func (t *walker) child(dir *Entry, r Record, off int64) error {
+	if len(t.cells) == 0 {
+		t.cells = make([]cell, 32)
+	}
+	x := &t.cells[0]
+	t.cells = t.cells[1:]
+	x.raw[0] = Raw{Off: off, Record: r}
+	e := &x.Entry
+	e.Parent, e.Raws = dir, x.raw[:]
+	a := &e.Attributes
+	if err := t.attributes(&e.Raws[0], a); err != nil {
+		return err
+	}
+	if k := len(dir.Children); k > 0 {
+		last := dir.Children[k-1]
+		tail := last.Raws[len(last.Raws)-1].Record
+		if tail.Flags()&FlagMultiExtent != 0 {
+			if !bytes.Equal(tail.ID(), r.ID()) {
+				return fault.At(off, "directory record", "identifier", errorf(ErrFormat, "a further section of %q was expected", tail.ID()))
+			}
+			last.Raws = append(last.Raws, e.Raws[0])
+			return nil
+		}
+	}
+	var err error
+	if e.Name, err = t.name(r, a, off); err != nil {
+		return err
+	}
+	if e.IsDir() && a.Mode&ModeType != ModeDir && a.px > 0 {
+		t.warn.add(off, "Rock Ridge PX", "mode", errorf(ErrConflict, "%o for a directory", a.Mode))
+	}
+	if !e.IsDir() && a.Mode&ModeType == ModeDir && a.px > 0 && !a.hasCL {
+		t.warn.add(off, "Rock Ridge PX", "mode", errorf(ErrConflict, "%o for a file", a.Mode))
+	}
+	dir.Children = append(dir.Children, e)
+	return nil
+}
+
+// detectSUSP decides from the root's own record whether system use fields are
+// read and how many bytes of each are skipped (SUSP 5.3).
+func (t *walker) detectSUSP(root *Raw) {
+	if t.h == Joliet {
+		return
+	}
+	su := root.Record.SystemUse()
+	if sp, _ := findSP(su); sp != nil {
+		t.skip = int(sp[6])
+		if t.susp = t.skip <= maxRecord-recordFixed-1; !t.susp {
+			t.warn.add(root.Off, "system use entry SP", "skip", errorf(ErrFormat, "no record has %d bytes to skip", t.skip))
+		}
+		return
+	}
+	// Some images lack SP, but have Rock Ridge in every record.
+	if len(su) >= 4 {
+		switch string(su[:2]) {
+		case "RR", "PX", "TF", "CE", "ER":
+			t.susp = int(su[2]) >= 5 && int(su[2]) <= len(su)
+		}
+	}
+}
+
+// attributes decodes the system use field of a record.
+func (t *walker) attributes(raw *Raw, a *Attributes) error {
+	if !t.susp {
+		return nil
+	}
+	skip := t.skip
+	if raw.Record.isSelf() && len(t.order) == 1 {
+		t.skip = spAt(raw.Record) // LEN_SKP does not hold for the record that has SP
+	}
+	if t.entry == nil {
+		t.entry = t.rr.entry
+	}
+	t.rr = rrParser{a: a, warn: t.warn}
+	err := t.systemUse(raw, t.entry)
+	t.skip = skip
+	if err == nil {
+		err = t.rr.finish(raw.Off)
+	}
+	return err
+}
+
+// findSP returns the entry SP of the root's own record, nil without one, and where the
+// entries begin: at SP, in front of which a CD-ROM XA disc has 14 bytes, and others something
+// else; or at other entries, where SP is not the first.
+func findSP(su []byte) (sp SystemUseEntry, first int) {
+	for at := 0; at+7 <= len(su); at++ {
+		if string(su[at:at+2]) != "SP" || su[at+2] < 7 || su[at+4] != 0xbe || su[at+5] != 0xef {
+			continue
+		}
+		if !wholeEntries(su[:at]) {
+			first = at
+		}
+		return SystemUseEntry(su[at : at+7]), first
+	}
+	return nil, 0
+}
+
+// spAt returns where the entries of the root's own record begin.
+func spAt(r Record) int {
+	_, first := findSP(r.SystemUse())
+	return first
+}
+
+// wholeEntries reports bytes that are system use entries, at least one.
+func wholeEntries(b []byte) bool {
+	n := len(b)
+	for len(b) >= 4 && signature(b[0]) && signature(b[1]) && b[2] >= 4 && int(b[2]) <= len(b) {
+		b = b[b[2]:]
+	}
+	return n > 0 && len(b) == 0
+}
+
+// name decides what a record is called in this hierarchy.
+func (t *walker) name(r Record, a *Attributes, off int64) (string, error) {
+	id := r.ID()
+	name := string(a.name)
+	switch {
+	case t.h == Joliet:
+		if len(id)%2 != 0 {
+			return "", fault.At(off, "directory record", "identifier", errorf(ErrFormat, "%d bytes of UCS-2", len(id)))
+		}
+		name = strings.TrimSuffix(decodeUCS2(id), ";1")
+	case !a.named || name == "":
+		if a.named {
+			t.warn.add(off, "Rock Ridge NM", "name", errorf(ErrName, "empty"))
+		}
+		name = isoName(r)
+	}
+	if err := checkName(name); err != nil {
+		return "", fault.At(off, "directory record", "name", err)
+	}
+	return name, nil
+}
+
+// isoName is the plain identifier as readers show it: without version and
+// without the dot of an empty extension (ECMA-119 7.5).
+func isoName(r Record) string {
+	name := string(r.ID())
+	if r.Flags()&FlagDirectory != 0 {
+		return name
+	}
+	if base, ok := strings.CutSuffix(name, ";1"); ok {
+		name = base
+	}
+	if base, ok := strings.CutSuffix(name, "."); ok && base != "" {
+		name = base
+	}
+	return name
+}
+
+// checkName refuses what is no single component of a path.
+func checkName(name string) error {
+	switch {
+	case name == "", name == ".", name == "..", strings.ContainsAny(name, "/\x00"):
+		return errorf(ErrName, "%q", name)
+	case len(name) > 4*maxName:
+		return errorf(ErrName, "longer than %d bytes", 4*maxName)
+	}
+	return nil
+}
+
+// addressing counts directories whose "." or ".." point elsewhere. Nobody follows those.
+// That ".." of Joliet trees points to the directory itself is how libisofs has it: package
+// verify tells.
+func (t *walker) addressing(e *Entry) {
+	here, parent := e.Raws[0].Record.LBA(), e.Parent.Raws[0].Record.LBA()
+	up := e.Up != nil && (e.Up.Record.LBA() == parent || t.h == Joliet && e.Up.Record.LBA() == here)
+	if e.Self.Record.LBA() != here || !up {
+		if t.astray == 0 {
+			t.astrayAt = e.Self.Off
+		}
+		t.astray++
+	}
+}
+
+// relocate connects the placeholders of deep directories with the directories
+// they stand for (RRIP 1.12, 4.1.5) and sees to it that the logical tree is one.
+func (t *walker) relocate(root *Entry) error {
+	var holders []*Entry
+	for _, d := range t.order {
+		for _, c := range d.Children {
+			if c.hasCL {
+				holders = append(holders, c)
+			}
+		}
+	}
+	for _, h := range holders {
+		off := h.Raws[0].Off
+		target := t.dirs[h.child]
+		switch {
+		case target == nil:
+			if err := t.checkRange(h.child.Offset(), BlockSize); err != nil {
+				return fault.At(off, "Rock Ridge CL", "location", err)
+			}
+			return fault.At(off, "Rock Ridge CL", "location", errorf(ErrFormat, "no relocated directory at block %d", h.child))
+		case target.Holder != nil || target == root:
+			return fault.At(off, "Rock Ridge CL", "location", errorf(ErrLoop, "the directory at block %d has two parents", h.child))
+		case target.up == nil || !target.up.hasPL:
+			return fault.At(off, "Rock Ridge CL", "location", errorf(ErrFormat, "the directory at block %d does not point back", h.child))
+		}
+		h.Target, target.Holder = target, h
+	}
+	if len(holders) == 0 {
+		return nil
+	}
+	seen, placed := 0, 0
+	for e := range root.Walk() {
+		if e.Holder != nil {
+			placed++
+		}
+		if seen++; seen > t.records {
+			return fault.At(root.Raws[0].Off, "Rock Ridge CL", "", errorf(ErrLoop, "a relocated directory contains itself"))
+		}
+	}
+	if placed < len(holders) { // cut off from the root, with itself as an ancestor
+		return fault.At(root.Raws[0].Off, "Rock Ridge CL", "", errorf(ErrLoop, "a relocated directory contains itself"))
+	}
+	return nil
+}
+
+// FilesIn returns the paths of the files with content in a range of bytes, in the
+// order of the tree that readers prefer.
+func (img *Image) FilesIn(from, to int64) ([]string, error) {
+	var out []string
+	for _, h := range Hierarchies {
+		root, err := img.Tree(h)
+		if err != nil {
+			return nil, err
+		}
+		if root == nil {
+			continue
+		}
+		for e := range root.Walk() {
+			if !e.IsDir() && slices.ContainsFunc(e.Sections(), func(s Section) bool {
+				return s.LBA.Offset() < to && s.LBA.Offset()+s.Size > from
+			}) {
+				out = append(out, e.Path())
+			}
+		}
+		if len(out) > 0 {
+			return out, nil
+		}
+	}
+	return nil, nil
+}

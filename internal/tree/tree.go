@@ -1,0 +1,293 @@
+// Package tree is the merged model of an image's directory hierarchies and the
+// edits that change it.
+//
+// It places nothing: package layout gives every node its address.
+package tree
+
+import (
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/internal/iso9660"
+)
+
+// Attr are the attributes of a node, as Rock Ridge records them.
+type Attr struct {
+	Mode         uint32 // st_mode: type and permission bits
+	UID, GID     uint32
+	Major, Minor uint32 // of a device
+	ModTime      time.Time
+	Link         string // target of a symbolic link
+}
+
+// Node is a file, directory, link or device of the merged tree.
+type Node struct {
+	Name string
+	Attr
+	Parent   *Node // nil for the root
+	Children []*Node
+
+	// Found holds the node's entry in each hierarchy of the base, nil where it
+	// has none. A node that moved to another directory keeps them.
+	Found [3]*iso9660.Entry
+	// In says in which hierarchies the node is.
+	In [3]bool
+	// Hidden nodes are in the base's directories but in no listing: associated
+	// files and the directory that stores relocated ones.
+	Hidden bool
+	// Of is the file that an associated one belongs to, with which it goes.
+	Of    *Node
+	forks []*Node
+	lost  bool // they went with the content that was replaced
+
+	replaced bool
+
+	// Content is the file's content in the base; Source replaces it if not nil.
+	Content []iso9660.Section
+	Source  extent.Source
+
+	was   *origin // what the base has; nil for a node that is new
+	names *names  // made on demand
+}
+
+// origin is how a node was found.
+type origin struct {
+	Attr
+	name   string
+	parent *Node
+}
+
+// names find children.
+type names struct {
+	index   map[string]*Node // by name; nil: not made
+	aliases map[string]*Node // those of the base by their other names; nil: not made
+	folded  map[string]*Node // by name in small letters; nil: not made
+}
+
+// Tree is the merged tree of an image.
+type Tree struct {
+	Root *Node
+	// RockRidge says whether the primary hierarchy records names and attributes.
+	RockRidge bool
+	// Has says which hierarchies the image has.
+	Has [3]bool
+	// Epoch is the time of directories that are created on the way.
+	Epoch time.Time
+	// Note, unless nil, hears of every edit before it is made.
+	Note func(Edit)
+
+	edits int    // that were made
+	cells []cell // room for nodes of the base
+	count int    // nodes of the base
+}
+
+// IsDir reports a directory.
+func (n *Node) IsDir() bool { return n.Mode&iso9660.ModeType == iso9660.ModeDir }
+
+// IsRegular reports a regular file.
+func (n *Node) IsRegular() bool { return n.Mode&iso9660.ModeType == iso9660.ModeRegular }
+
+// IsLink reports a symbolic link.
+func (n *Node) IsLink() bool { return n.Mode&iso9660.ModeType == iso9660.ModeSymlink }
+
+// Size returns the stored length of the content in bytes.
+func (n *Node) Size() int64 {
+	if n.Source != nil {
+		return n.Source.Size()
+	}
+	var size int64
+	for _, s := range n.Content {
+		size += s.Size
+	}
+	return size
+}
+
+// Forks are the associated files that belong to a file.
+func (n *Node) Forks() []*Node { return n.forks }
+
+// LostForks reports a file with new content whose associated files went with the old one.
+func (n *Node) LostForks() bool { return n.lost }
+
+// Path returns the path from the root, with a leading slash.
+func (n *Node) Path() string {
+	if n.Parent == nil {
+		return "/"
+	}
+	if n.Parent.Parent == nil {
+		return "/" + n.Name
+	}
+	return n.Parent.Path() + "/" + n.Name
+}
+
+// Replaced reports a node whose records are to be made afresh: it is new or its
+// content is.
+func (n *Node) Replaced() bool { return n.replaced }
+
+// Renamed reports a node of the base that has another name than it had.
+func (n *Node) Renamed() bool { return !n.replaced && n.was != nil && n.Name != n.was.name }
+
+// Altered reports a node of the base with other attributes than it had.
+func (n *Node) Altered() bool { return !n.replaced && n.was != nil && n.Attr != n.was.Attr }
+
+// Redated reports a node of the base with another time than it had.
+func (n *Node) Redated() bool { return !n.replaced && n.was != nil && !n.ModTime.Equal(n.was.ModTime) }
+
+// Moved reports a node that is not in the directory it was found in.
+func (n *Node) Moved() bool {
+	if n.was == nil {
+		return n.Parent != nil
+	}
+	return n.Parent != n.was.parent
+}
+
+// Walk calls f for every node that listings show, parents first, in directory
+// order, until f returns an error.
+func (t *Tree) Walk(f func(*Node) error) error {
+	stack := [][]*Node{{t.Root}} // what is left of each directory on the way down
+	for len(stack) > 0 {
+		top := &stack[len(stack)-1]
+		if len(*top) == 0 {
+			stack = stack[:len(stack)-1]
+			continue
+		}
+		n := (*top)[0]
+		*top = (*top)[1:]
+		if n.Hidden {
+			continue
+		}
+		if err := f(n); err != nil {
+			return err
+		}
+		if len(n.Children) > 0 {
+			stack = append(stack, n.Children)
+		}
+	}
+	return nil
+}
+
+// Clean makes a path canonical: one leading slash, no empty or "." component.
+// A path with ".." or NUL is refused; any other character may be in names, as file systems
+// have it.
+func Clean(path string) (string, error) {
+	parts, err := split(path)
+	return "/" + strings.Join(parts, "/"), err
+}
+
+// split is the components of a path that an edit may make.
+func split(path string) ([]string, error) {
+	if strings.ContainsRune(path, 0) {
+		return nil, &fs.PathError{Op: "path", Path: path, Err: fmt.Errorf("%w: NUL", fs.ErrInvalid)}
+	}
+	return components(path)
+}
+
+func components(path string) ([]string, error) {
+	var parts []string
+	for part := range strings.SplitSeq(path, "/") {
+		if part == "" || part == "." {
+			continue
+		}
+		if part == ".." {
+			return nil, &fs.PathError{Op: "path", Path: path, Err: fmt.Errorf(`%w: ".." is not allowed`, fs.ErrInvalid)}
+		}
+		if len(part) > 255 {
+			return nil, &fs.PathError{Op: "path", Path: path, Err: fmt.Errorf("%w: a name is longer than 255 bytes", fs.ErrInvalid)}
+		}
+		parts = append(parts, part)
+	}
+	return parts, nil
+}
+
+// Child returns the child with the given name, nil without one: as it is shown, else as
+// the other hierarchies have it, Joliet exactly, plain ISO 9660 in any case and without
+// version. See Lookup for paths that people give.
+func (n *Node) Child(name string) *Node {
+	if c := n.exact(name); c != nil {
+		return c
+	}
+	if n.names == nil {
+		n.names = &names{}
+	}
+	if n.names.aliases == nil {
+		n.names.aliases = map[string]*Node{}
+		for _, c := range n.Children {
+			for _, alias := range c.otherNames() {
+				if n.names.aliases[alias] == nil {
+					n.names.aliases[alias] = c
+				}
+			}
+		}
+	}
+	for _, key := range []string{name, isoKey(name)} {
+		if c := n.names.aliases[key]; c != nil && c.Parent == n && c.was != nil && c.Name == c.was.name {
+			return c
+		}
+	}
+	return nil
+}
+
+// exact returns the first child shown under the given name.
+func (n *Node) exact(name string) *Node {
+	if n.names == nil {
+		n.names = &names{}
+	}
+	if n.names.index == nil {
+		n.names.index = make(map[string]*Node, len(n.Children))
+		for i := len(n.Children) - 1; i >= 0; i-- {
+			if c := n.Children[i]; !c.Hidden {
+				n.names.index[c.Name] = c
+			}
+		}
+	}
+	return n.names.index[name]
+}
+
+// otherNames are the keys by which other hierarchies have a node of the base:
+// Joliet's name, and the plain one in any case.
+func (c *Node) otherNames() []string {
+	var out []string
+	if e := c.Found[iso9660.Joliet]; e != nil && !c.Hidden {
+		out = append(out, e.Name)
+	}
+	if e := c.Found[iso9660.Primary]; e != nil && !c.Hidden {
+		out = append(out, isoKey(e.ISOName()))
+	}
+	return out
+}
+
+// isoKey makes keys of plain names that no other name can be: NUL is in none.
+func isoKey(name string) string { return "\x00" + strings.ToUpper(name) }
+
+func (n *Node) attach(c *Node) {
+	c.Parent = n
+	n.Children = append(n.Children, c)
+	if n.names == nil {
+		return
+	}
+	if key := strings.ToLower(c.Name); n.names.folded != nil && !c.Hidden && n.names.folded[key] == nil {
+		n.names.folded[key] = c
+	}
+	if n.names.index != nil && !c.Hidden {
+		n.names.index[c.Name] = c
+	}
+}
+
+func (n *Node) detach() {
+	p := n.Parent
+	for i, c := range p.Children {
+		if c == n {
+			p.Children = append(p.Children[:i:i], p.Children[i+1:]...)
+			break
+		}
+	}
+	p.names = nil
+	n.Parent = nil
+	for _, f := range n.forks {
+		if f.Parent == p {
+			f.detach()
+		}
+	}
+}

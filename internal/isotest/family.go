@@ -202,7 +202,7 @@ func (m *familyMaker) grub(format, dir string, modules ...string) []byte {
 	}
 	m.run("grub-mkimage", append([]string{
 		"-O", format, "-p", dir, "-c", early, "-o", out, "iso9660", "normal", "linux", "serial", "terminal",
-		"configfile", "search", "search_label", "search_fs_file", "search_fs_uuid", "echo", "test",
+		"configfile", "search", "search_label", "search_fs_file", "search_fs_uuid", "echo", "test", "probe",
 	}, modules...)...)
 	b, err := os.ReadFile(out)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/localtree"
 	"github.com/isolayer/isolayer/internal/master"
 	"github.com/isolayer/isolayer/internal/tree"
 )
@@ -22,12 +23,12 @@ type scan struct {
 	o       MasterOptions
 	tree    *tree.Tree
 	files   *extent.Files
-	links   map[fileKey]*extent.File // one source for all names of a file
-	twice   bool                     // files may be met again that have but one name
-	output  fs.FileInfo              // the file to leave out
-	rootSet bool                     // the root has its attributes
+	links   map[localtree.Key]*extent.File // one source for all names of a file
+	twice   bool                           // files may be met again that have but one name
+	output  fs.FileInfo                    // the file to leave out
+	rootSet bool                           // the root has its attributes
 	newest  time.Time
-	active  map[fileKey]bool // directories on the way, where links are followed
+	active  map[localtree.Key]bool // directories on the way, where links are followed
 
 	byName  map[*tree.Node]map[string]int // of directories that may get a name twice
 	weights map[*tree.Node]int
@@ -41,7 +42,7 @@ type scan struct {
 
 func newScan(o MasterOptions) *scan {
 	s := &scan{
-		o: o, files: extent.NewFiles(), links: map[fileKey]*extent.File{}, active: map[fileKey]bool{},
+		o: o, files: extent.NewFiles(), links: map[localtree.Key]*extent.File{}, active: map[localtree.Key]bool{},
 		byName: map[*tree.Node]map[string]int{}, weights: map[*tree.Node]int{}, marked: map[*tree.Node]bool{}, extra: map[*tree.Node][]iso9660.SystemUseEntry{},
 		from: map[*tree.Node]string{}, newest: time.Unix(0, 0),
 	}
@@ -98,7 +99,7 @@ func (s *scan) add(p, name string, info fs.FileInfo, in string) error {
 
 // list adds what a local directory holds.
 func (s *scan) list(p string, info fs.FileInfo, dir *tree.Node) error {
-	if key, ok := dirKey(info); ok && s.o.FollowLinks {
+	if key, _ := localtree.KeyOf(info); key != (localtree.Key{}) && s.o.FollowLinks {
 		s.active[key] = true
 		defer delete(s.active, key)
 	}
@@ -138,7 +139,7 @@ func (s *scan) place(p, name string, info fs.FileInfo, dir *tree.Node) error {
 		info = s.followed(p, info)
 	}
 	if info.IsDir() {
-		if key, _ := dirKey(info); s.active[key] {
+		if key, _ := localtree.KeyOf(info); s.active[key] {
 			s.said.Add("left out, a followed link leads back to this directory", p)
 			return nil
 		}
@@ -204,7 +205,7 @@ func (s *scan) followed(p string, link fs.FileInfo) fs.FileInfo {
 		s.said.Add("the link leads nowhere and is not followed", p)
 		return link
 	}
-	if key, ok := dirKey(to); ok && s.active[key] {
+	if key, _ := localtree.KeyOf(to); s.active[key] {
 		s.said.Add("the link leads to a directory that it is in and is not followed", p)
 		return link
 	}
@@ -217,8 +218,8 @@ func (s *scan) what(p string, info fs.FileInfo) (attr tree.Attr, src extent.Sour
 	attr = s.attr(p, info)
 	switch mode := info.Mode(); {
 	case mode.IsRegular():
-		key, linked := keyOf(info)
-		linked = (linked || s.twice && key != fileKey{}) && !s.o.NoHardLinks
+		key, linked := localtree.KeyOf(info)
+		linked = (linked || s.twice && key != localtree.Key{}) && !s.o.NoHardLinks
 		if f := s.links[key]; linked && f != nil {
 			return attr, f, "", nil
 		}
@@ -241,14 +242,14 @@ func (s *scan) what(p string, info fs.FileInfo) (attr tree.Attr, src extent.Sour
 		}
 		return attr, nil, "", nil
 	}
-	attr.Major, attr.Minor = deviceOf(info)
+	attr.Major, attr.Minor = localtree.DeviceOf(info)
 	return attr, nil, "", nil
 }
 
 // attr are the attributes that the image shows.
 func (s *scan) attr(p string, info fs.FileInfo) tree.Attr {
-	a := tree.Attr{Mode: typeOf(info.Mode()) | permissions(info.Mode()), ModTime: info.ModTime()}
-	a.UID, a.GID = ownerOf(info)
+	a := tree.Attr{Mode: iso9660.StMode(info.Mode()), ModTime: info.ModTime()}
+	a.UID, a.GID = localtree.OwnerOf(info)
 	if s.o.Rational {
 		a.UID, a.GID = 0, 0
 		p := a.Mode&0o777 | 0o444
@@ -298,24 +299,6 @@ func (s *scan) made() tree.Attr {
 		a.Mode = iso9660.ModeRegular | *s.o.FileMode
 	}
 	return a
-}
-
-func typeOf(m fs.FileMode) uint32 {
-	switch {
-	case m.IsDir():
-		return iso9660.ModeDir
-	case m&fs.ModeSymlink != 0:
-		return iso9660.ModeSymlink
-	case m&fs.ModeCharDevice != 0:
-		return iso9660.ModeChar
-	case m&fs.ModeDevice != 0:
-		return iso9660.ModeBlock
-	case m&fs.ModeNamedPipe != 0:
-		return iso9660.ModeFIFO
-	case m&fs.ModeSocket != 0:
-		return iso9660.ModeSocket
-	}
-	return iso9660.ModeRegular
 }
 
 // note keeps what patterns say about a node, and its attributes if they are wanted.

@@ -19,6 +19,7 @@ import (
 	"github.com/isolayer/isolayer/internal/fat"
 	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/layout"
+	"github.com/isolayer/isolayer/internal/localtree"
 	"github.com/isolayer/isolayer/internal/menu"
 	"github.com/isolayer/isolayer/internal/tree"
 )
@@ -96,7 +97,7 @@ type stage struct {
 	tree    *tree.Tree
 	files   *extent.Files
 	options Options
-	links   map[fileKey]*extent.File // one source for all hard links of a file
+	links   map[localtree.Key]*extent.File // one source for all hard links of a file
 	boot    *boot.Equipment
 	objects map[string]extent.Source // new contents of boot equipment
 	fields  map[iso9660.Field]string // texts of the descriptors that change
@@ -334,7 +335,7 @@ func (s *stage) attr(info fs.FileInfo) tree.Attr {
 		a.Mode = iso9660.ModeRegular | 0o644
 	}
 	if s.options.Preserve.Mode {
-		a.Mode = a.Mode&iso9660.ModeType | permissions(info.Mode())
+		a.Mode = a.Mode&iso9660.ModeType | iso9660.StMode(info.Mode())&^iso9660.ModeType
 	}
 	if info.IsDir() && !s.options.Preserve.Time {
 		a.ModTime = s.tree.Epoch
@@ -344,7 +345,7 @@ func (s *stage) attr(info fs.FileInfo) tree.Attr {
 
 func (s *stage) owner(a tree.Attr, info fs.FileInfo) tree.Attr {
 	if s.options.Preserve.Owner {
-		a.UID, a.GID = ownerOf(info)
+		a.UID, a.GID = localtree.OwnerOf(info)
 	}
 	return a
 }
@@ -358,22 +359,9 @@ func (s *stage) clamp(t time.Time) time.Time {
 	return t.UTC().Truncate(time.Second)
 }
 
-func permissions(m fs.FileMode) uint32 {
-	p := uint32(m.Perm())
-	for _, b := range []struct {
-		fs fs.FileMode
-		st uint32
-	}{{fs.ModeSetuid, 0o4000}, {fs.ModeSetgid, 0o2000}, {fs.ModeSticky, 0o1000}} {
-		if m&b.fs != 0 {
-			p |= b.st
-		}
-	}
-	return p
-}
-
 // source returns the source for a local file; hard links share one.
 func (s *stage) source(p string, info fs.FileInfo) (*extent.File, error) {
-	key, linked := keyOf(info)
+	key, linked := localtree.KeyOf(info)
 	if f := s.links[key]; linked && f != nil {
 		return f, nil
 	}

@@ -241,13 +241,16 @@ func (e *Entry) ContentSize() int64 {
 	return e.Size()
 }
 
+// modeBits are the bits of st_mode beside the permissions, and those of fs.FileMode.
+var modeBits = []struct {
+	st uint32
+	fs fs.FileMode
+}{{0o4000, fs.ModeSetuid}, {0o2000, fs.ModeSetgid}, {0o1000, fs.ModeSticky}}
+
 // FileMode converts st_mode.
 func FileMode(m uint32) fs.FileMode {
 	out := fs.FileMode(m & 0o777)
-	for _, b := range []struct {
-		st uint32
-		fs fs.FileMode
-	}{{0o4000, fs.ModeSetuid}, {0o2000, fs.ModeSetgid}, {0o1000, fs.ModeSticky}} {
+	for _, b := range modeBits {
 		if m&b.st != 0 {
 			out |= b.fs
 		}
@@ -267,6 +270,31 @@ func FileMode(m uint32) fs.FileMode {
 		out |= fs.ModeSocket
 	}
 	return out
+}
+
+// StMode converts to st_mode what FileMode converts from it.
+func StMode(m fs.FileMode) uint32 {
+	out := uint32(m.Perm())
+	for _, b := range modeBits {
+		if m&b.fs != 0 {
+			out |= b.st
+		}
+	}
+	switch {
+	case m.IsDir():
+		return out | ModeDir
+	case m&fs.ModeSymlink != 0:
+		return out | ModeSymlink
+	case m&fs.ModeCharDevice != 0:
+		return out | ModeChar
+	case m&fs.ModeDevice != 0:
+		return out | ModeBlock
+	case m&fs.ModeNamedPipe != 0:
+		return out | ModeFIFO
+	case m&fs.ModeSocket != 0:
+		return out | ModeSocket
+	}
+	return out | ModeRegular
 }
 
 type openFile struct {

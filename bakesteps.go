@@ -154,7 +154,7 @@ func (c *kitchen) plain(ctx context.Context, i *recipe.Instruction, words []stri
 		}
 	case "VOLSET", "PUBLISHER", "PREPARER", "APPID":
 		if err = number(i, words, 1, "TEXT"); err == nil {
-			steps = []Step{field{fieldOf[i.Name], words[0]}}
+			steps = []Step{field{field: fieldOf[i.Name], text: words[0]}}
 		}
 	case "KARG":
 		_, keep := i.Flag("keep")
@@ -217,6 +217,7 @@ func setAttributes(i *recipe.Instruction, words []string) (steps []Step, err err
 
 // field sets a text of the descriptors.
 type field struct {
+	Other
 	field iso9660.Field
 	text  string
 }
@@ -289,6 +290,7 @@ type item struct {
 
 // items is the step that puts them there.
 type items struct {
+	Other
 	list []item
 	text string
 }
@@ -371,7 +373,7 @@ func (c *kitchen) copy(ctx context.Context, s *state, i *recipe.Instruction) (er
 	}
 	key := keyOfStep(s.key, map[string]any{"name": "COPY", "inputs": inputs})
 	return c.change(ctx, s, i, key, func() ([]Step, func() error, error) {
-		return []Step{items{g.list, strings.ToLower(i.Name)}}, nil, nil
+		return []Step{items{list: g.list, text: strings.ToLower(i.Name)}}, nil, nil
 	})
 }
 
@@ -430,7 +432,7 @@ func (c *kitchen) run(ctx context.Context, s *state, i *recipe.Instruction) erro
 			}
 			return remove()
 		}
-		return []Step{ran{edits}}, both, err
+		return []Step{ran{edits: edits}}, both, err
 	})
 }
 
@@ -454,7 +456,10 @@ func (c *kitchen) mount(cmd *RunCommand, value string) error {
 }
 
 // ran makes the edits that a command made. Their times are the epoch.
-type ran struct{ edits []tree.Edit }
+type ran struct {
+	Other
+	edits []tree.Edit
+}
 
 func (ran) String() string { return "changes of the command" }
 

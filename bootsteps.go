@@ -21,8 +21,6 @@ type Kargs struct {
 	// Keep puts new ones where installers look for what the installed system shall
 	// have: behind "---".
 	Keep bool
-
-	answers bool // they name an answer file
 }
 
 // Label gives the image another volume id: in every descriptor, and in every boot
@@ -103,7 +101,10 @@ func parseKargs(args []string, keep bool) ([]bootcfg.Karg, error) {
 	return out, nil
 }
 
-func (k Kargs) apply(s *stage) error {
+func (k Kargs) apply(s *stage) error { return s.kargs(k, false) }
+
+// kargs changes kernel arguments, which may name an answer file.
+func (s *stage) kargs(k Kargs, answers bool) error {
 	changes, err := parseKargs(k.Args, k.Keep)
 	if err != nil {
 		return err
@@ -133,7 +134,7 @@ func (k Kargs) apply(s *stage) error {
 		return s.noConfig(e.Edit)
 	}
 	own := changes
-	other, err := s.otherNames(e.Edit, own, k.answers)
+	other, err := s.otherNames(e.Edit, own, answers)
 	if err != nil {
 		return err
 	}

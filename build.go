@@ -46,7 +46,7 @@ func (b *Base) Build(ctx context.Context, steps []Step, o Options) (*Image, erro
 func (s *stage) do(step Step) error {
 	err := s.ctx.Err()
 	if err == nil {
-		err = step.apply(s)
+		err = s.carry(step)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", step, err)
@@ -75,10 +75,8 @@ func (s *stage) build(steps []Step) (*Image, error) {
 	if err := s.insecure(); err != nil {
 		return nil, err
 	}
-	for _, follow := range []func() error{s.installs, s.summary, s.refreshRepositories, s.trust} {
-		if err := follow(); err != nil {
-			return nil, fmt.Errorf("%s: %w", s.base.path, err)
-		}
+	if err := s.follow(); err != nil {
+		return nil, fmt.Errorf("%s: %w", s.base.path, err)
 	}
 	if errs := s.base.img.Missing(); len(errs) > 0 {
 		return nil, &ImageError{"", s.base.path, errs[0]}
@@ -97,6 +95,20 @@ func (s *stage) build(steps []Step) (*Image, error) {
 		img.Report.Notes = append(img.Report.Notes, note)
 	}
 	return img, nil
+}
+
+// follow does what follows from the steps and needs no plan.
+func (s *stage) follow() error {
+	if err := s.installs(); err != nil {
+		return err
+	}
+	if err := s.summary(); err != nil {
+		return err
+	}
+	if err := s.refreshRepositories(); err != nil {
+		return err
+	}
+	return s.trust()
 }
 
 // drafted is what a layer on a draft may patch: what the steps left, without what follows

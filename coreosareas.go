@@ -26,7 +26,7 @@ func (b *books) checkAreas() error {
 	if text, err := files.Read("coreos/igninfo.json", 64<<10); err == nil && text != nil {
 		area := ignitionArea{File: "images/ignition.img"}
 		if json.Unmarshal(text, &area) == nil {
-			was, is := exact(b.base, area.File), exact(b.tree, area.File)
+			was, is := b.base.Exact(area.File), b.tree.Exact(area.File)
 			if was != nil && (is == nil || is.Size() != was.Size()) {
 				return fmt.Errorf("/%s, which /coreos/igninfo.json names: %w", area.File, ErrReserved)
 			}
@@ -81,7 +81,7 @@ func (b *books) checkKargs(files tree.Files) error {
 
 // readArea reads an area of a file, and what follows on its line; nil if there is none.
 func readArea(t *tree.Tree, open func(*tree.Node) (io.ReaderAt, int64, error), name string, off, size int64) (area []byte, behind string, err error) {
-	n := exact(t, slashless(name))
+	n := t.Exact(slashless(name))
 	if n == nil || !n.IsRegular() {
 		return nil, "", nil
 	}

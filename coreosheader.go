@@ -73,7 +73,7 @@ func (s *stage) inPlace(n *tree.Node, text []byte) (extent.Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	was := exact(base, slashless(n.Path()))
+	was := base.Exact(slashless(n.Path()))
 	if was == nil || len(was.Content) != 1 || was.Size() != int64(len(text)) {
 		return nil, nil
 	}
@@ -123,7 +123,7 @@ func (s *stage) relabelDefaults(old, label string) error {
 		return err
 	}
 	name, at := lies(base, h.defaults)
-	n := exact(s.tree, slashless(name))
+	n := s.tree.Exact(slashless(name))
 	if name == "" || n == nil || n.Size() > bootcfg.MaxSize {
 		return nil
 	}
@@ -216,7 +216,7 @@ func (b *books) checkHeader() error {
 	if h.ignition.len > 0 {
 		was, from := lies(b.base, h.ignition.off)
 		is, to := lies(b.tree, h.ignition.off)
-		if n := exact(b.tree, slashless(is)); was != "" && (was != is || from != to || n == nil || n.Size() < to+h.ignition.len) {
+		if n := b.tree.Exact(slashless(is)); was != "" && (was != is || from != to || n == nil || n.Size() < to+h.ignition.len) {
 			return fmt.Errorf("%s, which the system area names: %w", was, ErrReserved)
 		}
 	}

@@ -71,7 +71,7 @@ func (s *stage) refreshDeb(dir string, x *shop) error {
 		if err != nil {
 			return err
 		}
-		n := exact(s.tree, slashless(path.Join(x.root.Path(), filepath.ToSlash(rel))))
+		n := s.tree.Exact(slashless(path.Join(x.root.Path(), filepath.ToSlash(rel))))
 		if n == nil {
 			return fmt.Errorf("internal error: %s is not in the tree", rel)
 		}

@@ -9,6 +9,7 @@ import (
 
 // Edits makes edits of the tree as they are: what a workspace captured.
 type Edits struct {
+	Other
 	List []tree.Edit
 	From string // where they come from, for people
 }

@@ -213,7 +213,7 @@ func (s *stage) listedSums(c content) (heads, error) {
 			if out[x.Hash] != nil || !x.Hash.Available() {
 				continue
 			}
-			if is := exact(s.tree, x.Path); is != nil && s.contains(is, c) {
+			if is := s.tree.Exact(x.Path); is != nil && s.contains(is, c) {
 				out[x.Hash] = x.Hash.New()
 			}
 		}

@@ -191,6 +191,9 @@ func (b *Base) Path() string { return b.path }
 // Size returns the length of the image in bytes.
 func (b *Base) Size() int64 { return b.src.Size() }
 
+// Source returns the bytes of the base.
+func (b *Base) Source() extent.Source { return b.src }
+
 // Image returns the file system of the base.
 func (b *Base) Image() *iso9660.Image { return b.img }
 

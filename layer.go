@@ -290,19 +290,24 @@ func (b *Base) nodeSource(n *tree.Node) (extent.Source, error) {
 	if err != nil {
 		return nil, &ImageError{"", b.path, err}
 	}
-	return &part{r, n.Path(), size, b.path}, nil
+	return partOf(r, n.Path(), size, b.path), nil
 }
 
 // objectSource is what no directory lists as a source; its name is that for Add.
 func (b *Base) objectSource(name string) (extent.Source, error) {
 	if name == diff.BootCode {
-		return &part{b.src, SystemArea, bootCode, b.path}, nil
+		return partOf(b.src, SystemArea, bootCode, b.path), nil
 	}
 	r, err := b.Object(name)
 	if err != nil {
 		return nil, err
 	}
-	return &part{r, name, r.Size(), b.path}, nil
+	return partOf(r, name, r.Size(), b.path), nil
+}
+
+// partOf is a reader of an image as a source.
+func partOf(r io.ReaderAt, name string, size int64, image string) extent.Source {
+	return &part{r, name, size, image}
 }
 
 // part is a reader as a source.

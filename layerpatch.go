@@ -122,7 +122,7 @@ func (s *stage) lowerAt(n *tree.Node) (extent.Source, error) {
 		}
 	}
 	if compressed(n) || at != size {
-		return &part{r, n.Path(), size, s.base.path}, nil
+		return partOf(r, n.Path(), size, s.base.path), nil
 	}
 	m, err := extent.New(es)
 	if err != nil {

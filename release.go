@@ -51,7 +51,7 @@ func (s *stage) release() *distro.Release {
 // it looks for it by itself.
 func (s *stage) installs() error {
 	fresh := func(p string) bool {
-		n := exact(s.tree, slashless(p))
+		n := s.tree.Exact(slashless(p))
 		return n != nil && n.Replaced()
 	}
 	if !slices.ContainsFunc(distro.Places(), fresh) {
@@ -128,7 +128,7 @@ func (a AnswerFile) apply(s *stage) error {
 	if len(plan.Args) == 0 {
 		return nil
 	}
-	return Kargs{Args: plan.Args, answers: true}.apply(s)
+	return s.kargs(Kargs{Args: plan.Args}, true)
 }
 
 // answerEntry adds an entry that names the answer file. Who reads a file of the tree is

@@ -51,9 +51,9 @@ func (s *stage) refreshRepositories() error {
 		return err
 	}
 	for _, root := range roots {
-		ending, refresh := ".rpm", s.refreshRPM
+		ending, refresh := ".rpm", func(dir string, x *shop) error { return s.refreshRPM(dir, x) }
 		if root.Child("dists") != nil {
-			ending, refresh = ".deb", s.refreshDeb
+			ending, refresh = ".deb", func(dir string, x *shop) error { return s.refreshDeb(dir, x) }
 		}
 		x, err := s.shop(base, root, roots, ending)
 		if err != nil {
@@ -168,7 +168,7 @@ func (s *stage) shop(base *tree.Tree, root *tree.Node, roots []*tree.Node, endin
 	}
 	err := walk(s.tree, func(n *tree.Node, rel string) {
 		x.all = append(x.all, rel)
-		if n.Replaced() || exact(base, slashless(n.Path())) == nil {
+		if n.Replaced() || base.Exact(slashless(n.Path())) == nil {
 			x.added = append(x.added, n)
 		}
 	})
@@ -176,7 +176,7 @@ func (s *stage) shop(base *tree.Tree, root *tree.Node, roots []*tree.Node, endin
 		err = walk(base, func(n *tree.Node, rel string) {
 			top, _, _ := strings.Cut(rel, "/")
 			x.tops[top] = true
-			if exact(s.tree, slashless(n.Path())) == nil {
+			if s.tree.Exact(slashless(n.Path())) == nil {
 				x.removed = append(x.removed, rel)
 			}
 		})
@@ -286,7 +286,7 @@ func (s *stage) putBack(n *tree.Node, from string) error {
 			return err
 		}
 		a := attr
-		if old := exact(s.tree, slashless(to)); old != nil {
+		if old := s.tree.Exact(slashless(to)); old != nil {
 			if text, err := s.reader().Content(old, maxIndex); err == nil && bytes.Equal(text, b) {
 				continue
 			}

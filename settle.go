@@ -123,7 +123,7 @@ func (s *stage) untouched(n *tree.Node) (bool, error) {
 		return false, nil // books tells
 	}
 	for _, x := range l.Lines {
-		is := exact(s.tree, x.Path)
+		is := s.tree.Exact(x.Path)
 		if is == nil || !is.IsRegular() || is.Replaced() || is.Renamed() || is.Moved() || len(is.Content) > 0 && s.base.addressed(is.Content[0].LBA) {
 			return false, nil
 		}
@@ -328,7 +328,7 @@ func (b *books) edits(n *tree.Node, text []byte) (*sums.List, sums.Edit, error) 
 	listed := map[string]bool{}
 	for i, x := range l.Lines {
 		listed[x.Path] = true
-		was, is := exact(b.base, x.Path), exact(b.tree, x.Path)
+		was, is := b.base.Exact(x.Path), b.tree.Exact(x.Path)
 		switch {
 		case "/"+x.Path == n.Path():
 		case is == nil && was != nil:
@@ -364,7 +364,7 @@ func (b *books) sealed(n *tree.Node, l *sums.List, e sums.Edit) (bool, error) {
 		return false, nil
 	}
 	f := b.s.release().Family
-	sig := exact(b.s.tree, slashless(n.Path())+".asc")
+	sig := b.s.tree.Exact(slashless(n.Path()) + ".asc")
 	if f.Checks == nil || sig == nil || sig.Replaced() {
 		return false, nil
 	}
@@ -401,7 +401,7 @@ func (b *books) covers(l *sums.List) bool {
 func (b *books) newcomers(h crypto.Hash, listed map[string]bool) (out []sums.Line, err error) {
 	err = b.tree.Walk(func(n *tree.Node) error {
 		p := slashless(n.Path())
-		if !n.IsRegular() || listed[p] || sums.Named(n.Path()) || exact(b.base, p) != nil {
+		if !n.IsRegular() || listed[p] || sums.Named(n.Path()) || b.base.Exact(p) != nil {
 			return nil
 		}
 		sum, err := b.sum(n, h)
@@ -409,15 +409,6 @@ func (b *books) newcomers(h crypto.Hash, listed map[string]bool) (out []sums.Lin
 		return err
 	})
 	return out, err
-}
-
-// exact returns the node of a path, no other case of it.
-func exact(t *tree.Tree, p string) *tree.Node {
-	n, err := t.Lookup("/" + p)
-	if err != nil || n.Path() != "/"+p {
-		return nil
-	}
-	return n
 }
 
 // same reports that a file has the bytes that it had in the base, by where they are from.

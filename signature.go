@@ -25,11 +25,11 @@ var signatureEndings = []string{".asc", ".gpg", ".sig", ".sign", ".pgp", ".p7s",
 func (b *books) signs(n *tree.Node) *tree.Node {
 	p := slashless(n.Path())
 	if n.Name == "InRelease" {
-		return exact(b.base, path.Join(path.Dir(p), "Release"))
+		return b.base.Exact(path.Join(path.Dir(p), "Release"))
 	}
 	for _, ext := range slices.Backward(signatureEndings) {
 		if name, ok := strings.CutSuffix(p, ext); ok {
-			if signed := exact(b.base, name); signed != nil && signed.IsRegular() {
+			if signed := b.base.Exact(name); signed != nil && signed.IsRegular() {
 				return signed
 			}
 		}
@@ -48,7 +48,7 @@ func (b *books) broken() (out []layout.Signature) {
 		if signed == nil {
 			return nil
 		}
-		sig, is := exact(b.tree, slashless(n.Path())), exact(b.tree, slashless(signed.Path()))
+		sig, is := b.tree.Exact(slashless(n.Path())), b.tree.Exact(slashless(signed.Path()))
 		if sig == nil || !b.same(n, sig) || is != nil && b.same(signed, is) {
 			return nil
 		}
@@ -79,7 +79,7 @@ func (b *books) resign() (changed bool, err error) {
 		return false, nil
 	}
 	for _, x := range b.stale() {
-		is := exact(b.tree, slashless(x.Signs))
+		is := b.tree.Exact(slashless(x.Signs))
 		sum, err := b.sum(is, crypto.SHA256)
 		if err != nil {
 			return false, err
@@ -87,7 +87,7 @@ func (b *books) resign() (changed bool, err error) {
 		if b.signed[x.Path] == sum {
 			continue
 		}
-		old, err := b.s.reader().Content(exact(b.base, slashless(x.Path)), 1<<20)
+		old, err := b.s.reader().Content(b.base.Exact(slashless(x.Path)), 1<<20)
 		if err != nil {
 			return false, err
 		}
@@ -103,7 +103,7 @@ func (b *books) resign() (changed bool, err error) {
 		if err != nil {
 			return false, fmt.Errorf("%s: %w", x.Path, err)
 		}
-		n := exact(b.s.tree, slashless(x.Path))
+		n := b.s.tree.Exact(slashless(x.Path))
 		if err := b.s.tree.Do(tree.Put{Path: n.Path(), Attr: n.Attr, Source: fat.Bytes(sig)}); err != nil {
 			return false, err
 		}
@@ -119,12 +119,12 @@ func (b *books) resign() (changed bool, err error) {
 func (b *books) stale() []layout.Signature {
 	out := b.broken()
 	for p := range b.signed {
-		if n := exact(b.base, slashless(p)); n != nil {
+		if n := b.base.Exact(slashless(p)); n != nil {
 			out = append(out, layout.Signature{Path: p, Signs: b.signs(n).Path()})
 		}
 	}
 	out = slices.DeleteFunc(out, func(x layout.Signature) bool {
-		return exact(b.tree, slashless(x.Signs)) == nil || strings.HasSuffix(x.Path, ".p7s") || strings.HasSuffix(x.Path, ".cms.sig")
+		return b.tree.Exact(slashless(x.Signs)) == nil || strings.HasSuffix(x.Path, ".p7s") || strings.HasSuffix(x.Path, ".cms.sig")
 	})
 	slices.SortFunc(out, func(a, b layout.Signature) int { return strings.Compare(a.Path, b.Path) })
 	return out
@@ -195,7 +195,7 @@ func (b *books) insisted(broken []layout.Signature) error {
 	}
 	return b.base.Walk(func(n *tree.Node) error {
 		if signed := b.signs(n); signed != nil && n.IsRegular() && checks(slashless(signed.Path())) != nil &&
-			exact(b.tree, slashless(n.Path())) == nil && exact(b.tree, slashless(signed.Path())) != nil {
+			b.tree.Exact(slashless(n.Path())) == nil && b.tree.Exact(slashless(signed.Path())) != nil {
 			b.s.warn(fmt.Sprintf("%s has no signature any more: the installer asks whether to go on", signed.Path()))
 		}
 		return nil

@@ -30,8 +30,30 @@ import (
 // from its root.
 type Step interface {
 	fmt.Stringer
-	apply(s *stage) error
+	step()
 }
+
+// Other makes a Step of what embeds it: steps that only this module has.
+type Other struct{}
+
+func (Other) step() {}
+
+func (Add) step()          {}
+func (Remove) step()       {}
+func (Move) step()         {}
+func (Link) step()         {}
+func (Mkdir) step()        {}
+func (Chmod) step()        {}
+func (Chown) step()        {}
+func (Kargs) step()        {}
+func (EntryKargs) step()   {}
+func (Label) step()        {}
+func (MenuTimeout) step()  {}
+func (DefaultEntry) step() {}
+func (AddEntry) step()     {}
+func (InitrdAdd) step()    {}
+func (AnswerFile) step()   {}
+func (Layer) step()        {}
 
 // Add puts a local file or directory tree into the image. Dest defaults to the
 // root; ending in a slash it is the directory the source goes into. Files

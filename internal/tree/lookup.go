@@ -34,6 +34,15 @@ func (t *Tree) Lookup(path string) (*Node, error) {
 	return n, nil
 }
 
+// Exact returns the node of a path, no other case of it; nil if it is not there.
+func (t *Tree) Exact(path string) *Node {
+	n, err := t.Lookup("/" + path)
+	if err != nil || n.Path() != "/"+path {
+		return nil
+	}
+	return n
+}
+
 // child returns the child that people mean by a name; see Lookup.
 func (t *Tree) child(dir *Node, name string) *Node {
 	if t.RockRidge {

@@ -17,6 +17,7 @@ import (
 	"github.com/isolayer/isolayer/internal/boot"
 	"github.com/isolayer/isolayer/internal/cpio"
 	"github.com/isolayer/isolayer/internal/fat"
+	"github.com/isolayer/isolayer/internal/fault"
 	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/layout"
 	"github.com/isolayer/isolayer/internal/localtree"
@@ -281,7 +282,7 @@ func (s *stage) place(p string) error {
 }
 
 // ErrNoObject reports an @ name that the image has nothing for.
-var ErrNoObject = errors.New("the image has no such boot equipment")
+var ErrNoObject = boot.ErrNoObject
 
 // addObject replaces boot equipment by a local file; what is a file of the tree is
 // replaced there.
@@ -395,10 +396,4 @@ func (s *stage) source(p string, info fs.FileInfo) (*extent.File, error) {
 }
 
 // bare strips the operation from a path error whose path the caller names already.
-func bare(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
-}
+func bare(err error) error { return fault.Bare(err) }

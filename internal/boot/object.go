@@ -2,6 +2,7 @@ package boot
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -9,6 +10,9 @@ import (
 
 	"github.com/isolayer/isolayer/internal/iso9660"
 )
+
+// ErrNoObject reports a name that nothing in the image has.
+var ErrNoObject = errors.New("the image has no such boot equipment")
 
 // Object is data that addresses outside the tree point at: the boot catalog, a
 // boot image, the content of a partition.

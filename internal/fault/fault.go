@@ -4,7 +4,11 @@
 // It knows no format: packages iso9660, boot and fat do.
 package fault
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+)
 
 // Error tells that an image breaks its format at a given place.
 type Error struct {
@@ -62,4 +66,13 @@ func Errorf(kind Kind, format string, args ...any) error {
 // At returns the error of a field in a structure at byte off of the image.
 func At(off int64, structure, field string, err error) *Error {
 	return &Error{Off: off, Structure: structure, Field: field, Err: err}
+}
+
+// Bare strips the operation from a path error whose path the caller names already.
+func Bare(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
 }

@@ -1,5 +1,5 @@
-// Package sample makes small programs of our own that firmware can start: they print a
-// text and stop. An image with them shows where it boots, without anybody's boot loader.
+// Package sample makes a small image that boots without anybody's boot loader: programs of
+// our own, which firmware starts, print a text and stop.
 //
 // They load nothing and read no disk.
 package sample

@@ -1,10 +1,9 @@
-package isolayer
+package scan
 
 import (
 	"fmt"
 	"io/fs"
 	"path"
-	"slices"
 	"strings"
 
 	"github.com/isolayer/isolayer/extent"
@@ -135,22 +134,12 @@ func (s *scan) catalog(p string) (*tree.Node, error) {
 	return n, err
 }
 
-// settle gives the directories that only paths name a time.
+// settle gives a time to what is not on disk.
 func (s *scan) settle(n *tree.Node) {
 	if n.ModTime.IsZero() {
 		n.ModTime = s.tree.Epoch
 	}
 	for _, c := range n.Children {
-		if c.IsDir() {
-			s.settle(c)
-		}
-	}
-}
-
-// sortTree sorts the children of all directories by name.
-func sortTree(n *tree.Node) {
-	slices.SortFunc(n.Children, func(a, b *tree.Node) int { return strings.Compare(a.Name, b.Name) })
-	for _, c := range n.Children {
-		sortTree(c)
+		s.settle(c)
 	}
 }

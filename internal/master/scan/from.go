@@ -1,4 +1,4 @@
-package isolayer
+package scan
 
 import (
 	"errors"
@@ -14,13 +14,13 @@ import (
 
 // bootFrom takes the boot equipment of an image over: its boot images go where they are
 // in that image, unless the sources have a file there.
-func (s *scan) bootFrom(image string, limits fault.Limits) (out MasterBoot, sources []extent.Source, err error) {
-	b, err := Open(image, OpenOptions{Limits: limits})
+func (s *scan) bootFrom(image string, limits fault.Limits) (out Boot, sources []extent.Source, err error) {
+	b, err := s.open(image, limits)
 	if err != nil {
 		return out, nil, err
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
-	if b.boot.Catalog == nil && !b.boot.System.Used {
+	if b.Boot.Catalog == nil && !b.Boot.System.Used {
 		return out, nil, fmt.Errorf("%s: %w", image, errNotBootable)
 	}
 	file, err := s.files.Add(image)
@@ -34,13 +34,13 @@ func (s *scan) bootFrom(image string, limits fault.Limits) (out MasterBoot, sour
 		}
 		return extent.Compose(image+" "+what, m), nil
 	}
-	s.label = b.img.Primary().VolumeID()
-	spec, entries, notes := b.boot.Again()
+	s.label = b.Label
+	spec, entries, notes := b.Boot.Again()
 	out.Spec, s.notes = spec, append(s.notes, notes...)
 	for i, a := range spec.Appended {
-		o, _ := b.boot.Find(fmt.Sprintf("@part%d", a.Number))
+		o, _ := b.Boot.Find(fmt.Sprintf("@part%d", a.Number))
 		if o == nil {
-			return out, nil, fmt.Errorf("%s: partition %d: %w", image, a.Number, ErrNoObject)
+			return out, nil, fmt.Errorf("%s: partition %d: %w", image, a.Number, boot.ErrNoObject)
 		}
 		src, err := part(o.Off, o.Len, o.Name)
 		if err != nil {
@@ -50,8 +50,8 @@ func (s *scan) bootFrom(image string, limits fault.Limits) (out MasterBoot, sour
 		out.Appended[i].Size = src.Size()
 	}
 	for i, e := range entries {
-		r := b.boot.ImageRange(i)
-		m := MasterEntry{EntrySpec: e, Path: r.Name, Appended: b.boot.AppendedEntry(i)}
+		r := b.Boot.ImageRange(i)
+		m := Entry{EntrySpec: e, Path: r.Name, Appended: b.Boot.AppendedEntry(i)}
 		if m.Appended > 0 {
 			m.Path = ""
 		} else if m, err = s.imageOf(m, i, r, part); err != nil {
@@ -59,7 +59,7 @@ func (s *scan) bootFrom(image string, limits fault.Limits) (out MasterBoot, sour
 		}
 		out.Entries = append(out.Entries, m)
 	}
-	if c := b.boot.Catalog; c != nil {
+	if c := b.Boot.Catalog; c != nil {
 		out.Catalog, out.CatalogHidden = c.Name, c.Name == ""
 	}
 	return out, sources, nil
@@ -69,7 +69,7 @@ var errNotBootable = errors.New("the image has no boot equipment")
 
 // imageOf puts a boot image into the tree if it is not there. One that no directory lists
 // is listed in none here either.
-func (s *scan) imageOf(m MasterEntry, i int, r boot.Range, part func(off, n int64, what string) (extent.Source, error)) (MasterEntry, error) {
+func (s *scan) imageOf(m Entry, i int, r boot.Range, part func(off, n int64, what string) (extent.Source, error)) (Entry, error) {
 	hidden := m.Path == ""
 	if hidden {
 		m.Path = fmt.Sprintf("/.boot-image-%d", i+1)

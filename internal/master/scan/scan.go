@@ -1,4 +1,4 @@
-package isolayer
+package scan
 
 import (
 	"fmt"
@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/internal/fault"
 	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/localtree"
 	"github.com/isolayer/isolayer/internal/master"
@@ -19,8 +20,9 @@ import (
 
 // scan turns local files into the tree of a new image.
 type scan struct {
+	open    Opener
 	label   string // of the image that equipment comes from
-	o       MasterOptions
+	o       Options
 	tree    *tree.Tree
 	files   *extent.Files
 	links   map[localtree.Key]*extent.File // one source for all names of a file
@@ -40,7 +42,7 @@ type scan struct {
 	said    master.Remarks
 }
 
-func newScan(o MasterOptions) *scan {
+func newScan(o Options) *scan {
 	s := &scan{
 		o: o, files: extent.NewFiles(), links: map[localtree.Key]*extent.File{}, active: map[localtree.Key]bool{},
 		byName: map[*tree.Node]map[string]int{}, weights: map[*tree.Node]int{}, marked: map[*tree.Node]bool{}, extra: map[*tree.Node][]iso9660.SystemUseEntry{},
@@ -56,6 +58,9 @@ func newScan(o MasterOptions) *scan {
 
 // graft puts one source into the tree.
 func (s *scan) graft(g Graft) error {
+	if g.Content != nil {
+		return s.content(g)
+	}
 	info, err := os.Stat(g.Source)
 	if err != nil {
 		if info, err = os.Lstat(g.Source); err != nil { // a link may lead nowhere
@@ -78,7 +83,7 @@ func (s *scan) graft(g Graft) error {
 	}
 	dir, err := s.directory(dest)
 	if err != nil {
-		return fmt.Errorf("%s: %w", g.Dest, bare(err))
+		return fmt.Errorf("%s: %w", g.Dest, fault.Bare(err))
 	}
 	if dir != s.tree.Root || !s.rootSet {
 		s.rootSet = s.rootSet || dir == s.tree.Root
@@ -87,11 +92,39 @@ func (s *scan) graft(g Graft) error {
 	return s.list(g.Source, info, dir)
 }
 
+// content puts a file into the tree that is not on disk.
+func (s *scan) content(g Graft) error {
+	p := filepath.ToSlash(g.Dest)
+	if p == "" || strings.HasSuffix(p, "/") {
+		return fmt.Errorf("%q: %w: content of memory needs a name", p, fs.ErrInvalid)
+	}
+	dir, err := s.directory(path.Dir(p))
+	if err != nil {
+		return fmt.Errorf("%s: %w", p, fault.Bare(err))
+	}
+	name, err := s.named(p, path.Base(p))
+	if err != nil {
+		return err
+	}
+	a := s.made()
+	for _, t := range []*time.Time{s.o.Epoch, s.o.FileDates} {
+		if t != nil {
+			a.ModTime = *t
+		}
+	}
+	s.index(dir)
+	n, err := s.child(dir, name, p, a, g.Content)
+	if err == nil {
+		s.mark(n, strings.TrimPrefix(p, "/"))
+	}
+	return err
+}
+
 // add puts a single file into a directory of the image.
 func (s *scan) add(p, name string, info fs.FileInfo, in string) error {
 	dir, err := s.directory(in)
 	if err != nil {
-		return fmt.Errorf("%s: %w", in, bare(err))
+		return fmt.Errorf("%s: %w", in, fault.Bare(err))
 	}
 	s.index(dir)
 	return s.place(p, name, info, dir)
@@ -238,7 +271,7 @@ func (s *scan) what(p string, info fs.FileInfo) (attr tree.Attr, src extent.Sour
 			attr.Link, err = s.o.Names.In(filepath.ToSlash(target))
 		}
 		if err != nil {
-			return attr, nil, "", fmt.Errorf("link of %q: %w", p, bare(err))
+			return attr, nil, "", fmt.Errorf("link of %q: %w", p, fault.Bare(err))
 		}
 		return attr, nil, "", nil
 	}

@@ -5,11 +5,11 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io/fs"
-	"path/filepath"
+	"os"
 	"strings"
 
 	"github.com/isolayer/isolayer/internal/distro"
+	"github.com/isolayer/isolayer/internal/localtree"
 	"github.com/isolayer/isolayer/internal/recipe"
 )
 
@@ -50,24 +50,21 @@ func (c *kitchen) initrd(ctx context.Context, i *recipe.Instruction, words []str
 	if len(words) == 2 {
 		a.Dest = words[1]
 	}
+	info, err := os.Stat(p)
+	if err != nil {
+		return nil, nil, bare(err)
+	}
 	var inputs []string
-	err = filepath.WalkDir(p, func(at string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return bare(err)
-		}
-		rel, err := filepath.Rel(p, at)
-		if err != nil {
-			return err
-		}
-		sum := d.Type().String()
-		if d.Type().IsRegular() {
-			digest, err := c.fileSum(ctx, at)
+	err = localtree.Walk(p, info, nil, func(e localtree.Entry) error {
+		sum := e.Link
+		if e.Info.Mode().IsRegular() {
+			digest, err := c.fileSum(ctx, e.Path)
 			if err != nil {
 				return err
 			}
 			sum = string(digest)
 		}
-		inputs = append(inputs, filepath.ToSlash(rel)+" "+sum)
+		inputs = append(inputs, fmt.Sprintf("%s %s %t %s", e.Rel, e.Info.Mode().Type(), e.Info.Mode()&0o111 != 0, sum))
 		return nil
 	})
 	return []Step{InitrdAdd{Adds: []Add{a}}}, inputs, err

@@ -20,6 +20,7 @@ import (
 	"github.com/isolayer/isolayer/internal/fault"
 	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/layer"
+	"github.com/isolayer/isolayer/internal/localtree"
 	"github.com/isolayer/isolayer/internal/recipe"
 	"github.com/isolayer/isolayer/internal/store"
 	"github.com/isolayer/isolayer/internal/tree"
@@ -88,10 +89,7 @@ func (g *gatherer) attr(kind uint32, executable bool) tree.Attr {
 
 // text puts a here-document into the image.
 func (g *gatherer) text(name, text, dest string) {
-	if strings.HasSuffix(dest, "/") {
-		dest = path.Join(dest, name)
-	}
-	g.add(item{dest: dest, attr: g.attr(iso9660.ModeRegular, false), src: fat.Bytes([]byte(text)), sum: fmt.Sprintf("%x", sha256.Sum256([]byte(text)))})
+	g.add(item{dest: localtree.Into(dest, name), attr: g.attr(iso9660.ModeRegular, false), src: fat.Bytes([]byte(text)), sum: fmt.Sprintf("%x", sha256.Sum256([]byte(text)))})
 }
 
 func (g *gatherer) add(x item) {
@@ -121,7 +119,7 @@ func (g *gatherer) source(word, dest string) error {
 			return err
 		}
 		slices.Sort(hits)
-		if len(hits) > 1 && !strings.HasSuffix(dest, "/") {
+		if len(hits) > 1 && !localtree.IsInto(dest) {
 			return fmt.Errorf("%w: %s is several files; the destination must end in a slash", recipe.ErrSyntax, word)
 		}
 	}
@@ -157,67 +155,44 @@ func (g *gatherer) local(p, dest string) error {
 				return err
 			}
 		}
-		if strings.HasSuffix(dest, "/") {
-			dest = dest + filepath.Base(p)
-		}
-		return g.file(p, dest, info)
+		dest = localtree.Into(dest, localtree.Name(p))
 	}
-	return filepath.WalkDir(p, func(q string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(p, q)
-		if err != nil {
-			return err
-		}
-		info, err := d.Info()
-		if rel == "." {
-			info, err = os.Stat(q)
-		}
-		if err != nil {
-			return err
-		}
-		return g.file(q, path.Join(dest, filepath.ToSlash(rel)), info)
+	return localtree.Walk(p, info, g.skip, func(e localtree.Entry) error {
+		return g.file(e, e.Below(dest))
 	})
 }
 
-// file puts one file, directory or link into the image, unless .isoignore names it.
-func (g *gatherer) file(p, dest string, info fs.FileInfo) error {
+// skip reports what .isoignore names.
+func (g *gatherer) skip(p string) (bool, error) {
 	rel, err := filepath.Rel(g.Context, p)
+	if err != nil || rel == "." {
+		return false, err
+	}
+	return g.ignore(rel)
+}
+
+// file puts one file, directory or link into the image.
+func (g *gatherer) file(e localtree.Entry, dest string) error {
+	switch {
+	case e.Info.IsDir():
+		g.add(item{dest: dest, attr: g.attr(iso9660.ModeDir, true)})
+		return nil
+	case e.IsLink():
+		a := g.attr(iso9660.ModeSymlink, true)
+		a.Mode, a.Link = iso9660.ModeSymlink|0o777, e.Link
+		g.add(item{dest: dest, attr: a})
+		return nil
+	}
+	a := g.attr(iso9660.ModeRegular, e.Info.Mode()&0o111 != 0)
+	if g.render {
+		return g.template(e.Path, dest, a)
+	}
+	d, err := g.fileSum(g.ctx, e.Path)
 	if err != nil {
 		return err
 	}
-	if rel != "." {
-		if skip, err := g.ignore(rel); skip || err != nil {
-			return err
-		}
-	}
-	switch info.Mode().Type() {
-	case fs.ModeDir:
-		g.add(item{dest: dest, attr: g.attr(iso9660.ModeDir, true)})
-		return nil
-	case fs.ModeSymlink:
-		target, err := os.Readlink(p)
-		if err != nil {
-			return err
-		}
-		a := g.attr(iso9660.ModeSymlink, true)
-		a.Mode, a.Link = iso9660.ModeSymlink|0o777, filepath.ToSlash(target)
-		g.add(item{dest: dest, attr: a})
-		return nil
-	case 0:
-		a := g.attr(iso9660.ModeRegular, info.Mode()&0o111 != 0)
-		if g.render {
-			return g.template(p, dest, a)
-		}
-		d, err := g.fileSum(g.ctx, p)
-		if err != nil {
-			return err
-		}
-		g.add(item{local: p, dest: dest, attr: a, sum: string(d)})
-		return nil
-	}
-	return fmt.Errorf("%s %w", p, ErrSpecial)
+	g.add(item{local: e.Path, dest: dest, attr: a, sum: string(d)})
+	return nil
 }
 
 // template puts a file with values into the image.
@@ -314,11 +289,8 @@ func (g *gatherer) url(address, dest string) error {
 			return fmt.Errorf("fetch %s: %w: it is %s", address, store.ErrDigest, got.Digest)
 		}
 	}
-	if strings.HasSuffix(dest, "/") {
-		name, _, _ := strings.Cut(path.Base(address), "?")
-		dest += name
-	}
-	g.add(item{local: g.Store.Path(d), dest: dest, attr: g.attr(iso9660.ModeRegular, false), sum: string(d)})
+	name, _, _ := strings.Cut(path.Base(address), "?")
+	g.add(item{local: g.Store.Path(d), dest: localtree.Into(dest, name), attr: g.attr(iso9660.ModeRegular, false), sum: string(d)})
 	return nil
 }
 
@@ -360,8 +332,8 @@ func (g *gatherer) stageSource(from, word, dest string) error {
 		return err
 	}
 	root := n.Path()
-	if !n.IsDir() && strings.HasSuffix(dest, "/") {
-		dest += n.Name
+	if !n.IsDir() {
+		dest = localtree.Into(dest, n.Name)
 	}
 	return walkNode(n, func(n *tree.Node) error {
 		rel := strings.TrimPrefix(strings.TrimPrefix(n.Path(), root), "/")

@@ -16,6 +16,7 @@ import (
 
 	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/localtree"
 	"github.com/isolayer/isolayer/internal/recipe"
 	"github.com/isolayer/isolayer/internal/tree"
 	"github.com/isolayer/isolayer/sink"
@@ -349,7 +350,10 @@ func (c *kitchen) copy(ctx context.Context, s *state, i *recipe.Instruction) (er
 		return err
 	}
 	sources, dest := words[:len(words)-1], words[len(words)-1]
-	if len(sources) > 1 && !strings.HasSuffix(dest, "/") {
+	if dest == "" {
+		return fmt.Errorf("%w: the destination is empty", recipe.ErrSyntax)
+	}
+	if len(sources) > 1 && !localtree.IsInto(dest) {
 		return fmt.Errorf("%w: with several sources the destination ends in a slash", recipe.ErrSyntax)
 	}
 	docs := i.Docs

@@ -18,7 +18,7 @@ import (
 // stage is where steps change the tree.
 func (b *Base) stage(ctx context.Context, t *tree.Tree, o Options) *stage {
 	files := b.files.Part()
-	return &stage{ctx: ctx, owned: &owned{list: []io.Closer{files}}, base: b, fields: map[iso9660.Field]string{}, tree: t, files: files, options: o, links: map[localtree.Key]*extent.File{}, boot: b.boot, objects: map[string]extent.Source{}}
+	return &stage{ctx: ctx, owned: &owned{list: []io.Closer{files}}, base: b, fields: map[iso9660.Field]string{}, tree: t, files: files, options: o, local: localtree.NewSources(files), boot: b.boot, objects: map[string]extent.Source{}}
 }
 
 // Build plans the image that the steps, in order, make of the base. Nothing is

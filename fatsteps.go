@@ -3,15 +3,14 @@ package isolayer
 import (
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
-	"path/filepath"
 	"strings"
 
 	"github.com/bmatcuk/doublestar/v4"
 
 	"github.com/isolayer/isolayer/internal/fat"
 	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/localtree"
 )
 
 // addInside puts a local file or directory tree into the FAT image that boot equipment
@@ -21,31 +20,13 @@ func (s *stage) addInside(a Add, object, dest string, info fs.FileInfo) error {
 	if err != nil {
 		return err
 	}
-	if _, isDir, err := v.img.Lookup(dest); strings.HasSuffix(a.Dest, "/") || err == nil && isDir && !info.IsDir() {
-		if base := filepath.Base(filepath.Clean(a.Source)); base != "." && base != ".." && base != "/" {
-			dest = path.Join(dest, filepath.ToSlash(base))
-		}
-	}
+	_, dest, _ = inObject(localtree.Destination(a.Dest, a.Source, info.IsDir(), func(string) bool {
+		_, isDir, err := v.img.Lookup(dest)
+		return err == nil && isDir
+	}))
 	return s.editFAT(v, func(e *fat.Editor) error {
-		if !info.IsDir() {
-			return s.putLocal(e, a.Source, fatPath(dest), info)
-		}
-		return filepath.WalkDir(a.Source, func(p string, d fs.DirEntry, err error) error {
-			if err != nil {
-				return err
-			}
-			rel, err := filepath.Rel(a.Source, p)
-			if err != nil {
-				return err
-			}
-			info, err := d.Info()
-			if rel == "." { // a link to a directory, given by name, is followed
-				info, err = os.Stat(p)
-			}
-			if err != nil {
-				return err
-			}
-			return s.putLocal(e, p, fatPath(path.Join(dest, filepath.ToSlash(rel))), info)
+		return localtree.Walk(a.Source, info, nil, func(x localtree.Entry) error {
+			return s.putLocal(e, x, fatPath(x.Below(dest)))
 		})
 	})
 }
@@ -59,20 +40,18 @@ func fatPath(p string) string {
 }
 
 // putLocal puts a local file or an empty directory into a FAT image.
-func (s *stage) putLocal(e *fat.Editor, p, dest string, info fs.FileInfo) error {
-	switch info.Mode().Type() {
-	case fs.ModeDir:
+func (s *stage) putLocal(e *fat.Editor, x localtree.Entry, dest string) error {
+	switch {
+	case x.Info.IsDir():
 		return mkdirs(e, dest)
-	case 0:
-		src, err := s.source(p, info)
-		if err != nil {
-			return err
-		}
-		return putFAT(e, dest, src)
-	case fs.ModeSymlink:
-		return fmt.Errorf("%s: FAT has no symbolic links: %w", p, iso9660.ErrUnsupported)
+	case x.IsLink():
+		return fmt.Errorf("%s: FAT has no symbolic links: %w", x.Path, iso9660.ErrUnsupported)
 	}
-	return fmt.Errorf("%s %w", p, ErrSpecial)
+	src, err := s.source(x.Path, x.Info)
+	if err != nil {
+		return err
+	}
+	return putFAT(e, dest, src)
 }
 
 // removeInside takes away what matches, in any case, in the FAT image that boot

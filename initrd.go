@@ -1,17 +1,14 @@
 package isolayer
 
 import (
-	"cmp"
 	"context"
 	"crypto"
 	"errors"
 	"fmt"
 	"hash"
 	"io"
-	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,6 +18,7 @@ import (
 	"github.com/isolayer/isolayer/internal/cpio"
 	"github.com/isolayer/isolayer/internal/fat"
 	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/localtree"
 	"github.com/isolayer/isolayer/internal/sums"
 	"github.com/isolayer/isolayer/internal/tree"
 )
@@ -383,44 +381,17 @@ func (s *stage) localFiles(a Add, i *bootInitrd) (files []local, err error) {
 	if err != nil {
 		return nil, err
 	}
-	dest := cmp.Or(a.Dest, "/")
-	base := filepath.Base(filepath.Clean(a.Source))
-	if e, err := i.open.Find(dest); strings.HasSuffix(dest, "/") || err == nil && e.IsDir() && !info.IsDir() {
-		if base == "." || base == ".." || base == "/" { // all of a directory, into dest
-			base = ""
-		}
-		dest = path.Join(dest, filepath.ToSlash(base))
-	}
-	err = filepath.WalkDir(a.Source, func(p string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(a.Source, p)
-		if err != nil {
-			return err
-		}
-		info, err := d.Info()
-		if rel == "." { // a link given by name is followed
-			info, err = os.Stat(p)
-		}
-		if err != nil {
-			return err
-		}
-		f := local{name: path.Join("/", dest, filepath.ToSlash(rel)), attr: s.attr(info)}
-		switch info.Mode().Type() {
-		case fs.ModeDir:
-		case fs.ModeSymlink:
-			target, err := os.Readlink(p)
-			if err != nil {
+	dest := localtree.Destination(a.Dest, a.Source, info.IsDir(), func(dest string) bool {
+		e, err := i.open.Find(dest)
+		return err == nil && e.IsDir()
+	})
+	err = localtree.Walk(a.Source, info, nil, func(e localtree.Entry) error {
+		f := local{name: path.Join("/", e.Below(dest)), attr: s.attr(e.Info)}
+		f.attr.Link = e.Link
+		if e.Info.Mode().IsRegular() {
+			if f.src, err = s.source(e.Path, e.Info); err != nil {
 				return err
 			}
-			f.attr.Link = filepath.ToSlash(target)
-		case 0:
-			if f.src, err = s.source(p, info); err != nil {
-				return err
-			}
-		default:
-			return fmt.Errorf("%s %w", p, ErrSpecial)
 		}
 		files = append(files, f)
 		return nil

@@ -1,14 +1,11 @@
 package isolayer
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -120,7 +117,7 @@ type stage struct {
 	tree    *tree.Tree
 	files   *extent.Files
 	options Options
-	links   map[localtree.Key]*extent.File // one source for all hard links of a file
+	local   *localtree.Sources
 	boot    *boot.Equipment
 	objects map[string]extent.Source // new contents of boot equipment
 	fields  map[iso9660.Field]string // texts of the descriptors that change
@@ -144,7 +141,7 @@ var ErrNoMatch = errors.New("matches nothing in the image")
 var ErrNoEdit = errors.New("is no change of files and directories")
 
 // ErrSpecial reports a local file that is no regular file, directory or link.
-var ErrSpecial = errors.New("is a device, FIFO or socket")
+var ErrSpecial = localtree.ErrSpecial
 
 func (r Remove) apply(s *stage) error {
 	if object, inside, ok := inObject(r.Pattern); ok {
@@ -234,42 +231,17 @@ func (a Add) apply(s *stage) error {
 	} else if strings.HasPrefix(a.Dest, "@") {
 		return s.addObject(a, info)
 	}
-	dest := cmp.Or(a.Dest, "/")
-	base := filepath.Base(filepath.Clean(a.Source))
-	if n, err := s.tree.Lookup(dest); strings.HasSuffix(dest, "/") || err == nil && n.IsDir() && !info.IsDir() {
-		if base == "." || base == ".." || base == "/" { // all of a directory, into dest
-			base = ""
-		}
-		dest = path.Join(dest, filepath.ToSlash(base))
-	}
-	if !info.IsDir() {
-		return s.addNew(a.Source, dest, info)
-	}
-	return filepath.WalkDir(a.Source, func(p string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(a.Source, p)
-		if err != nil {
-			return err
-		}
-		info, err := d.Info()
-		if rel == "." { // a link to a directory, given by name, is followed
-			info, err = os.Stat(p)
-		}
-		if err != nil {
-			return err
-		}
-		return s.addNew(p, path.Join(dest, filepath.ToSlash(rel)), info)
+	dest := localtree.Destination(a.Dest, a.Source, info.IsDir(), func(dest string) bool {
+		n, err := s.tree.Lookup(dest)
+		return err == nil && n.IsDir()
 	})
-}
-
-// addNew puts one local file, directory or link at a dest that was given.
-func (s *stage) addNew(p, dest string, info fs.FileInfo) error {
-	if err := s.place(dest); err != nil {
-		return err
-	}
-	return s.addFile(p, dest, info)
+	return localtree.Walk(a.Source, info, nil, func(e localtree.Entry) error {
+		dest := e.Below(dest)
+		if err := s.place(dest); err != nil {
+			return err
+		}
+		return s.addFile(e, dest)
+	})
 }
 
 // place notes what tree.Place says of a path that was given.
@@ -295,7 +267,7 @@ func (s *stage) addObject(a Add, info fs.FileInfo) error {
 		return fmt.Errorf("%s: %w", a.Dest, ErrNoObject)
 	}
 	if ok && o.Path != "" {
-		return s.addFile(a.Source, o.Path, info)
+		return s.addFile(localtree.Entry{Path: a.Source, Info: info}, o.Path)
 	}
 	src, err := s.source(a.Source, info)
 	if err != nil {
@@ -321,26 +293,17 @@ func (s *stage) replaceObject(name string, src extent.Source) error {
 }
 
 // addFile puts one local file, directory or link at dest.
-func (s *stage) addFile(p, dest string, info fs.FileInfo) error {
-	attr := s.attr(info)
-	switch info.Mode().Type() {
-	case fs.ModeDir:
+func (s *stage) addFile(e localtree.Entry, dest string) error {
+	attr := s.attr(e.Info)
+	attr.Link = e.Link
+	if !e.Info.Mode().IsRegular() {
 		return s.put(dest, attr, nil)
-	case fs.ModeSymlink:
-		target, err := os.Readlink(p)
-		if err != nil {
-			return err
-		}
-		attr.Link = filepath.ToSlash(target)
-		return s.put(dest, attr, nil)
-	case 0:
-		src, err := s.source(p, info)
-		if err != nil {
-			return err
-		}
-		return s.put(dest, attr, src)
 	}
-	return fmt.Errorf("%s %w", p, ErrSpecial)
+	src, err := s.source(e.Path, e.Info)
+	if err != nil {
+		return err
+	}
+	return s.put(dest, attr, src)
 }
 
 // attr are the attributes that an added file gets: root's, readable by all.
@@ -384,15 +347,7 @@ func (s *stage) clamp(t time.Time) time.Time {
 
 // source returns the source for a local file; hard links share one.
 func (s *stage) source(p string, info fs.FileInfo) (*extent.File, error) {
-	key, linked := localtree.KeyOf(info)
-	if f := s.links[key]; linked && f != nil {
-		return f, nil
-	}
-	f, err := s.files.Add(p)
-	if err == nil && linked {
-		s.links[key] = f
-	}
-	return f, err
+	return s.local.Of(p, info, false)
 }
 
 // bare strips the operation from a path error whose path the caller names already.

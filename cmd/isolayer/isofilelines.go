@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/localtree"
 	"github.com/isolayer/isolayer/internal/tree"
 )
 
@@ -166,24 +166,12 @@ func (p *isofilePrinter) copy(before []isolayer.Step, s isolayer.Add) error {
 	if err != nil {
 		return err
 	}
-	dest := s.Dest
-	name := filepath.Base(filepath.Clean(s.Source))
-	if name == "." || name == ".." || name == "/" { // all of a directory, into dest
-		name = ""
-	}
-	switch {
-	case dest == "":
-		dest = "/" + name
-	case strings.HasSuffix(dest, "/"):
-		dest = path.Join(dest, name)
-	case !info.IsDir():
-		isDir, err := p.isDirectory(before, dest)
-		if err != nil {
-			return err
-		}
-		if isDir {
-			dest = path.Join(dest, name)
-		}
+	dest := localtree.Destination(s.Dest, s.Source, info.IsDir(), func(dest string) (is bool) {
+		is, err = p.isDirectory(before, dest)
+		return is
+	})
+	if err != nil {
+		return err
 	}
 	source, err := besideIsofile(s.Source)
 	if err != nil {

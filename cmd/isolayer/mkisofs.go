@@ -13,6 +13,7 @@ import (
 
 	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/internal/boot"
+	"github.com/isolayer/isolayer/internal/localtree"
 )
 
 // mkisofs is a command line in the language of mkisofs, genisoimage and xorrisofs: long
@@ -299,7 +300,7 @@ func (m *mkisofs) grafted() []isolayer.Graft {
 		}
 		if m.root != "" {
 			slash := ""
-			if strings.HasSuffix(g.Dest, "/") || g.Dest == "" {
+			if localtree.IsInto(g.Dest) {
 				slash = "/"
 			}
 			g.Dest = path.Join(m.root, g.Dest) + slash

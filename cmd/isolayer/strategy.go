@@ -17,6 +17,7 @@ import (
 
 	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/internal/localtree"
 	"github.com/isolayer/isolayer/internal/tree"
 	"github.com/isolayer/isolayer/internal/workspace"
 	"github.com/isolayer/isolayer/sink"
@@ -144,10 +145,10 @@ func (a *app) directory(ctx context.Context, base *isolayer.Base, steps []isolay
 		if !ok {
 			return nil, hinted{fmt.Errorf("bind: %s: only files and directories that are there can be laid over", s), "use --strategy overlay, or none"}
 		}
-		dest := add.Dest
-		if n, err := t.Lookup(dest); dest == "" || strings.HasSuffix(dest, "/") || err == nil && n.IsDir() && !isDir(add.Source) {
-			dest += "/" + filepath.Base(add.Source)
-		}
+		dest := localtree.Destination(add.Dest, add.Source, isDir(add.Source), func(dest string) bool {
+			n, err := t.Lookup(dest)
+			return err == nil && n.IsDir()
+		})
 		b.Map = append(b.Map, workspace.Binding{Source: add.Source, Path: dest})
 	}
 	opts := workspace.Options{Temp: o.temp, Session: o.session, Limits: a.limits, Stdout: a.out, Stderr: a.err}

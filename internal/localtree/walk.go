@@ -60,16 +60,28 @@ func walk(e Entry, skip func(p string) (bool, error), f func(Entry) error) error
 	if !e.Info.IsDir() {
 		return nil
 	}
-	list, err := os.ReadDir(e.Path)
+	return Children(e.Path, nil, func(p, name string, info fs.FileInfo) error {
+		return walk(Entry{Path: p, Rel: path.Join(e.Rel, name), Info: info}, skip, f)
+	})
+}
+
+// Children calls f for all that a directory holds, whatever it is, in the order of names;
+// before that count, unless it is nil, with how much that is. Links are not followed.
+func Children(dir string, count func(n int), f func(p, name string, info fs.FileInfo) error) error {
+	list, err := os.ReadDir(dir)
 	if err != nil {
 		return err
+	}
+	if count != nil {
+		count(len(list))
 	}
 	for _, d := range list {
 		info, err := d.Info()
 		if err != nil {
 			return err
 		}
-		if err := walk(Entry{Path: filepath.Join(e.Path, d.Name()), Rel: path.Join(e.Rel, d.Name()), Info: info}, skip, f); err != nil {
+		p := filepath.Join(dir, d.Name())
+		if err := f(p, p[len(p)-len(d.Name()):], info); err != nil { // a name that shares its path's memory
 			return err
 		}
 	}

@@ -25,10 +25,10 @@ type scan struct {
 	o       Options
 	tree    *tree.Tree
 	files   *extent.Files
-	links   map[localtree.Key]*extent.File // one source for all names of a file
-	twice   bool                           // files may be met again that have but one name
-	output  fs.FileInfo                    // the file to leave out
-	rootSet bool                           // the root has its attributes
+	local   *localtree.Sources
+	twice   bool        // files may be met again that have but one name
+	output  fs.FileInfo // the file to leave out
+	rootSet bool        // the root has its attributes
 	newest  time.Time
 	active  map[localtree.Key]bool // directories on the way, where links are followed
 
@@ -43,8 +43,9 @@ type scan struct {
 }
 
 func newScan(o Options) *scan {
+	files := extent.NewFiles()
 	s := &scan{
-		o: o, files: extent.NewFiles(), links: map[localtree.Key]*extent.File{}, active: map[localtree.Key]bool{},
+		o: o, files: files, local: localtree.NewSources(files), active: map[localtree.Key]bool{},
 		byName: map[*tree.Node]map[string]int{}, weights: map[*tree.Node]int{}, marked: map[*tree.Node]bool{}, extra: map[*tree.Node][]iso9660.SystemUseEntry{},
 		from: map[*tree.Node]string{}, newest: time.Unix(0, 0),
 	}
@@ -73,9 +74,7 @@ func (s *scan) graft(g Graft) error {
 		if err != nil {
 			return err
 		}
-		if dest == "" || strings.HasSuffix(dest, "/") {
-			dest = path.Join(dest, filepath.Base(g.Source))
-		}
+		dest = localtree.Into(dest, localtree.Name(g.Source))
 		if s.o.FollowLinks {
 			link = info
 		}
@@ -95,7 +94,7 @@ func (s *scan) graft(g Graft) error {
 // content puts a file into the tree that is not on disk.
 func (s *scan) content(g Graft) error {
 	p := filepath.ToSlash(g.Dest)
-	if p == "" || strings.HasSuffix(p, "/") {
+	if localtree.IsInto(p) {
 		return fmt.Errorf("%q: %w: content of memory needs a name", p, fs.ErrInvalid)
 	}
 	dir, err := s.directory(path.Dir(p))
@@ -136,27 +135,13 @@ func (s *scan) list(p string, info fs.FileInfo, dir *tree.Node) error {
 		s.active[key] = true
 		defer delete(s.active, key)
 	}
-	list, err := os.ReadDir(p)
-	if err != nil {
-		return err
-	}
-	if len(dir.Children) > 0 {
-		s.index(dir)
-	} else {
-		dir.Children = make([]*tree.Node, 0, len(list))
-	}
-	for _, d := range list {
-		info, err := d.Info()
-		if err != nil {
-			return err
+	return localtree.Children(p, func(n int) {
+		if len(dir.Children) > 0 {
+			s.index(dir)
+		} else {
+			dir.Children = make([]*tree.Node, 0, n)
 		}
-		full := filepath.Join(p, d.Name())
-		name := full[len(full)-len(d.Name()):] // shares its memory
-		if err := s.place(full, name, info, dir); err != nil {
-			return err
-		}
-	}
-	return nil
+	}, func(p, name string, info fs.FileInfo) error { return s.place(p, name, info, dir) })
 }
 
 // place adds one local file, directory, link or device as a child of dir.
@@ -251,15 +236,11 @@ func (s *scan) what(p string, info fs.FileInfo) (attr tree.Attr, src extent.Sour
 	attr = s.attr(p, info)
 	switch mode := info.Mode(); {
 	case mode.IsRegular():
-		key, linked := localtree.KeyOf(info)
-		linked = (linked || s.twice && key != localtree.Key{}) && !s.o.NoHardLinks
-		if f := s.links[key]; linked && f != nil {
-			return attr, f, "", nil
+		if s.o.NoHardLinks {
+			f, err := s.files.AddInfo(p, info)
+			return attr, f, "", err
 		}
-		f, err := s.files.AddInfo(p, info)
-		if err == nil && linked {
-			s.links[key] = f
-		}
+		f, err := s.local.Of(p, info, s.twice)
 		return attr, f, "", err
 	case !s.o.RockRidge && mode&fs.ModeSymlink != 0:
 		return attr, nil, "symbolic links need Rock Ridge", nil

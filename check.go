@@ -54,7 +54,7 @@ func (b *Base) mediaCheck(img *Image, o MediaCheck) error {
 		return nil
 	}
 	if tag == nil {
-		if err == nil && !blankField(field) {
+		if err == nil && !mediacheck.Blank(field) {
 			return fmt.Errorf("media check: the application use field is in use by something else: %w", ErrFieldUsed)
 		}
 		tag = mediacheck.New()
@@ -98,12 +98,6 @@ func (s *stage) untested(img *Image) error {
 	img.warn(fmt.Sprintf("the image has no media check, and %s test the medium first: they stop at that (%s); --karg=-rd.live.check takes the test out", strings.Join(names[:min(len(names), 4)], ", "), verb))
 	return nil
 }
-
-// ErrFieldUsed reports a field that is not ours to overwrite.
-var ErrFieldUsed = errors.New("not free")
-
-// blankField tells whether nothing is in the application use field.
-func blankField(b []byte) bool { return len(bytes.Trim(b, " \x00")) == 0 }
 
 func emptyField() []byte { return bytes.Repeat([]byte{' '}, mediacheck.Size) }
 

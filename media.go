@@ -3,39 +3,33 @@ package isolayer
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"os"
 
 	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/internal/inplace"
-	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/mediacheck"
 )
 
-// ErrNoMediaCheck reports an image without a media check.
-var ErrNoMediaCheck = errors.New("no media check")
+// What is known of media checks.
+type (
+	// MediaState is the media check of an image, and what checking it came to.
+	MediaState = mediacheck.State
+	// ImplantOptions tune ImplantMedia.
+	ImplantOptions = mediacheck.ImplantOptions
+)
 
-// MediaState is what is known of an image's media check.
-type MediaState struct {
-	Tag    *mediacheck.Tag
-	Blocks int64 // of the volume
-	mediacheck.Outcome
-	// Files have content in the damaged range, if there is one.
-	Files []string
-
-	used bool // something is in the field
-}
+var (
+	// ErrNoMediaCheck reports an image without a media check.
+	ErrNoMediaCheck = mediacheck.ErrNone
+	// ErrFieldUsed reports a field that is not ours to overwrite.
+	ErrFieldUsed = mediacheck.ErrFieldUsed
+)
 
 // ReadMediaCheck reads the media check of an image file without checking it. Nothing
 // else of the image needs to be readable. ErrNoMediaCheck if it has none.
-func ReadMediaCheck(path string) (*MediaState, error) {
-	var m *MediaState
-	err := withFile(path, func(src extent.Source) (err error) {
-		m, err = readMedia(src)
-		if err == nil && m.Tag == nil {
-			err = ErrNoMediaCheck
-		}
+func ReadMediaCheck(path string) (m *MediaState, err error) {
+	err = withFile(path, func(src extent.Source) (err error) {
+		m, err = mediacheck.Read(src)
 		return err
 	})
 	return m, err
@@ -43,33 +37,12 @@ func ReadMediaCheck(path string) (*MediaState, error) {
 
 // CheckMedia compares an image file with its media check; it stops at the first
 // fragment that is damaged.
-func CheckMedia(ctx context.Context, path string, progress func(done, total int64)) (*MediaState, error) {
-	var m *MediaState
-	err := withFile(path, func(src extent.Source) (err error) {
-		if m, err = readMedia(src); err != nil {
-			return err
-		}
-		if m.Tag == nil {
-			return ErrNoMediaCheck
-		}
-		if m.Outcome, err = mediacheck.Check(ctx, src, src.Size(), m.Tag, m.Blocks, progress); err != nil || m.OK {
-			return err
-		}
-		if img, err := iso9660.Open(src, src.Size(), iso9660.Options{}); err == nil {
-			m.Files, _ = img.FilesIn(m.From, m.To) // damage may be in the tree itself
-		}
-		return nil
+func CheckMedia(ctx context.Context, path string, progress func(done, total int64)) (m *MediaState, err error) {
+	err = withFile(path, func(src extent.Source) (err error) {
+		m, err = mediacheck.CheckImage(ctx, src, progress)
+		return err
 	})
 	return m, err
-}
-
-// ImplantOptions tune ImplantMedia.
-type ImplantOptions struct {
-	// Force overwrites what the field holds.
-	Force bool
-	// Supported sets the flag that says so.
-	Supported bool
-	Progress  func(done, total int64)
 }
 
 // ImplantMedia puts a media check of isomd5sum into an image file: 512 bytes are
@@ -81,16 +54,7 @@ func ImplantMedia(ctx context.Context, path string, o ImplantOptions) (tag *medi
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	err = withFile(path, func(src extent.Source) error {
-		m, err := readMedia(src)
-		if err != nil && (!o.Force || !errors.Is(err, mediacheck.ErrMalformed)) {
-			return err
-		}
-		if !o.Force && (m.Tag != nil || m.used) {
-			return fmt.Errorf("application use field: %w", ErrFieldUsed)
-		}
-		like := mediacheck.New()
-		like.Supported = o.Supported
-		if tag, err = mediacheck.Compute(ctx, src, like, m.Blocks, o.Progress); err != nil {
+		if tag, err = mediacheck.Implant(ctx, src, o); err != nil {
 			return err
 		}
 		field, err := tag.Field()
@@ -123,20 +87,4 @@ func withFile(path string, use func(extent.Source) error) (err error) {
 		return &ImageError{"", path, bare(err)}
 	}
 	return nil
-}
-
-// readMedia reads the descriptor in block 16.
-func readMedia(src extent.Source) (*MediaState, error) {
-	d := make([]byte, iso9660.BlockSize)
-	if n, err := src.ReadAt(d, iso9660.LBA(16).Offset()); n < len(d) && (err == nil || errors.Is(err, io.EOF)) {
-		return nil, iso9660.ErrNotISO
-	} else if n < len(d) {
-		return nil, err
-	}
-	if string(d[1:6]) != "CD001" {
-		return nil, iso9660.ErrNotISO
-	}
-	field := d[iso9660.OffAppUse : iso9660.OffAppUse+mediacheck.Size]
-	tag, err := mediacheck.Parse(field)
-	return &MediaState{Tag: tag, Blocks: mediacheck.Blocks(d), used: !blankField(field)}, err
 }

@@ -41,6 +41,12 @@ func (b *Base) Objects() []string {
 	return names
 }
 
+// Program is an EFI program that firmware starts.
+type Program = boot.Program
+
+// Programs lists the programs that UEFI firmware starts from removable media.
+func (b *Base) Programs() []Program { return b.boot.Programs(b.src, b.img.Budget()) }
+
 // withSystemArea returns the base as it is with a new system area: all of it, or
 // the boot code of its first sector.
 func (b *Base) withSystemArea(src extent.Source) (layout.Base, []byte, error) {

@@ -122,8 +122,8 @@ func TestCatalogAddress(t *testing.T) {
 	}
 }
 
-// fat makes the first sector of a FAT file system.
-func fat(sectors uint16) []byte {
+// fatSector makes the first sector of a FAT file system.
+func fatSector(sectors uint16) []byte {
 	b := make([]byte, sectorSize)
 	copy(b, "\xeb\x3c\x90")
 	le.PutUint16(b[11:], 512)
@@ -158,7 +158,7 @@ func loaderImage(magic string, at, n int) []byte {
 
 func TestBootImages(t *testing.T) {
 	disk := spec{mbr: []part{{kind: 6, first: 63, count: 937}}}.sector0()
-	big := fat(0)
+	big := fatSector(0)
 	le.PutUint32(big[32:], 100000)
 	for _, c := range []struct {
 		name   string
@@ -172,9 +172,9 @@ func TestBootImages(t *testing.T) {
 		{"file", nil, bootEntry(50, 4, 0), 12345, "", 12345, "file"},
 		{"isolinux", loaderImage("\xfb\xc0\x78\x70", 64, 3001), bootEntry(50, 4, 0), 0, LoaderIsolinux, 3001, "boot info table"},
 		{"GRUB", loaderImage("\x00Geom\x00Read\x00 Error", 2300, 9000), bootEntry(50, 4, 0), 9000, LoaderGRUB2, 9000, "file"},
-		{"FAT", fat(400), bootEntry(50, 1, 0), 0, LoaderFAT, 400 * 512, "FAT"},
+		{"FAT", fatSector(400), bootEntry(50, 1, 0), 0, LoaderFAT, 400 * 512, "FAT"},
 		{"large FAT", big, bootEntry(50, 1, 0), 0, LoaderFAT, 4000 * 512, "FAT"}, // to the end of the image
-		{"floppy", fat(2400), bootEntry(50, 1, byte(Floppy12)), 0, LoaderFAT, 1200 << 10, "floppy emulation"},
+		{"floppy", fatSector(2400), bootEntry(50, 1, byte(Floppy12)), 0, LoaderFAT, 1200 << 10, "floppy emulation"},
 		{"hard disk", disk, bootEntry(50, 1, byte(HardDisk)), 0, LoaderDisk, 1000 * 512, "partition table of the disk image"},
 		{"Windows", []byte("x BOOTMGR x"), bootEntry(50, 8, 0), 0, LoaderWindows, 4096, "load size"},
 		{"partition", []byte("?"), bootEntry(50, 4, 0), 0, "", 700 * 512, "partition"},

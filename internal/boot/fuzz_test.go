@@ -74,7 +74,7 @@ func FuzzSystemArea(f *testing.F) {
 func FuzzCatalog(f *testing.F) {
 	f.Add(record("seed"), loaderImage("\xfb\xc0\x78\x70", 64, 3001))
 	f.Add(join(record(""), header(recHeader, 0, 1, "x"), bootEntry(50, 4, 2), header(recLastHeader, 0xef, 2, ""),
-		bootEntry(51, 0, 4), bootEntry(50, 0xffff, 0)), fat(400))
+		bootEntry(51, 0, 4), bootEntry(50, 0xffff, 0)), fatSector(400))
 	f.Add(join(record(""), header(recLastHeader, 0, 0xffff, "")), []byte("x"))
 	f.Fuzz(func(t *testing.T, catalog, image []byte) {
 		m := &memory{map[int64][]byte{}, 400 * iso9660.BlockSize}

@@ -258,22 +258,22 @@ var made = map[string]spec{
 			{guid: guidESP, first: 3600, count: 1000, name: "Appended2"},
 			{guid: guidData, first: 4600, count: 600, name: "Gap1"},
 		},
-		catalog: uefiToo(900, 1000), images: map[int64][]byte{50: grubImage(2600, 50), 900: fat(1000)},
+		catalog: uefiToo(900, 1000), images: map[int64][]byte{50: grubImage(2600, 50), 900: fatSector(1000)},
 	},
 	"appended, on a cylinder": { // Arch
 		sectors: 6144, volume: 1536, code: "isolinux", shape: cd, loader: 50 * 4,
 		mbr:     []part{{active: true, first: 64, count: 4096 - 64}, {kind: 0xef, first: 4096, count: 2048}},
-		catalog: uefiToo(1024, 2048), images: map[int64][]byte{50: isolinuxImage(3001, 50), 1024: fat(2048)},
+		catalog: uefiToo(1024, 2048), images: map[int64][]byte{50: isolinuxImage(3001, 50), 1024: fatSector(2048)},
 	},
 	"appended, behind the volume": { // memtest86+
 		sectors: 5200, volume: 900, code: "boot code",
 		mbr:     []part{{active: true, count: 3600}, {kind: 0xef, first: 3600, count: 1000}},
-		catalog: uefiToo(900, 1000), images: map[int64][]byte{900: fat(1000)},
+		catalog: uefiToo(900, 1000), images: map[int64][]byte{900: fatSector(1000)},
 	},
 	"two appended": {
 		sectors: 5600, volume: 1400, code: "boot code",
 		mbr:     []part{{active: true, count: 3600}, {kind: 0xef, first: 3600, count: 1000}, {kind: 0x83, first: 4600, count: 400}},
-		catalog: uefiToo(900, 1000), images: map[int64][]byte{900: fat(1000), 1150: []byte("the second one")},
+		catalog: uefiToo(900, 1000), images: map[int64][]byte{900: fatSector(1000), 1150: []byte("the second one")},
 	},
 	"gaps": { // grub-mkrescue
 		sectors: 4248, volume: 1062, code: "GRUB ", array: 20, entries: 176, loader: 50*4 + 4,
@@ -284,7 +284,7 @@ var made = map[string]spec{
 			{guid: guidHFS, first: 748, count: 2852, name: "HFSPLUS"},
 			{guid: guidData, first: 3600, count: 600, name: "Gap1"},
 		},
-		catalog: uefiToo(87, 400), images: map[int64][]byte{50: grubImage(3000, 50), 87: fat(400)},
+		catalog: uefiToo(87, 400), images: map[int64][]byte{50: grubImage(3000, 50), 87: fatSector(400)},
 	},
 	"GRUB 2": {
 		sectors: 4 * 1050, volume: 1050, code: "GRUB ", shape: cd,

@@ -296,7 +296,7 @@ func drawChange(t *rapid.T, base *memory, e *Equipment) (Change, map[*Object][]b
 			case 1:
 				b = grubImage(max(n, 600), at)
 			case 2:
-				b = append(fat(uint16(n/512+2)), make([]byte, n)...)
+				b = append(fatSector(uint16(n/512+2)), make([]byte, n)...)
 			default:
 				b = bytes.Repeat([]byte("any"), n/3+1)
 			}

@@ -1,4 +1,4 @@
-package isolayer
+package boot
 
 import (
 	"io"
@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/isolayer/isolayer/internal/boot"
 	"github.com/isolayer/isolayer/internal/fat"
+	"github.com/isolayer/isolayer/internal/fault"
 	"github.com/isolayer/isolayer/internal/pe"
 )
 
@@ -20,22 +20,22 @@ type Program struct {
 	// Signers are the certificates that signed it, by their own words; nothing is
 	// verified.
 	Signers []string `json:"signers,omitempty"`
-	// Intact tells that the program is the one that was signed.
+	// Intact reports that the program is the one that was signed.
 	Intact bool `json:"intact"`
 }
 
 // Programs lists the programs that UEFI firmware starts from removable media:
 // EFI/BOOT/BOOT*.EFI in every FAT image that it boots from (UEFI 3.5.1.1). What
-// cannot be read is left out.
-func (b *Base) Programs() []Program {
+// cannot be read is left out. src is the image.
+func (e *Equipment) Programs(src io.ReaderAt, budget *fault.Budget) []Program {
 	var out []Program
-	ways := b.boot.Ways()
-	for _, o := range b.boot.Objects() {
-		starts := func(w boot.Way) bool { return w.Object == o && w.Firmware == boot.UEFI.String() }
-		if !o.BootsBeside([]boot.Platform{boot.BIOS}) && !slices.ContainsFunc(ways, starts) {
+	ways := e.Ways()
+	for _, o := range e.Objects() {
+		starts := func(w Way) bool { return w.Object == o && w.Firmware == UEFI.String() }
+		if !o.BootsBeside([]Platform{BIOS}) && !slices.ContainsFunc(ways, starts) {
 			continue
 		}
-		img, err := fat.OpenWithin(io.NewSectionReader(b.src, o.Off, o.Len), o.Len, b.img.Budget())
+		img, err := fat.OpenWithin(io.NewSectionReader(src, o.Off, o.Len), o.Len, budget)
 		if err != nil {
 			continue
 		}

@@ -257,11 +257,11 @@ type LayerOptions struct {
 // MakeLayer makes the layer that turns base into b. Both must stay open until it is
 // written. What no layer can say of the change is told, a sentence each.
 func (b *Base) MakeLayer(ctx context.Context, base *Base, o LayerOptions) (l *layer.Layer, unsaid []string, err error) {
-	before, err := base.side()
+	before, err := base.Side()
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", base.path, err)
 	}
-	after, err := b.side()
+	after, err := b.Side()
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", b.path, err)
 	}

@@ -21,18 +21,19 @@ func Verify(ctx context.Context, path string, o verify.Options) (report *verify.
 
 // Compare tells how the image differs from base, the image it was made of.
 func (b *Base) Compare(ctx context.Context, base *Base, progress diff.Progress) (*diff.Report, error) {
-	before, err := base.side()
+	before, err := base.Side()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", base.path, err)
 	}
-	after, err := b.side()
+	after, err := b.Side()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", b.path, err)
 	}
 	return diff.Images(ctx, before, after, progress)
 }
 
-func (b *Base) side() (diff.Side, error) {
+// Side is the image as package diff takes it.
+func (b *Base) Side() (diff.Side, error) {
 	t, err := b.Tree()
 	return diff.Side{Source: b.src, Size: b.Size(), Image: b.img, Tree: t, Boot: b.boot}, err
 }

@@ -11,13 +11,14 @@ import (
 	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/internal/tree"
 	"github.com/isolayer/isolayer/internal/workspace"
+	"github.com/isolayer/isolayer/internal/workspace/strategy"
 )
 
 // runIn runs the commands of RUN in the merged directory of a workspace. Without
 // --network=host they see no network; the folder $SECRETS has their secrets.
 func runIn(a *app) func(context.Context, isolayer.RunCommand) ([]tree.Edit, func() error, error) {
 	return func(ctx context.Context, c isolayer.RunCommand) (edits []tree.Edit, cleanup func() error, err error) {
-		w, err := a.prepare(ctx, c.Image, "auto", "", 0, workspace.Overlay{})
+		w, err := a.prepare(ctx, c.Image, strategy.Auto, "", 0)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/internal/workspace"
+	"github.com/isolayer/isolayer/internal/workspace/strategy"
 )
 
 // exitOurs is what edit and shield end with when they fail themselves: other codes are
@@ -115,7 +116,7 @@ func (a *app) edit(ctx context.Context, path string, args []string, o editOption
 			return err
 		}
 	}
-	w, err := a.prepare(ctx, path, o.strategy, o.temp, o.build.session, workspace.Overlay{})
+	w, err := a.prepare(ctx, path, strategy.How(o.strategy), o.temp, o.build.session)
 	if err != nil {
 		return err
 	}

@@ -30,6 +30,7 @@ import (
 	"github.com/isolayer/isolayer/internal/store"
 	"github.com/isolayer/isolayer/internal/tree"
 	"github.com/isolayer/isolayer/internal/workspace"
+	"github.com/isolayer/isolayer/internal/workspace/strategy"
 	"github.com/isolayer/isolayer/sink"
 )
 
@@ -58,7 +59,7 @@ var hints = []struct {
 	{workspace.ErrSpecial, "remove it: images get regular files, directories and symbolic links"},
 	{isolayer.ErrNotUTF8, "rename it, for example with convmv, or leave -J out"},
 	{isolayer.ErrNoEdit, "leave that edit out, or --strategy"},
-	{isolayer.ErrMastering, "use --mastering xorriso, or native"},
+	{strategy.ErrMastering, "use --mastering xorriso, or native"},
 	{sink.ErrSameFile, "name another file with -o; the base is never written to"},
 	{extent.ErrChanged, "let whoever writes to it finish, then run the command again"},
 	{layout.ErrUnsupported, "isolayer info shows what the image has; its content can be read with ls, cat and extract"},

@@ -20,7 +20,7 @@ import (
 	"github.com/isolayer/isolayer/internal/localtree"
 	"github.com/isolayer/isolayer/internal/tree"
 	"github.com/isolayer/isolayer/internal/workspace"
-	"github.com/isolayer/isolayer/sink"
+	"github.com/isolayer/isolayer/internal/workspace/strategy"
 )
 
 // strategyOptions say how build works in a directory. Natively it does not.
@@ -129,7 +129,7 @@ func opaque(b workspace.Bind) []isolayer.Step {
 // directory prepares the workspace that the strategy asks for.
 func (a *app) directory(ctx context.Context, base *isolayer.Base, steps []isolayer.Step, o buildOptions) (*workspace.Workspace, error) {
 	if o.strategy != "bind" {
-		w, err := a.prepare(ctx, base.Path(), o.strategy, o.temp, o.session, workspace.Overlay{})
+		w, err := a.prepare(ctx, base.Path(), strategy.How(o.strategy), o.temp, o.session)
 		if err == nil && o.strategy == "auto" {
 			fmt.Fprintf(a.err, "isolayer: strategy %s, the image shown by %s\n", w.Strategy, w.View)
 		}
@@ -151,8 +151,7 @@ func (a *app) directory(ctx context.Context, base *isolayer.Base, steps []isolay
 		})
 		b.Map = append(b.Map, workspace.Binding{Source: add.Source, Path: dest})
 	}
-	opts := workspace.Options{Temp: o.temp, Session: o.session, Limits: a.limits, Stdout: a.out, Stderr: a.err}
-	return workspace.Prepare(ctx, base.Path(), b, opts)
+	return workspace.Prepare(ctx, base.Path(), b, a.workspace(o.temp, o.session))
 }
 
 func isDir(p string) bool {
@@ -169,7 +168,7 @@ func (a *app) foreign(ctx context.Context, base *isolayer.Base, w *workspace.Wor
 	}
 	defer func() { err = errors.Join(err, plan.Close()) }()
 	made := w.Path("image.iso")
-	m, err := base.Mastering(o.mastering, w.Dir, made, want.Image().Primary())
+	m, err := strategy.Like{Path: base.Path(), Image: base.Image(), Boot: base.Boot(), Texts: want.Image().Primary()}.By(o.mastering, w.Dir, made)
 	if err != nil {
 		return err
 	}
@@ -209,11 +208,11 @@ func (a *app) foreign(ctx context.Context, base *isolayer.Base, w *workspace.Wor
 			return err
 		}
 	}
-	if err := a.lost(ctx, want, made, m, o.mastering); err != nil {
+	if err := a.lost(ctx, want, made, m.Patched, o.mastering); err != nil {
 		return err
 	}
 	was := replaced(o.output)
-	n, err := publish(ctx, made, o.output)
+	n, err := strategy.Publish(ctx, made, o.output)
 	if err != nil {
 		return err
 	}
@@ -277,38 +276,41 @@ func (a *app) copies(base *isolayer.Base, w *workspace.Workspace, patched []stri
 	return out, nil
 }
 
-// publish gives a finished file its name: by renaming it, or by a copy where that is on
-// another file system.
-func publish(ctx context.Context, from, to string) (int64, error) {
-	files := extent.NewFiles()
-	src, err := files.Add(from)
+// planned is the image that this program would make of the steps, which is what another
+// one is to make.
+func (a *app) planned(ctx context.Context, base *isolayer.Base, steps []isolayer.Step, o isolayer.Options) (*isolayer.Base, *isolayer.Image, error) {
+	img, err := base.Build(ctx, steps, o)
 	if err != nil {
-		return 0, err
+		return nil, nil, err
 	}
-	m, err := extent.New([]extent.Extent{extent.CopyOf(0, src, 0, src.Size())})
+	want, err := isolayer.OpenSource(extent.Compose("the plan", img.Map.Blank()), isolayer.OpenOptions{Limits: a.limits})
 	if err != nil {
-		return 0, err
+		return nil, nil, errors.Join(err, img.Close())
 	}
-	if info, err := os.Lstat(to); err != nil || info.Mode().IsRegular() {
-		f, err := os.Open(from)
-		if err != nil {
-			return 0, err
-		}
-		if err := errors.Join(f.Sync(), f.Close()); err != nil {
-			return 0, err
-		}
-		if os.Rename(from, to) == nil {
-			return src.Size(), syncDir(filepath.Dir(to))
-		}
-	}
-	_, err = sink.File(ctx, to, m, sink.Options{})
-	return src.Size(), errors.Join(err, files.Close())
+	return want, img, nil
 }
 
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
+// lost warns of all that another program did not keep.
+func (a *app) lost(ctx context.Context, want *isolayer.Base, made string, patched []string, program string) (err error) {
+	got, err := isolayer.Open(made, isolayer.OpenOptions{Limits: a.limits})
+	if err != nil {
+		return fmt.Errorf("the image that %s made: %w", program, err)
+	}
+	defer func() { err = errors.Join(err, got.Close()) }()
+	before, err := want.Side()
 	if err != nil {
 		return err
 	}
-	return errors.Join(d.Sync(), d.Close())
+	after, err := got.Side()
+	if err != nil {
+		return err
+	}
+	list, err := strategy.Lost(ctx, before, after, patched)
+	if err != nil {
+		return err
+	}
+	for _, w := range list {
+		fmt.Fprintf(a.err, "isolayer: warning: %s: %s\n", program, plain(w))
+	}
+	return nil
 }

@@ -2,13 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 
 	"github.com/spf13/pflag"
 
 	"github.com/isolayer/isolayer/internal/workspace"
+	"github.com/isolayer/isolayer/internal/workspace/strategy"
 	"github.com/isolayer/isolayer/sink"
 )
 
@@ -17,28 +17,17 @@ func addWorkspaceFlags(f *pflag.FlagSet, temp *string) {
 	f.StringVar(temp, "workspace-dir", "", "where changes and copies are held meanwhile, `DIR` (default $TMPDIR)")
 }
 
-// prepare makes a workspace. The strategy auto is what an overlay needs, if this
-// machine has it, else a copy; it tells why.
-func (a *app) prepare(ctx context.Context, image, strategy, temp string, session int, overlay workspace.Overlay) (w *workspace.Workspace, err error) {
-	defer func() { err = inImage(image, err) }()
-	o := workspace.Options{Temp: temp, Session: session, Limits: a.limits, Stdout: a.out, Stderr: a.err}
+// prepare makes a workspace and tells where it is not what was to be expected.
+func (a *app) prepare(ctx context.Context, image string, how strategy.How, temp string, session int) (w *workspace.Workspace, err error) {
+	o := a.workspace(temp, session)
 	o.Stdin, _ = a.in.(*os.File)
-	switch strategy {
-	case "copy":
-		return workspace.Prepare(ctx, image, workspace.Copy{}, o)
-	}
-	w, err = workspace.Prepare(ctx, image, overlay, o)
-	if err == nil && w.Layer == workspace.FuseOverlayfs {
-		fmt.Fprintf(a.err, "isolayer: fuse-overlayfs makes the overlay, which is slower: %s\n", plain(w.Why))
-	}
-	if strategy == "overlay" || err == nil || overlay.Upper != "" || ctx.Err() != nil {
-		return w, err
-	}
-	if !errors.Is(err, workspace.ErrNoNamespace) && !errors.Is(err, workspace.ErrUpper) && !errors.Is(err, workspace.ErrLower) && !workspace.NoView(err) {
-		return nil, err
-	}
-	fmt.Fprintf(a.err, "isolayer: no overlay, the image is copied: %s\n", plain(err.Error()))
-	return workspace.Prepare(ctx, image, workspace.Copy{}, o)
+	w, err = strategy.Prepare(ctx, image, how, o, func(why string) { fmt.Fprintf(a.err, "isolayer: %s\n", plain(why)) })
+	return w, inImage(image, err)
+}
+
+// workspace are the options that all workspaces share.
+func (a *app) workspace(temp string, session int) workspace.Options {
+	return workspace.Options{Temp: temp, Session: session, Limits: a.limits, Stdout: a.out, Stderr: a.err}
 }
 
 // notBase refuses to write over the base.

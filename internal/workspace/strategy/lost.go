@@ -1,62 +1,37 @@
-package main
+package strategy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 
-	"github.com/isolayer/isolayer"
-	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/internal/diff"
 	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/master"
 	"github.com/isolayer/isolayer/internal/tree"
 )
 
-// planned is the image that this program would make of the steps, which is what another
-// one is to make.
-func (a *app) planned(ctx context.Context, base *isolayer.Base, steps []isolayer.Step, o isolayer.Options) (*isolayer.Base, *isolayer.Image, error) {
-	img, err := base.Build(ctx, steps, o)
+// Lost compares an image that another program made with what it should be, and returns all
+// that it did not keep, a text each.
+func Lost(ctx context.Context, want, got diff.Side, patched []string) ([]string, error) {
+	report, err := diff.Images(ctx, want, got, nil)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	want, err := isolayer.OpenSource(extent.Compose("the plan", img.Map.Blank()), isolayer.OpenOptions{Limits: a.limits})
-	if err != nil {
-		return nil, nil, errors.Join(err, img.Close())
-	}
-	return want, img, nil
-}
-
-// lost compares an image that another program made with what it should be, and warns of
-// all that it did not keep.
-func (a *app) lost(ctx context.Context, want *isolayer.Base, made string, m *isolayer.Mastering, program string) (err error) {
-	got, err := isolayer.Open(made, isolayer.OpenOptions{Limits: a.limits})
-	if err != nil {
-		return fmt.Errorf("the image that %s made: %w", program, err)
-	}
-	defer func() { err = errors.Join(err, got.Close()) }()
-	report, err := got.Compare(ctx, want, nil)
-	if err != nil {
-		return err
-	}
-	l := losses{program: program, written: m.Patched, catalogs: []string{catalogOf(want), catalogOf(got)}}
+	l := losses{written: patched, catalogs: []string{catalogOf(want), catalogOf(got)}}
 	l.tree(report.Tree)
 	l.volume(report.Volume)
 	l.boot(report.Boot)
-	if err := l.beside(want, got); err != nil {
-		return err
+	if err := l.beside(want.Tree, got.Tree); err != nil {
+		return nil, err
 	}
-	for _, w := range slices.Concat(l.single, l.said.Warnings()) {
-		fmt.Fprintf(a.err, "isolayer: warning: %s: %s\n", program, plain(w))
-	}
-	return nil
+	return slices.Concat(l.single, l.said.Warnings()), nil
 }
 
-func catalogOf(b *isolayer.Base) string {
-	if c := b.Boot().Catalog; c != nil {
+func catalogOf(s diff.Side) string {
+	if c := s.Boot.Catalog; c != nil {
 		return c.Name
 	}
 	return ""
@@ -64,14 +39,13 @@ func catalogOf(b *isolayer.Base) string {
 
 // losses are what differs from what should be.
 type losses struct {
-	program  string
 	written  []string // files that the program writes into
 	catalogs []string // the boot catalogs, which it makes
 	single   []string
 	said     master.Remarks
 }
 
-// tree tells of files that are gone, came, or differ.
+// tree adds files that are gone, came, or differ.
 func (l *losses) tree(list []diff.Change) {
 	for _, c := range list {
 		if slices.Contains(l.catalogs, c.Name) {
@@ -130,7 +104,7 @@ func fileKind(n *tree.Node) string {
 	return "file"
 }
 
-// volume tells of texts and hierarchies; sizes and times are those of a new image.
+// volume adds texts and hierarchies; sizes and times are those of a new image.
 func (l *losses) volume(list []diff.Change) {
 	for _, c := range list {
 		if c.Kind == diff.Removed {
@@ -148,7 +122,7 @@ func (l *losses) volume(list []diff.Change) {
 	}
 }
 
-// boot tells of boot equipment that is other than before but for where it lies.
+// boot adds boot equipment that is other than before but for where it lies.
 func (l *losses) boot(list []diff.Change) {
 	count := map[string]int{}
 	lines := make([]string, len(list))
@@ -171,17 +145,9 @@ func (l *losses) boot(list []diff.Change) {
 // addresses are the numbers of blocks and sectors in descriptions of boot equipment.
 var addresses = regexp.MustCompile(`\b(blocks?|sectors?|at) [0-9]+(?:[-–][0-9]+)?`)
 
-// beside tells of what a comparison of trees does not see: hard links, flags, associated
+// beside adds what a comparison of trees does not see: hard links, flags, associated
 // files, attributes and further entries of records.
-func (l *losses) beside(want, got *isolayer.Base) error {
-	before, err := want.Tree()
-	if err != nil {
-		return err
-	}
-	after, err := got.Tree()
-	if err != nil {
-		return err
-	}
+func (l *losses) beside(before, after *tree.Tree) error {
 	first := map[iso9660.LBA]*tree.Node{} // of content, in what should be
 	return before.Walk(func(n *tree.Node) error {
 		m, err := after.Lookup(n.Path())
@@ -192,7 +158,7 @@ func (l *losses) beside(want, got *isolayer.Base) error {
 			return nil
 		}
 		if err != nil {
-			return nil //nolint:nilerr // it is gone, which is told
+			return nil //nolint:nilerr // it is gone, which was said
 		}
 		for h := range n.Found {
 			if l.record(n, n.Found[h], m.Found[h]) {

@@ -1,4 +1,4 @@
-package isolayer
+package strategy
 
 import (
 	"errors"
@@ -11,7 +11,7 @@ import (
 	"github.com/isolayer/isolayer/internal/iso9660"
 )
 
-// Mastering is another program's way to make an image like the base from a directory.
+// Mastering is another program's way to make an image like a base from a directory.
 type Mastering struct {
 	Commands [][]string // to be run in order; the first one makes the image
 	// Patched are files of the directory that the program writes boot info tables into:
@@ -22,47 +22,54 @@ type Mastering struct {
 // ErrMastering reports a base whose like the program cannot make.
 var ErrMastering = errors.New("cannot be made by this program")
 
-// Mastering returns the commands by which people make an image like the base of the
-// directory dir, with program genisoimage or xorriso, and with the texts of a descriptor.
-// What they cannot make is an error.
-func (b *Base) Mastering(program, dir, out string, texts *iso9660.Descriptor) (*Mastering, error) {
-	names, err := b.names(texts)
+// Like is an image whose like is to be made, with the texts of a descriptor.
+type Like struct {
+	Path  string
+	Image *iso9660.Image
+	Boot  *boot.Equipment
+	Texts *iso9660.Descriptor
+}
+
+// By returns the commands by which people make such an image of the directory dir, with
+// program genisoimage or xorriso. What they cannot make is an error.
+func (l Like) By(program, dir, out string) (*Mastering, error) {
+	names, err := l.names()
 	if err != nil {
 		return nil, err
 	}
 	switch program {
 	case "genisoimage":
-		return b.genisoimage(dir, out, names)
+		return l.genisoimage(dir, out, names)
 	case "xorriso":
-		return b.xorriso(dir, out, names)
+		return l.xorriso(dir, out, names)
 	}
 	return nil, fmt.Errorf("%s: %w", program, errors.ErrUnsupported)
 }
 
 // names are the options for the trees and the texts of the descriptors, which both
 // programs share.
-func (b *Base) names(d *iso9660.Descriptor) ([]string, error) {
+func (l Like) names() ([]string, error) {
 	var args []string
-	rr, err := b.img.RockRidge(iso9660.Primary)
+	rr, err := l.Image.RockRidge(iso9660.Primary)
 	if err != nil {
 		return nil, err
 	}
 	if rr {
 		args = append(args, "-R")
 	}
-	if b.img.Descriptor(iso9660.Joliet) != nil {
+	if l.Image.Descriptor(iso9660.Joliet) != nil {
 		args = append(args, "-J", "-joliet-long")
 	}
 	for _, x := range []struct{ flag, text string }{
-		{"-V", d.VolumeID()},
-		{"-sysid", d.SystemID()},
-		{"-volset", d.VolumeSetID()},
-		{"-publisher", d.Publisher()},
-		{"-p", d.Preparer()},
-		{"-A", d.Application()},
-		{"-copyright", d.Copyright()},
-		{"-abstract", d.Abstract()},
-		{"-biblio", d.Bibliographic()},
+		{"-V", l.Texts.VolumeID()},
+		{"-sysid", l.Texts.SystemID()},
+		{"-volset", l.Texts.VolumeSetID()},
+		{"-publisher", l.Texts.Publisher()},
+		{"-p", l.Texts.Preparer()},
+		{"-A", l.Texts.Application()},
+		{"-copyright", l.Texts.Copyright()},
+		{"-abstract", l.Texts.Abstract()},
+		{"-biblio", l.Texts.Bibliographic()},
 	} {
 		if x.text != "" || strings.HasPrefix(x.flag, "-p") || x.flag == "-A" { // which have defaults
 			args = append(args, x.flag, x.text)
@@ -71,13 +78,13 @@ func (b *Base) names(d *iso9660.Descriptor) ([]string, error) {
 	return args, nil
 }
 
-func (b *Base) xorriso(dir, out string, names []string) (*Mastering, error) {
+func (l Like) xorriso(dir, out string, names []string) (*Mastering, error) {
 	args := append([]string{"xorriso", "-as", "mkisofs", "-quiet", "-iso-level", "3", "--hardlinks"}, names...)
-	base, err := filepath.Abs(b.path) // it runs elsewhere
+	base, err := filepath.Abs(l.Path) // it runs elsewhere
 	if err != nil {
 		return nil, err
 	}
-	for _, o := range b.boot.Options(base) {
+	for _, o := range l.Boot.Options(base) {
 		words, err := words(o)
 		if err != nil {
 			return nil, err
@@ -87,23 +94,23 @@ func (b *Base) xorriso(dir, out string, names []string) (*Mastering, error) {
 	return &Mastering{Commands: [][]string{append(args, "-o", out, dir)}}, nil
 }
 
-func (b *Base) genisoimage(dir, out string, names []string) (*Mastering, error) {
+func (l Like) genisoimage(dir, out string, names []string) (*Mastering, error) {
 	m := &Mastering{}
 	args := append([]string{"genisoimage", "-quiet", "-U", "-iso-level", "3"}, names...)
 	hybrid := false
-	if s := b.boot.System; s.Used {
+	if s := l.Boot.System; s.Used {
 		if hybrid = s.MBR != nil && s.MBR.Code == boot.CodeIsohybrid; !hybrid {
-			return nil, fmt.Errorf("%s: genisoimage: the boot code for disks %w", b.path, ErrMastering)
+			return nil, fmt.Errorf("%s: genisoimage: the boot code for disks %w", l.Path, ErrMastering)
 		}
 	}
 	uefi := false
-	if c := b.boot.Catalog; c != nil {
+	if c := l.Boot.Catalog; c != nil {
 		if c.Name != "" {
 			args = append(args, "-c", strings.TrimPrefix(c.Name, "/"))
 		}
 		for i, e := range c.Entries {
 			if e.Image.Name == "" {
-				return nil, fmt.Errorf("%s: genisoimage: boot image %d is no file: it %w", b.path, i+1, ErrMastering)
+				return nil, fmt.Errorf("%s: genisoimage: boot image %d is no file: it %w", l.Path, i+1, ErrMastering)
 			}
 			if i > 0 {
 				args = append(args, "-eltorito-alt-boot")

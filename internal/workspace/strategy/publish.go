@@ -1,0 +1,45 @@
+package strategy
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+
+	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/sink"
+)
+
+// Publish gives a finished file its name: by renaming it, or by a copy where that is on
+// another file system. It returns its size in bytes.
+func Publish(ctx context.Context, from, to string) (size int64, err error) {
+	files := extent.NewFiles()
+	defer func() { err = errors.Join(err, files.Close()) }()
+	src, err := files.Add(from)
+	if err != nil {
+		return 0, err
+	}
+	if info, err := os.Lstat(to); err != nil || info.Mode().IsRegular() {
+		if err := syncFile(from); err != nil {
+			return 0, err
+		}
+		if os.Rename(from, to) == nil {
+			return src.Size(), syncFile(filepath.Dir(to))
+		}
+	}
+	m, err := extent.New([]extent.Extent{extent.CopyOf(0, src, 0, src.Size())})
+	if err != nil {
+		return 0, err
+	}
+	_, err = sink.File(ctx, to, m, sink.Options{})
+	return src.Size(), err
+}
+
+// syncFile sends a file or directory to the disk.
+func syncFile(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}

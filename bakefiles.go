@@ -323,7 +323,7 @@ func (g *gatherer) stageSource(from, word, dest string) error {
 		}
 		sum = string(d)
 	}
-	t, err := base.Tree()
+	t, err := base.merged()
 	if err != nil {
 		return err
 	}

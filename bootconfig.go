@@ -180,7 +180,7 @@ func (s *stage) summary() error {
 // Menus returns what the boot loaders of the image do: their entries, and what starts when
 // nobody presses a key.
 func (b *Base) Menus() ([]*menu.Menu, error) {
-	t, err := b.Tree()
+	t, err := b.merged()
 	if err != nil {
 		return nil, err
 	}

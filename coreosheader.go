@@ -69,7 +69,7 @@ func (s *stage) inPlace(n *tree.Node, text []byte) (extent.Source, error) {
 	if h == nil || n == nil {
 		return nil, nil
 	}
-	base, err := s.base.Tree()
+	base, err := s.base.merged()
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +118,7 @@ func (s *stage) relabelDefaults(old, label string) error {
 	if h == nil || h.defaults == 0 {
 		return nil
 	}
-	base, err := s.base.Tree()
+	base, err := s.base.merged()
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"sync"
 	"time"
 
@@ -68,11 +67,10 @@ type Base struct {
 	src   extent.Source
 	img   *iso9660.Image
 	boot  *boot.Equipment
-	at    map[iso9660.LBA]*iso9660.Entry // the files by their first block
-	end   int64                          // block behind files and directories
+	end   int64 // block behind files and directories
 
 	once   sync.Once
-	first  *tree.Tree // which is copied, and nothing else
+	first  *tree.Tree // which is looked at and copied
 	failed error
 
 	volumes  fat.Volumes // that firmware boots from
@@ -119,7 +117,7 @@ func (b *Base) read(o OpenOptions) (err error) {
 	if b.img, err = iso9660.Open(b.src, b.src.Size(), iso9660.Options{Session: o.Session, Budget: fault.NewBudget(b.src.Size(), o.Limits)}); err != nil {
 		return err
 	}
-	if err := b.index(); err != nil {
+	if err := b.measure(); err != nil {
 		return err
 	}
 	b.boot, err = boot.Parse(b.src, b.src.Size(), b.volume())
@@ -128,12 +126,13 @@ func (b *Base) read(o OpenOptions) (err error) {
 
 // volume is what package boot wants to know of the file system.
 func (b *Base) volume() boot.Volume {
+	files := fileIndex{img: b.img}
 	return boot.Volume{
 		Catalog: b.img.BootCatalog(),
 		Blocks:  int64(b.img.Primary().SpaceSize()),
 		End:     b.end,
 		FileSize: func(l iso9660.LBA) (int64, string, bool) {
-			e := b.at[l]
+			e := files.find(l)
 			if e == nil {
 				return 0, "", false
 			}
@@ -142,10 +141,11 @@ func (b *Base) volume() boot.Volume {
 	}
 }
 
-// index finds the files of all hierarchies by their first block, and where the last
-// file or directory ends.
-func (b *Base) index() error {
-	var files []*iso9660.Entry
+// measure reads the hierarchies and finds where the last file or directory ends.
+func (b *Base) measure() error {
+	if err := b.img.ReadTrees(); err != nil {
+		return err
+	}
 	for _, h := range iso9660.Hierarchies {
 		root, err := b.img.Tree(h)
 		if err != nil {
@@ -155,9 +155,6 @@ func (b *Base) index() error {
 			continue
 		}
 		for e := range root.Walk() {
-			if !e.IsDir() && e.Size() > 0 {
-				files = append(files, e)
-			}
 			for i := range e.Raws {
 				if r := e.Raws[i].Record; r.Size() > 0 {
 					b.end = max(b.end, int64(r.LBA())+int64(r.XAR())+iso9660.Blocks(int64(r.Size())))
@@ -165,11 +162,57 @@ func (b *Base) index() error {
 			}
 		}
 	}
-	b.at = make(map[iso9660.LBA]*iso9660.Entry, len(files))
-	for _, e := range slices.Backward(files) { // the first of a block counts
-		b.at[e.Start()] = e
-	}
 	return nil
+}
+
+// fileIndex finds files by their first block: the first of the first hierarchy that has
+// one there. It searches the trees, until so many were looked for that a map pays.
+type fileIndex struct {
+	img      *iso9660.Image
+	searched int
+	at       map[iso9660.LBA]*iso9660.Entry
+}
+
+// maxSearches is how many files are searched for before there is a map: boot catalogs name
+// fewer as a rule.
+const maxSearches = 8
+
+func (x *fileIndex) find(at iso9660.LBA) *iso9660.Entry {
+	if x.searched++; x.searched > maxSearches {
+		if x.at == nil {
+			x.at = map[iso9660.LBA]*iso9660.Entry{}
+			x.each(func(e *iso9660.Entry, start iso9660.LBA) bool {
+				if x.at[start] == nil {
+					x.at[start] = e
+				}
+				return true
+			})
+		}
+		return x.at[at]
+	}
+	var found *iso9660.Entry
+	x.each(func(e *iso9660.Entry, start iso9660.LBA) bool {
+		if start == at {
+			found = e
+		}
+		return found == nil
+	})
+	return found
+}
+
+// each yields the files with content, which were read before, until f returns false.
+func (x *fileIndex) each(f func(e *iso9660.Entry, start iso9660.LBA) bool) {
+	for _, h := range iso9660.Hierarchies {
+		root, err := x.img.Tree(h)
+		if root == nil || err != nil {
+			continue
+		}
+		for e := range root.Walk() {
+			if !e.IsDir() && e.Size() > 0 && !f(e, e.Start()) {
+				return
+			}
+		}
+	}
 }
 
 // Close closes the files that are open and removes temporary ones, also those of images
@@ -202,11 +245,17 @@ func (b *Base) Boot() *boot.Equipment { return b.boot }
 
 // Tree returns the merged tree of the base, a new one at each call.
 func (b *Base) Tree() (*tree.Tree, error) {
-	b.once.Do(func() { b.first, b.failed = tree.FromImage(b.img) })
-	if b.failed != nil {
-		return nil, b.failed
+	t, err := b.merged()
+	if err != nil {
+		return nil, err
 	}
-	return b.first.Copy(), nil
+	return t.Copy(), nil
+}
+
+// merged returns the one tree of the base that is there to look at, not to edit.
+func (b *Base) merged() (*tree.Tree, error) {
+	b.once.Do(func() { b.first, b.failed = tree.FromImage(b.img) })
+	return b.first, b.failed
 }
 
 // Refusals tells why Build cannot change this image, a sentence each; none if it can.

@@ -26,7 +26,7 @@ const minLower = 32 << 10
 
 // lowers are those of the base as it is.
 func (b *Base) lowers() (*lowers, error) {
-	t, err := b.Tree()
+	t, err := b.merged()
 	if err != nil {
 		return nil, err
 	}

@@ -18,7 +18,7 @@ import (
 
 // Release tells which distribution the image is of.
 func (b *Base) Release() (*distro.Release, error) {
-	t, err := b.Tree()
+	t, err := b.merged()
 	if err != nil {
 		return nil, err
 	}

@@ -191,10 +191,10 @@ func (b *books) foresee() error {
 	return err
 }
 
-// compare gets the tree to compare with.
+// compare gets the tree to compare with, which is the base's own.
 func (b *books) compare() (err error) {
 	if b.base == nil {
-		b.base, err = b.s.base.Tree()
+		b.base, err = b.s.base.merged()
 	}
 	return err
 }

@@ -34,6 +34,6 @@ func (b *Base) Compare(ctx context.Context, base *Base, progress diff.Progress) 
 
 // Side is the image as package diff takes it.
 func (b *Base) Side() (diff.Side, error) {
-	t, err := b.Tree()
+	t, err := b.merged()
 	return diff.Side{Source: b.src, Size: b.Size(), Image: b.img, Tree: t, Boot: b.boot}, err
 }

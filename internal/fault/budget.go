@@ -124,6 +124,9 @@ func (l Limits) or(d Limits) Limits {
 type Budget struct {
 	Limits
 	records, treeBytes, aliases, outBytes atomic.Int64
+
+	from  *Budget // of a fork
+	start [4]int64
 }
 
 // NewBudget is the budget of an image of size bytes; limits that are zero are those of
@@ -147,6 +150,40 @@ func (b *Budget) Alias() error { return charge(&b.aliases, 1, b.Aliases, "aliase
 // Out charges n bytes of content that leave the image.
 func (b *Budget) Out(n int64) error {
 	return charge(&b.outBytes, n, b.OutBytes, "out-bytes", Bomb)
+}
+
+// Fork returns a budget of the same limits that counts on from what b counts now, for
+// reading beside what b is charged for; see Join.
+func (b *Budget) Fork() *Budget {
+	f := &Budget{Limits: b.Limits, from: b}
+	for i, sum := range b.sums() {
+		f.start[i] = sum.Load()
+		f.sums()[i].Store(f.start[i])
+	}
+	return f
+}
+
+// Join charges the budget that f is a fork of with what f was charged for, and reports
+// whether all of it was left; else it charges nothing.
+func (f *Budget) Join() bool {
+	b := f.from
+	for i, sum := range f.sums() {
+		if n := sum.Load() - f.start[i]; charge(b.sums()[i], n, b.limits()[i], "", Limit) != nil {
+			for j := range i { // what was taken before
+				b.sums()[j].Add(f.start[j] - f.sums()[j].Load())
+			}
+			return false
+		}
+	}
+	return true
+}
+
+func (b *Budget) sums() [4]*atomic.Int64 {
+	return [4]*atomic.Int64{&b.records, &b.treeBytes, &b.aliases, &b.outBytes}
+}
+
+func (b *Budget) limits() [4]int64 {
+	return [4]int64{b.Records, b.TreeBytes, b.Aliases, b.OutBytes}
 }
 
 // charge adds n; a sum that would not fit an int64 is above every limit.

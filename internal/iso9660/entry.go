@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -137,7 +138,10 @@ func (e *Entry) StMode() uint32 {
 // Entries returns the logical children: relocated directories are where they
 // belong, not where they are stored, and associated files are left out.
 func (e *Entry) Entries() []*Entry {
-	out := make([]*Entry, 0, len(e.Children))
+	return e.appendEntries(make([]*Entry, 0, len(e.Children)))
+}
+
+func (e *Entry) appendEntries(out []*Entry) []*Entry {
 	for _, c := range e.Children {
 		switch {
 		case c.Associated(), c.Holder != nil, c.storesRelocated():
@@ -178,7 +182,7 @@ func (e *Entry) Walk() iter.Seq[*Entry] {
 			if !yield(next) {
 				return
 			}
-			stack = append(stack, next.Entries()...)
+			stack = next.appendEntries(stack)
 		}
 	}
 }
@@ -192,8 +196,11 @@ func (img *Image) Tree(h Hierarchy) (*Entry, error) {
 	}
 	t := &img.trees[h]
 	t.once.Do(func() {
-		w := &walker{Image: img, h: h, warn: &warnings{}}
-		root, err := w.tree(d)
+		w := t.ahead
+		if t.ahead = nil; w == nil || w.err != nil || !w.budget.Join() {
+			w = img.walk(h, d, img.budget)
+		}
+		root, err := w.root, w.err
 		t.root, t.rr, t.err = root, w.susp, err
 		img.mu.Lock()
 		defer img.mu.Unlock()
@@ -209,6 +216,33 @@ func (img *Image) Tree(h Hierarchy) (*Entry, error) {
 		return nil, fmt.Errorf("read %s hierarchy: %w", h, t.err)
 	}
 	return t.root, nil
+}
+
+// ReadTrees reads all hierarchies, several at once, and returns the first error: the one
+// that Tree gives. Nobody else may use the image meanwhile.
+func (img *Image) ReadTrees() error {
+	var wg sync.WaitGroup
+	for _, h := range Hierarchies[1:] {
+		if d := img.Descriptor(h); d != nil {
+			wg.Go(func() { img.trees[h].ahead = img.walk(h, d, img.budget.Fork()) })
+		}
+	}
+	_, err := img.Tree(Primary)
+	wg.Wait()
+	for _, h := range Hierarchies[1:] {
+		if err == nil {
+			_, err = img.Tree(h)
+		}
+	}
+	return err
+}
+
+// walk reads the hierarchy under d and charges that to b.
+func (img *Image) walk(h Hierarchy, d *Descriptor, b *fault.Budget) *walker {
+	w := &walker{Image: img, h: h, warn: &warnings{}, budget: b}
+	w.root, w.err = w.tree(d)
+	w.dirs, w.order = nil, nil
+	return w
 }
 
 // RockRidge reports whether a hierarchy has Rock Ridge.

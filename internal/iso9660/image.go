@@ -46,6 +46,8 @@ type Image struct {
 		root *Entry
 		rr   bool
 		err  error
+
+		ahead *walker // has read it, for its first user
 	}
 	mu      sync.Mutex
 	missing []error

@@ -15,6 +15,7 @@ type walker struct {
 	*Image
 	h       Hierarchy
 	warn    *warnings
+	budget  *fault.Budget
 	skip    int  // LEN_SKP of SP (SUSP 5.3)
 	susp    bool // system use fields are to be read
 	records int
@@ -28,6 +29,9 @@ type walker struct {
 
 	astray   int // directories whose "." or ".." point elsewhere
 	astrayAt int64
+
+	root *Entry // in the end, or err
+	err  error
 }
 
 // tree reads the hierarchy under d.

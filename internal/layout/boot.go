@@ -13,10 +13,16 @@ import (
 // objects decides what becomes of the objects of the boot equipment: those whose
 // file has new content, or for which the options give some, are replaced.
 func (p *planner) objects() error {
-	there := map[int64]bool{}
+	there := map[int64]bool{} // the objects, by their first blocks, whose files stay
+	for _, o := range p.base.Boot.Objects() {
+		there[o.Off/iso9660.BlockSize] = false
+	}
 	for n := range nodes(p.tree.Root) {
+		if n.Source != nil {
+			continue
+		}
 		for _, s := range n.Content {
-			if n.Source == nil {
+			if _, ok := there[int64(s.LBA)]; ok {
 				there[int64(s.LBA)] = true
 			}
 		}

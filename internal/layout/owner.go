@@ -58,7 +58,10 @@ func (p *planner) owners() (*owners, error) {
 			equipment = append(equipment, s)
 		}
 	}
-	for h := range iso9660.Hierarchies {
+	for h, there := range p.tree.Has {
+		if !there {
+			continue
+		}
 		var files []span
 		for dir := range nodes(p.tree.Root) {
 			for _, n := range dir.Children {
@@ -248,7 +251,12 @@ func (s set) content(out []span, e *iso9660.Entry) []span {
 	for i := range e.Raws {
 		if r := e.Raws[i].Record; r.Size() > 0 {
 			at := s.origin + int64(r.LBA())
-			out = append(out, span{at, at + int64(r.XAR()) + iso9660.Blocks(int64(r.Size()))})
+			next := span{at, at + int64(r.XAR()) + iso9660.Blocks(int64(r.Size()))}
+			if n := len(out); n > 0 && out[n-1].to == next.from { // as most files lie
+				out[n-1].to = next.to
+			} else {
+				out = append(out, next)
+			}
 		}
 	}
 	return out
@@ -302,6 +310,7 @@ type scanner struct {
 	src    extent.Source
 	budget int64
 	tags   []span
+	buf    []byte
 }
 
 // gap returns the last block of g that holds data, -1 without one. What the
@@ -309,14 +318,16 @@ type scanner struct {
 func (s *scanner) gap(g span) (int64, error) {
 	const step = 32
 	last := int64(-1)
-	buf := make([]byte, step*iso9660.BlockSize)
+	if s.buf == nil {
+		s.buf = make([]byte, step*iso9660.BlockSize)
+	}
 	for from := g.from; from < g.to; from += step {
 		n := min(step, g.to-from)
 		if s.budget -= n; s.budget < 0 {
 			return g.to - 1, nil
 		}
 		off := from * iso9660.BlockSize
-		b := buf[:min(n*iso9660.BlockSize, s.src.Size()-off)]
+		b := s.buf[:min(n*iso9660.BlockSize, s.src.Size()-off)]
 		if got, err := s.src.ReadAt(b, off); got < len(b) {
 			return 0, fmt.Errorf("read unused blocks at %d: %w", off, err)
 		}

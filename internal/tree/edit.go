@@ -130,7 +130,7 @@ func (n *Node) reveal(name string) *Node {
 	for _, c := range n.Children {
 		if c.Hidden && c.IsDir() && c.Name == name {
 			c.Hidden = false
-			n.names = nil
+			n.names.Store(nil)
 			return c
 		}
 	}
@@ -173,6 +173,7 @@ func (e Put) apply(t *Tree) error {
 		f.detach()
 	}
 	old.lost, old.forks = old.lost || len(old.forks) > 0, nil
+	old.remember()
 	old.replaced = true
 	old.Attr, old.Source, old.Content = e.Attr, e.Source, nil
 	return nil
@@ -209,7 +210,8 @@ func (e Opaque) apply(t *Tree) error {
 			keep = append(keep, c)
 		}
 	}
-	n.Children, n.names = keep, nil
+	n.Children = keep
+	n.names.Store(nil)
 	return nil
 }
 
@@ -228,6 +230,7 @@ func (e SetAttr) apply(t *Tree) error {
 
 // set gives a node the attributes.
 func (e SetAttr) set(t *Tree, n *Node) error {
+	n.remember()
 	if e.ModTime != nil && !e.ModTime.Equal(n.ModTime) {
 		n.ModTime = *e.ModTime
 	}

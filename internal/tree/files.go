@@ -51,18 +51,13 @@ func (t *Tree) Find(name string) *Node {
 
 // fold returns the first child of that name in any case, nil without one.
 func (n *Node) fold(name string) *Node {
-	if n.names == nil {
-		n.names = &names{}
-	}
-	if n.names.folded == nil {
-		n.names.folded = make(map[string]*Node, len(n.Children))
+	return made(&n.lookup().folded, func(folded map[string]*Node) {
 		for _, c := range n.Children {
-			if key := strings.ToLower(c.Name); !c.Hidden && n.names.folded[key] == nil {
-				n.names.folded[key] = c
+			if key := strings.ToLower(c.Name); !c.Hidden && folded[key] == nil {
+				folded[key] = c
 			}
 		}
-	}
-	return n.names.folded[strings.ToLower(name)]
+	}, len(n.Children))[strings.ToLower(name)]
 }
 
 // Files reads a tree as boot loaders do.

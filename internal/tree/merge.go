@@ -26,7 +26,6 @@ func FromImage(img *iso9660.Image) (*Tree, error) {
 	}
 	t.Root = t.node(roots)
 	t.Root.Mode = iso9660.ModeDir | t.Root.Mode&0o7777
-	t.Root.was.Attr = t.Root.Attr
 	stack := []*Node{t.Root}
 	for len(stack) > 0 {
 		n := stack[len(stack)-1]
@@ -45,23 +44,22 @@ func FromImage(img *iso9660.Image) (*Tree, error) {
 // fraction of the time that merging takes, and shares nothing that edits or lookups change.
 func (t *Tree) Copy() *Tree {
 	out := &Tree{RockRidge: t.RockRidge, Has: t.Has, Epoch: t.Epoch}
-	cells, children := make([]cell, t.count), make([]*Node, t.count)
+	cells, children := make([]Node, t.count), make([]*Node, t.count)
 	twins := map[*Node]*Node{} // of associated files and their owners
 	var clone func(n, parent *Node) *Node
 	clone = func(n, parent *Node) *Node {
 		x := &cells[0]
 		cells = cells[1:]
-		x.Node, x.was = *n, *n.was
-		x.Node.Parent, x.Node.was, x.Node.names = parent, &x.was, nil
-		x.was.parent = parent
+		x.Name, x.Attr, x.Parent, x.Found, x.In = n.Name, n.Attr, parent, n.Found, n.In
+		x.Hidden, x.Of, x.forks, x.Content, x.found = n.Hidden, n.Of, n.forks, n.Content, true
 		if n.Of != nil || len(n.forks) > 0 {
-			twins[n] = &x.Node
+			twins[n] = x
 		}
 		x.Children, children = children[:len(n.Children):len(n.Children)], children[len(n.Children):]
 		for i, c := range n.Children {
-			x.Children[i] = clone(c, &x.Node)
+			x.Children[i] = clone(c, x)
 		}
-		return &x.Node
+		return x
 	}
 	out.Root, out.count = clone(t.Root, nil), t.count
 	for _, n := range twins {
@@ -108,15 +106,13 @@ func (t *Tree) node(found [3]*iso9660.Entry) *Node {
 		}
 	}
 	t.count++
-	n.was = &x.was
-	x.was = origin{Attr: n.Attr, name: n.Name}
+	n.found = true
 	return n
 }
 
 // cell is a node of the base with what belongs to it: there are many.
 type cell struct {
 	Node
-	was     origin
 	content [1]iso9660.Section
 }
 
@@ -232,7 +228,7 @@ func (n *Node) byIdentifier(h int) map[string]*Node {
 func (t *Tree) adopt(n *Node, found [3]*iso9660.Entry, hidden bool) *Node {
 	c := t.node(found)
 	c.Hidden = hidden
-	c.Parent, c.was.parent = n, n
+	c.Parent = n
 	n.Children = append(n.Children, c)
 	return c
 }

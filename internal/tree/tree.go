@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/isolayer/isolayer/extent"
@@ -49,22 +50,43 @@ type Node struct {
 	Content []iso9660.Section
 	Source  extent.Source
 
-	was   *origin // what the base has; nil for a node that is new
-	names *names  // made on demand
+	found bool    // in the base
+	was   *origin // what the base has, once an edit has changed it
+	names atomic.Pointer[names]
 }
 
-// origin is how a node was found.
+// origin is how a node of the base was found.
 type origin struct {
 	Attr
 	name   string
 	parent *Node
 }
 
-// names find children.
+// names find children. They are made when a name is looked up: by several who look at the
+// same tree at once, if need be, who make the same.
 type names struct {
-	index   map[string]*Node // by name; nil: not made
-	aliases map[string]*Node // those of the base by their other names; nil: not made
-	folded  map[string]*Node // by name in small letters; nil: not made
+	index   atomic.Pointer[map[string]*Node] // by name
+	aliases atomic.Pointer[map[string]*Node] // those of the base by their other names
+	folded  atomic.Pointer[map[string]*Node] // by name in small letters
+}
+
+// lookup returns what finds the children.
+func (n *Node) lookup() *names {
+	if n.names.Load() == nil {
+		n.names.CompareAndSwap(nil, &names{})
+	}
+	return n.names.Load()
+}
+
+// made returns the map that p holds, making it first if there is none.
+func made(p *atomic.Pointer[map[string]*Node], fill func(map[string]*Node), size int) map[string]*Node {
+	if m := p.Load(); m != nil {
+		return *m
+	}
+	m := make(map[string]*Node, size)
+	fill(m)
+	p.Store(&m)
+	return m
 }
 
 // Tree is the merged tree of an image.
@@ -137,10 +159,17 @@ func (n *Node) Redated() bool { return !n.replaced && n.was != nil && !n.ModTime
 
 // Moved reports a node that is not in the directory it was found in.
 func (n *Node) Moved() bool {
-	if n.was == nil {
+	if !n.found {
 		return n.Parent != nil
 	}
-	return n.Parent != n.was.parent
+	return n.was != nil && n.Parent != n.was.parent
+}
+
+// remember notes how a node of the base was found, before an edit changes that.
+func (n *Node) remember() {
+	if n.found && n.was == nil {
+		n.was = &origin{n.Attr, n.Name, n.Parent}
+	}
 }
 
 // Walk calls f for every node that listings show, parents first, in directory
@@ -208,41 +237,35 @@ func (n *Node) Child(name string) *Node {
 	if c := n.exact(name); c != nil {
 		return c
 	}
-	if n.names == nil {
-		n.names = &names{}
-	}
-	if n.names.aliases == nil {
-		n.names.aliases = map[string]*Node{}
-		for _, c := range n.Children {
-			for _, alias := range c.otherNames() {
-				if n.names.aliases[alias] == nil {
-					n.names.aliases[alias] = c
-				}
-			}
-		}
-	}
+	aliases := made(&n.lookup().aliases, n.alias, 2*len(n.Children))
 	for _, key := range []string{name, isoKey(name)} {
-		if c := n.names.aliases[key]; c != nil && c.Parent == n && c.was != nil && c.Name == c.was.name {
+		if c := aliases[key]; c != nil && c.Parent == n && c.found && (c.was == nil || c.Name == c.was.name) {
 			return c
 		}
 	}
 	return nil
 }
 
-// exact returns the first child shown under the given name.
-func (n *Node) exact(name string) *Node {
-	if n.names == nil {
-		n.names = &names{}
-	}
-	if n.names.index == nil {
-		n.names.index = make(map[string]*Node, len(n.Children))
-		for i := len(n.Children) - 1; i >= 0; i-- {
-			if c := n.Children[i]; !c.Hidden {
-				n.names.index[c.Name] = c
+// alias notes the other names of the children: the first of a name has it.
+func (n *Node) alias(aliases map[string]*Node) {
+	for _, c := range n.Children {
+		for _, alias := range c.otherNames() {
+			if aliases[alias] == nil {
+				aliases[alias] = c
 			}
 		}
 	}
-	return n.names.index[name]
+}
+
+// exact returns the first child shown under the given name.
+func (n *Node) exact(name string) *Node {
+	return made(&n.lookup().index, func(index map[string]*Node) {
+		for i := len(n.Children) - 1; i >= 0; i-- {
+			if c := n.Children[i]; !c.Hidden {
+				index[c.Name] = c
+			}
+		}
+	}, len(n.Children))[name]
 }
 
 // otherNames are the keys by which other hierarchies have a node of the base:
@@ -264,18 +287,22 @@ func isoKey(name string) string { return "\x00" + strings.ToUpper(name) }
 func (n *Node) attach(c *Node) {
 	c.Parent = n
 	n.Children = append(n.Children, c)
-	if n.names == nil {
+	names := n.names.Load()
+	if names == nil || c.Hidden {
 		return
 	}
-	if key := strings.ToLower(c.Name); n.names.folded != nil && !c.Hidden && n.names.folded[key] == nil {
-		n.names.folded[key] = c
+	if m := names.folded.Load(); m != nil {
+		if key := strings.ToLower(c.Name); (*m)[key] == nil {
+			(*m)[key] = c
+		}
 	}
-	if n.names.index != nil && !c.Hidden {
-		n.names.index[c.Name] = c
+	if m := names.index.Load(); m != nil {
+		(*m)[c.Name] = c
 	}
 }
 
 func (n *Node) detach() {
+	n.remember()
 	p := n.Parent
 	for i, c := range p.Children {
 		if c == n {
@@ -283,7 +310,7 @@ func (n *Node) detach() {
 			break
 		}
 	}
-	p.names = nil
+	p.names.Store(nil)
 	n.Parent = nil
 	for _, f := range n.forks {
 		if f.Parent == p {

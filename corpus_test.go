@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -18,9 +17,9 @@ import (
 	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/isotest"
+	"github.com/isolayer/isolayer/internal/isotest/readback"
 	"github.com/isolayer/isolayer/internal/layout"
 	"github.com/isolayer/isolayer/internal/qemu"
-	"github.com/isolayer/isolayer/internal/tree"
 	"github.com/isolayer/isolayer/internal/verify"
 	"github.com/isolayer/isolayer/sink"
 )
@@ -340,44 +339,6 @@ func rockRidge(t *testing.T, image string) bool {
 	return rr
 }
 
-// ours is the manifest of an image as we read it.
-func ours(t *testing.T, image string) isotest.Manifest {
-	t.Helper()
-	b, err := isolayer.Open(image, isolayer.OpenOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.Close()
-	tr, err := b.Tree()
-	if err != nil {
-		t.Fatal(err)
-	}
-	letters := map[uint32]byte{iso9660.ModeDir: 'd', iso9660.ModeSymlink: 'l', iso9660.ModeChar: 'c', iso9660.ModeBlock: 'b', iso9660.ModeFIFO: 'p', iso9660.ModeRegular: 'f'}
-	m := isotest.Manifest{}
-	if err := tr.Walk(func(n *tree.Node) error {
-		if n.Parent == nil {
-			return nil
-		}
-		x := isotest.Entry{Type: letters[n.Mode&iso9660.ModeType], Perm: n.Mode & 0o7777, UID: int(n.UID), GID: int(n.GID), MTime: n.ModTime.Unix(), Link: n.Link}
-		if n.IsRegular() {
-			r, size, err := b.Open(n)
-			if err != nil {
-				return err
-			}
-			sum := sha256.New()
-			if _, err := io.Copy(sum, io.NewSectionReader(r, 0, size)); err != nil {
-				return err
-			}
-			x.Size, x.SHA256 = size, fmt.Sprintf("%x", sum.Sum(nil))
-		}
-		m[strings.TrimPrefix(n.Path(), "/")] = x
-		return nil
-	}); err != nil {
-		t.Fatal(err)
-	}
-	return m
-}
-
 // TestReading compares our reading of every image with bsdtar's.
 func TestReading(t *testing.T) {
 	if testing.Short() {
@@ -412,7 +373,7 @@ func agree(t *testing.T, image string) {
 			return x
 		})
 	}
-	if d := normal(isotest.Bsdtar(t, image)).Diff(normal(ours(t, image))); d != "" {
+	if d := normal(isotest.Bsdtar(t, image)).Diff(normal(readback.Manifest(t, image))); d != "" {
 		t.Errorf("we read another tree than bsdtar:\n%s", d)
 	}
 }
@@ -748,5 +709,12 @@ func TestFirstPartition(t *testing.T) {
 		if d := a.Joliet.Diff(b.Joliet); d != "" {
 			t.Errorf("%s: the partition shows another Joliet tree:\n%s", image, d)
 		}
+	}
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }

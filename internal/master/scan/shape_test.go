@@ -1,4 +1,4 @@
-package isolayer_test
+package scan_test
 
 import (
 	"bytes"
@@ -18,6 +18,7 @@ import (
 	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/isotest"
+	"github.com/isolayer/isolayer/internal/isotest/readback"
 	"github.com/isolayer/isolayer/sink"
 )
 
@@ -60,7 +61,7 @@ func TestMasterShapes(t *testing.T) {
 			t.Errorf("xorriso reads another tree:\n%s", d)
 		}
 		must(t, isotest.SevenZipTest(t, out))
-		verified(t, out)
+		readback.Verified(t, out)
 		listed(t, out, want, o)
 	}
 	if len(isotest.IsoinfoJoliet(t, images[0])) < len(want)-2 {

@@ -1,4 +1,4 @@
-package isolayer_test
+package scan_test
 
 import (
 	"bytes"
@@ -17,6 +17,7 @@ import (
 	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/isotest"
+	"github.com/isolayer/isolayer/internal/isotest/readback"
 )
 
 // hugeFile is a file of zeros, with marks around the places where its sections meet.
@@ -99,7 +100,7 @@ func TestMasterHuge(t *testing.T) {
 	}
 	xorrisoMarks(t, out, hugeFiles[2])
 	kernelMarks(t, out)
-	verified(t, out)
+	readback.Verified(t, out)
 	if os.Getenv("ISOLAYER_SOAK") != "" {
 		for _, h := range hugeFiles {
 			xorrisoMarks(t, out, h)
@@ -141,7 +142,9 @@ func xorrisoMarks(t *testing.T, image string, h hugeFile) {
 	}
 	isotest.Run(t, "xorriso", args...)
 	for at, text := range h.marks {
-		if got := string(read(t, filepath.Join(dir, fmt.Sprint(at)))); got != text {
+		got, err := os.ReadFile(filepath.Join(dir, fmt.Sprint(at)))
+		must(t, err)
+		if string(got) != text {
 			t.Errorf("xorriso reads %q of %s at %d, want %q", got, h.name, at, text)
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/isolayer/isolayer"
-	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/isotest"
 	"github.com/isolayer/isolayer/internal/qemu"
@@ -61,38 +60,6 @@ func TestCompact(t *testing.T) {
 				t.Errorf("the report lists %v", report.Moved)
 			}
 		})
-	}
-}
-
-// TestCompactGaps looks for blocks that nobody uses.
-func TestCompactGaps(t *testing.T) {
-	if testing.Short() {
-		t.Skip("makes real images")
-	}
-	for _, name := range []string{"rhel-like-small", "alpine", "utf8", "multisession"} {
-		b, err := isolayer.Open(isotest.Image(t, name), isolayer.OpenOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer b.Close()
-		img, err := b.Build(t.Context(), []isolayer.Step{isolayer.Remove{Pattern: "/**/*.c32"}}, isolayer.Options{Compact: true})
-		if name == "utf8" {
-			img, err = b.Build(t.Context(), nil, isolayer.Options{Compact: true})
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		last := int64(0)
-		for _, x := range img.Map.Extents() {
-			if x.Kind == extent.Copy && x.Off != x.SrcOff { // else a backup GPT that stays
-				last = x.Off
-			}
-		}
-		for _, x := range img.Map.Extents() {
-			if x.Kind == extent.Zero && x.Off > 20*iso9660.BlockSize && x.Off < last && x.Len > iso9660.BlockSize {
-				t.Errorf("%s: %d bytes at %d are unused", name, x.Len, x.Off)
-			}
-		}
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/localtree"
+	"github.com/isolayer/isolayer/internal/recipe"
 	"github.com/isolayer/isolayer/internal/tree"
 )
 
@@ -62,7 +63,7 @@ type isofilePrinter struct {
 
 func (p *isofilePrinter) line(name string, words ...string) {
 	for _, w := range words {
-		name += " " + quote(w)
+		name += " " + recipe.Quote(w)
 	}
 	p.lines = append(p.lines, name)
 	p.kargs = false
@@ -94,7 +95,7 @@ func (p *isofilePrinter) step(before []isolayer.Step, s isolayer.Step) error {
 	case isolayer.MenuTimeout:
 		p.line(fmt.Sprintf("MENU --timeout=%d", s.Seconds))
 	case isolayer.DefaultEntry:
-		p.line("MENU --default=" + quote(s.Name))
+		p.line("MENU --default=" + recipe.Quote(s.Name))
 	case isolayer.AddEntry:
 		p.line("ENTRY", append([]string{s.Title}, s.Args...)...)
 	case isolayer.AnswerFile:
@@ -120,7 +121,7 @@ func (p *isofilePrinter) karg(s isolayer.Kargs) {
 	if p.kargs && p.keep == s.Keep {
 		last := len(p.lines) - 1
 		for _, x := range s.Args {
-			p.lines[last] += " " + quote(x)
+			p.lines[last] += " " + recipe.Quote(x)
 		}
 		return
 	}

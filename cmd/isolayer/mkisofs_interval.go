@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/internal/boot"
 )
 
 // interval is what xorriso reads in the place of a file:
@@ -100,38 +99,21 @@ func (i interval) read(limit int64) (b []byte, err error) {
 
 // zeroize clears a partition table in the head of a disk, or a range.
 func zeroize(b []byte, what string) error {
-	clip := func(from, to int64) {
-		if to = min(to, int64(len(b))); from >= 0 && from < to {
-			clear(b[from:to])
-		}
-	}
 	switch what {
 	case "zero_mbrpt":
-		if len(b) >= 512 && b[510] == 0x55 && b[511] == 0xaa {
-			clip(446, 510)
-		}
+		boot.EraseMBR(b)
 	case "zero_gpt":
-		if len(b) >= 1024 && bytes.HasPrefix(b[512:], []byte("EFI PART")) {
-			h := b[512:1024]
-			at, size := binary.LittleEndian.Uint64(h[72:]), int64(binary.LittleEndian.Uint32(h[80:]))*int64(binary.LittleEndian.Uint32(h[84:]))
-			clip(512, 1024)
-			if at < 1<<32 && size >= 0 {
-				clip(int64(at)*512, int64(at)*512+size)
-			}
-		}
+		boot.EraseGPT(b)
 	case "zero_apm":
-		if len(b) >= 512 && b[0] == 'E' && b[1] == 'R' {
-			unit := int64(max(binary.BigEndian.Uint16(b[2:]), 512))
-			for at := unit; at+2 <= int64(len(b)) && b[at] == 'P' && b[at+1] == 'M'; at += unit {
-				clip(at, at+unit)
-			}
-		}
+		boot.EraseAPM(b)
 	default:
 		from, n, err := byteRange(what)
 		if err != nil {
 			return fmt.Errorf("%q: want zero_mbrpt, zero_gpt, zero_apm or a range of bytes", what)
 		}
-		clip(from, from+n)
+		if size := int64(len(b)); from < size {
+			clear(b[from:min(from+n, size)])
+		}
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -68,12 +67,4 @@ func (o *buildOptions) optionsFor(given func(string) bool) (isolayer.Options, er
 		return p.options(given)
 	}
 	return o.options(given)
-}
-
-// quote makes a word of an Isofile out of a text.
-func quote(s string) string {
-	if s != "" && !strings.ContainsAny(s, " \t\"'\\$`#") && !strings.HasPrefix(s, "[") && !strings.HasPrefix(s, "--") && !strings.HasPrefix(s, "<<") {
-		return s
-	}
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, `$`, `\$`).Replace(s) + `"`
 }

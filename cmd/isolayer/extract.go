@@ -6,16 +6,15 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
-	"path"
-	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/tree"
+	"github.com/isolayer/isolayer/internal/unpack"
 )
 
 // extractOptions are the flags of extract.
@@ -91,17 +90,16 @@ func (a *app) extractTree(ctx context.Context, base *isolayer.Base, t *tree.Tree
 		}
 		tops = append(tops, n)
 	}
-	if err := os.MkdirAll(o.dir, 0o777); err != nil {
-		return err
+	x := &extractor{base: base, meter: newMeter(a.err, o.progress)}
+	options := unpack.Options{Open: x.open, Owner: strings.Contains(o.preserve, "owner"), Devices: o.devices, Wrote: x.wrote}
+	if strings.Contains(o.preserve, "mode") {
+		options.Mode = func(mode uint32) fs.FileMode { return iso9660.FileMode(mode) &^ fs.ModeType }
 	}
-	root, err := os.OpenRoot(o.dir)
+	x.dir, err = unpack.Open(ctx, o.dir, options)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, root.Close()) }()
-	x := &extractor{ctx: ctx, base: base, root: root, meter: newMeter(a.err, o.progress), linked: map[iso9660.Section]string{}, made: map[string]bool{}}
-	x.devices = o.devices
-	x.keepMode, x.keepOwner = strings.Contains(o.preserve, "mode"), strings.Contains(o.preserve, "owner")
+	defer func() { err = errors.Join(err, x.dir.Close()) }()
 	defer x.meter.done()
 	if err := x.objects(objects); err != nil {
 		return err
@@ -112,33 +110,27 @@ func (a *app) extractTree(ctx context.Context, base *isolayer.Base, t *tree.Tree
 		}
 	}
 	if err := x.all(tops); err != nil {
-		return err
+		return fmt.Errorf("extract %w", err)
 	}
-	for _, p := range x.twice {
+	for _, p := range x.dir.Twice {
 		fmt.Fprintf(a.err, "isolayer: warning: %s is there twice; the first one was taken\n", name(p))
 	}
-	for _, p := range x.skipped {
+	for _, p := range x.dir.Skipped {
 		fmt.Fprintf(a.err, "isolayer: warning: %s is a device, FIFO or socket and was left out\n", name(p))
+	}
+	if n := len(x.dir.Copied); n > 0 {
+		fmt.Fprintf(a.err, "isolayer: warning: %s and %d more are copies: there can be no hard links in %s\n", name(x.dir.Copied[0]), n-1, name(o.dir))
 	}
 	return nil
 }
 
-// extractor writes nodes below a directory that it cannot leave.
+// extractor takes files out of an image.
 type extractor struct {
-	ctx                 context.Context
-	base                *isolayer.Base
-	root                *os.Root
-	meter               *meter
-	keepMode, keepOwner bool
-	devices             bool
+	base  *isolayer.Base
+	dir   *unpack.Dir
+	meter *meter
 
 	done, total int64
-	linked      map[iso9660.Section]string // content that is out already → path
-	made        map[string]bool            // directories that are there
-	links       []item
-	dirs        []item
-	skipped     []string
-	twice       []string // what has the name of something else
 }
 
 // objects writes boot equipment, each to a file named after it.
@@ -149,245 +141,57 @@ func (x *extractor) objects(names []string) error {
 			return err
 		}
 		x.total += content.Size()
-		to := strings.TrimPrefix(name, "@") + ".img"
-		if err := errors.Join(x.clear(to), x.create(to, content)); err != nil {
+		if err := x.dir.Create(strings.TrimPrefix(name, "@")+".img", content, time.Time{}); err != nil {
 			return fmt.Errorf("extract %s: %w", name, err)
 		}
 	}
 	return nil
 }
 
-// item is a node and the path it gets below the directory.
-type item struct {
-	n  *tree.Node
-	to string
-}
-
-// all writes files and directories, then links, then the attributes of
-// directories, which may forbid writing.
+// all writes files and directories, each under its last name; the root is what is in it.
 func (x *extractor) all(tops []*tree.Node) error {
-	var items []item
+	var list []*tree.Node
 	for _, top := range tops {
-		strip := path.Dir(top.Path())
-		for _, n := range append([]*tree.Node{top}, list(top, true)...) {
-			to := strings.TrimPrefix(strings.TrimPrefix(n.Path(), strip), "/")
-			if to == "" || n == top && len(items) > 0 && items[len(items)-1].n == top {
-				continue
-			}
-			items = append(items, item{n, to})
-			x.total += contentSize(n)
+		if top.Parent == nil {
+			list = append(list, top.Children...)
+		} else {
+			list = append(list, top)
 		}
 	}
-	kept := map[string]*tree.Node{}
-	lost := map[*tree.Node]bool{}
-	for _, it := range items {
-		if err := x.ctx.Err(); err != nil {
-			return err
-		}
-		// Of entries with one name the first one counts; a directory of that name
-		// would else be filled through what a link leads to.
-		if first := kept[it.to]; lost[it.n.Parent] && it.n.Parent != it.n || first != nil && first != it.n {
-			lost[it.n] = true
-			x.twice = append(x.twice, it.n.Path())
-			continue
-		}
-		kept[it.to] = it.n
-		if err := x.one(it); err != nil {
-			return fmt.Errorf("extract %s: %w", it.n.Path(), err)
-		}
+	for _, n := range list {
+		x.count(n)
 	}
-	for _, it := range x.links {
-		if err := x.link(it); err != nil {
-			return fmt.Errorf("extract %s: %w", it.n.Path(), err)
-		}
-	}
-	for _, it := range slices.Backward(x.dirs) {
-		if err := x.attributes(it, 0o777); err != nil {
-			return fmt.Errorf("extract %s: %w", it.n.Path(), err)
-		}
-	}
-	return nil
-}
-
-func (x *extractor) one(it item) error {
-	if err := portable(it.to); err != nil {
-		return err
-	}
-	switch {
-	case it.n.IsDir():
-		x.dirs = append(x.dirs, it)
-		return x.dir(it.to)
-	case it.n.IsLink():
-		x.links = append(x.links, it)
-		return nil
-	case it.n.IsRegular():
-		return x.file(it)
-	}
-	if x.devices && it.n.Mode&iso9660.ModeType != iso9660.ModeSocket {
-		return x.device(it)
-	}
-	x.skipped = append(x.skipped, it.n.Path())
-	return nil
-}
-
-// device makes a device node or a FIFO.
-func (x *extractor) device(it item) error {
-	if err := x.clear(it.to); err != nil {
-		return err
-	}
-	dir, err := x.root.Open(path.Dir(it.to))
-	if err != nil {
-		return err
-	}
-	err = errors.Join(makeNode(dir, path.Base(it.to), it.n), dir.Close())
-	if err != nil {
-		return err
-	}
-	return x.attributes(it, 0o777)
-}
-
-// portable refuses names that mean something else on this system.
-func portable(p string) error {
-	if !fs.ValidPath(strings.ToValidUTF8(p, "_")) || strings.ContainsRune(p, os.PathSeparator) && os.PathSeparator != '/' {
-		return fmt.Errorf("%w: the name cannot be used here", fs.ErrInvalid)
-	}
-	return nil
-}
-
-// dir makes a directory and its parents, writable until all is done. What is in
-// the way and no directory is replaced: a link would lead elsewhere.
-func (x *extractor) dir(p string) error {
-	if x.made[p] { // looking again would take deep trees the cube of their depth
-		return nil
-	}
-	x.made[p] = true
-	if parent := path.Dir(p); parent != "." {
-		if err := x.dir(parent); err != nil {
+	for _, n := range list {
+		if err := x.dir.Tree(n, n.Name); err != nil {
 			return err
 		}
 	}
-	info, err := x.root.Lstat(p)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return x.root.Mkdir(p, 0o777)
-	case err != nil:
-		return err
-	case info.IsDir():
-		return x.root.Chmod(p, info.Mode().Perm()|0o700)
-	}
-	if err := x.root.Remove(p); err != nil {
-		return err
-	}
-	return x.root.Mkdir(p, 0o777)
+	return x.dir.Finish()
 }
 
-// clear takes away an older file or link at p.
-func (x *extractor) clear(p string) error {
-	if parent := path.Dir(p); parent != "." {
-		if err := x.dir(parent); err != nil {
-			return err
-		}
+// count adds what is to be written for a node to the total.
+func (x *extractor) count(n *tree.Node) {
+	if n.Hidden {
+		return
 	}
-	if err := x.root.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	if n.IsRegular() {
+		x.total += n.ContentSize()
 	}
-	return nil
-}
-
-func (x *extractor) file(it item) error {
-	if err := x.clear(it.to); err != nil {
-		return err
-	}
-	if len(it.n.Content) > 0 {
-		if first, ok := x.linked[it.n.Content[0]]; ok {
-			x.add(contentSize(it.n))
-			return x.root.Link(first, it.to)
-		}
-		x.linked[it.n.Content[0]] = it.to
-	}
-	r, size, err := x.base.Open(it.n)
-	if err != nil {
-		return err
-	}
-	if err := x.base.Charge(it.n, size); err != nil {
-		return err
-	}
-	if err := x.create(it.to, io.NewSectionReader(r, 0, size)); err != nil {
-		return err
-	}
-	return x.attributes(it, 0o777)
-}
-
-// create makes a file, whole or not at all.
-func (x *extractor) create(p string, r io.Reader) error {
-	f, err := x.root.OpenFile(p, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(x.copy(f, r), f.Close()); err != nil {
-		return errors.Join(err, x.root.Remove(p))
-	}
-	return nil
-}
-
-func (x *extractor) copy(w io.Writer, r io.Reader) error {
-	for {
-		n, err := io.CopyN(w, r, 8<<20)
-		x.add(n)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if err := x.ctx.Err(); err != nil {
-			return err
-		}
+	for _, c := range n.Children {
+		x.count(c)
 	}
 }
 
-func (x *extractor) add(n int64) {
+// open returns the content of a file.
+func (x *extractor) open(n *tree.Node) (io.ReaderAt, int64, error) {
+	r, size, err := x.base.Open(n)
+	if err == nil {
+		err = x.base.Charge(n, size)
+	}
+	return r, size, err
+}
+
+func (x *extractor) wrote(n int64) {
 	x.done += n
 	x.meter.at(x.done, x.total)
-}
-
-func (x *extractor) link(it item) error {
-	if err := x.clear(it.to); err != nil {
-		return err
-	}
-	if err := x.root.Symlink(it.n.Link, it.to); err != nil {
-		return err
-	}
-	if x.keepOwner {
-		return x.root.Lchown(it.to, int(it.n.UID), int(it.n.GID))
-	}
-	return nil
-}
-
-// attributes sets owner, mode and time; without --preserve the umask rules and
-// the owner may always write.
-func (x *extractor) attributes(it item, most fs.FileMode) error {
-	if x.keepOwner {
-		if err := x.root.Lchown(it.to, int(it.n.UID), int(it.n.GID)); err != nil {
-			return err
-		}
-	}
-	mode := iso9660.FileMode(it.n.Mode) & (fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky)
-	if !x.keepMode {
-		info, err := x.root.Lstat(it.to)
-		if err != nil {
-			return err
-		}
-		mode = info.Mode().Perm()&^0o111 | mode&0o111&most | 0o600
-		if it.n.IsDir() {
-			mode = info.Mode().Perm()
-		}
-	}
-	if err := x.root.Chmod(it.to, mode); err != nil {
-		return err
-	}
-	if t := it.n.ModTime; !t.IsZero() {
-		return x.root.Chtimes(it.to, t, t)
-	}
-	return nil
 }

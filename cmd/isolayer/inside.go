@@ -107,48 +107,20 @@ func (x *extractor) inside(p string) error {
 	if err != nil {
 		return err
 	}
-	return fs.WalkDir(img, top, func(p string, d fs.DirEntry, err error) error {
-		if err != nil {
+	if err := fs.WalkDir(img, top, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
 			return err
 		}
-		to := path.Base(top) + p[len(top):]
-		if top == "." {
-			to = p
+		info, err := d.Info()
+		if err == nil {
+			x.total += info.Size()
 		}
-		if err := x.insideOne(img, p, to, d.IsDir()); err != nil {
-			return fmt.Errorf("extract %s:/%s: %w", object, p, err)
-		}
-		return nil
-	})
-}
-
-func (x *extractor) insideOne(img *fat.Image, p, to string, isDir bool) error {
-	switch err := portable(to); {
-	case err != nil:
 		return err
-	case to == ".":
-		return nil
-	case isDir:
-		return x.dir(to)
-	}
-	if err := x.clear(to); err != nil {
+	}); err != nil {
 		return err
 	}
-	f, err := img.Open(p)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	x.total += info.Size()
-	if err := x.create(to, f); err != nil {
-		return err
-	}
-	if t := info.ModTime(); !t.IsZero() {
-		return x.root.Chtimes(to, t, t)
+	if err := x.dir.FS(img, top, path.Base(top)); err != nil {
+		return fmt.Errorf("extract %s:/%w", object, err)
 	}
 	return nil
 }

@@ -138,7 +138,7 @@ func line(n *tree.Node, shown string, o lsOptions) string {
 		b.WriteString(shown)
 		return b.String()
 	}
-	size := fmt.Sprint(contentSize(n))
+	size := fmt.Sprint(n.ContentSize())
 	if t := n.Mode & iso9660.ModeType; t == iso9660.ModeChar || t == iso9660.ModeBlock {
 		size = fmt.Sprintf("%d, %d", n.Major, n.Minor)
 	}
@@ -151,19 +151,6 @@ func line(n *tree.Node, shown string, o lsOptions) string {
 		b.WriteString(" -> " + name(n.Link))
 	}
 	return b.String()
-}
-
-// contentSize is what cat prints of a file: not the stored size of a compressed one.
-func contentSize(n *tree.Node) int64 {
-	if n.IsDir() {
-		return 0
-	}
-	for _, e := range n.Found {
-		if e != nil {
-			return e.ContentSize()
-		}
-	}
-	return n.Size()
 }
 
 // first is the first block of a file's content or a directory's extent, 0 without one.
@@ -219,7 +206,7 @@ func modeString(m uint32) string {
 }
 
 func describe(n *tree.Node) listed {
-	l := listed{Path: n.Path(), Type: types[n.Mode&iso9660.ModeType].name, Mode: fmt.Sprintf("%04o", n.Mode&0o7777), UID: n.UID, GID: n.GID, Size: contentSize(n), Target: n.Link, Block: first(n)}
+	l := listed{Path: n.Path(), Type: types[n.Mode&iso9660.ModeType].name, Mode: fmt.Sprintf("%04o", n.Mode&0o7777), UID: n.UID, GID: n.GID, Size: n.ContentSize(), Target: n.Link, Block: first(n)}
 	if !n.ModTime.IsZero() {
 		l.Time = n.ModTime.UTC().Format("2006-01-02T15:04:05Z")
 	}

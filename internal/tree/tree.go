@@ -127,6 +127,20 @@ func (n *Node) Size() int64 {
 	return size
 }
 
+// ContentSize is how many bytes reading a file gives: not the stored length of a
+// compressed one. 0 for a directory.
+func (n *Node) ContentSize() int64 {
+	if n.IsDir() {
+		return 0
+	}
+	for _, e := range n.Found {
+		if e != nil && n.Source == nil {
+			return e.ContentSize()
+		}
+	}
+	return n.Size()
+}
+
 // Forks are the associated files that belong to a file.
 func (n *Node) Forks() []*Node { return n.forks }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/ulikunitz/xz"
 
 	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/tree"
 )
 
 // refreshDeb lets apt-ftparchive describe the new packages, adds that to the indexes of
@@ -25,7 +26,7 @@ import (
 // files, whose fields stay.
 func (s *stage) refreshDeb(dir string, x *shop) error {
 	dists := x.root.Child("dists")
-	if err := s.copyTree(dists, filepath.Join(dir, "dists")); err != nil {
+	if err := s.copyOut(dir, x, []*tree.Node{dists}, isMetadata); err != nil {
 		return err
 	}
 	var stanzas []byte

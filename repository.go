@@ -17,6 +17,7 @@ import (
 	"github.com/isolayer/isolayer/internal/fat"
 	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/tree"
+	"github.com/isolayer/isolayer/internal/unpack"
 )
 
 // ErrProgram reports a program of a distribution that is missing or failed.
@@ -193,58 +194,46 @@ func (s *stage) inDirectory(x *shop, work func(dir string, x *shop) error) (err 
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	for _, n := range x.added {
-		if err := s.copyOut(n, filepath.Join(dir, filepath.FromSlash(x.rel(n.Path())))); err != nil {
-			return err
-		}
-	}
-	return work(dir, x)
-}
-
-// copyOut writes a file of the tree to a local one, with its time.
-func (s *stage) copyOut(n *tree.Node, to string) (err error) {
-	var r io.ReaderAt = n.Source
-	size := n.Size()
-	if n.Source == nil {
-		if r, size, err = s.base.Open(n); err != nil {
-			return err
-		}
-	}
-	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+	repository := filepath.Join(dir, "repository")
+	if err := s.copyOut(repository, x, x.added, nil); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	return work(repository, x)
+}
+
+// copyOut writes nodes of the tree, with all below them that is wanted, below dir.
+func (s *stage) copyOut(dir string, x *shop, nodes []*tree.Node, keep func(*tree.Node) bool) (err error) {
+	d, err := unpack.Open(s.ctx, dir, unpack.Options{Open: s.content, Keep: keep})
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(f, io.NewSectionReader(r, 0, size))
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return os.Chtimes(to, n.ModTime, n.ModTime)
-}
-
-// copyTree writes all files below a directory of the tree.
-func (s *stage) copyTree(n *tree.Node, to string) error {
-	if err := os.MkdirAll(to, 0o755); err != nil {
-		return err
-	}
-	for _, c := range n.Children {
-		var err error
-		switch p := filepath.Join(to, c.Name); {
-		case !filepath.IsLocal(c.Name):
-			err = fmt.Errorf("%s: %w", c.Path(), iso9660.ErrName)
-		case c.IsDir():
-			err = s.copyTree(c, p)
-		case c.IsRegular() && c.Size() <= maxIndex:
-			err = s.copyOut(c, p)
-		}
-		if err != nil {
+	defer func() { err = errors.Join(err, d.Close()) }()
+	for _, n := range nodes {
+		if err := d.Tree(n, x.rel(n.Path())); err != nil {
 			return err
 		}
 	}
-	return nil
+	if len(d.Twice) > 0 {
+		return fmt.Errorf("%s is there twice: %w", d.Twice[0], iso9660.ErrUnsupported)
+	}
+	return d.Finish()
 }
+
+// content is that of a file of the tree, charged if it is the base's.
+func (s *stage) content(n *tree.Node) (io.ReaderAt, int64, error) {
+	if n.Source != nil {
+		return n.Source, n.Source.Size(), nil
+	}
+	r, size, err := s.base.Open(n)
+	if err == nil {
+		err = s.base.Charge(n, size)
+	}
+	return r, size, err
+}
+
+// isMetadata reports what programs read of old metadata: no links, which they would
+// follow.
+func isMetadata(n *tree.Node) bool { return n.IsDir() || n.IsRegular() && n.Size() <= maxIndex }
 
 // own runs a program of a distribution and returns what it prints.
 func own(ctx context.Context, dir, program, pkg string, args ...string) ([]byte, error) {
@@ -311,10 +300,10 @@ func (s *stage) putBack(n *tree.Node, from string) error {
 // packages that are not there.
 func (s *stage) refreshRPM(dir string, x *shop) error {
 	meta := x.root.Child("repodata")
-	if err := s.copyTree(meta, filepath.Join(dir, "repodata")); err != nil {
+	if err := s.copyOut(dir, x, []*tree.Node{meta}, isMetadata); err != nil {
 		return err
 	}
-	list := filepath.Join(dir, "packages")
+	list := filepath.Join(filepath.Dir(dir), "packages") // beside it: there may be a directory of any name in it
 	if err := os.WriteFile(list, []byte(strings.Join(x.all, "\n")+"\n"), 0o600); err != nil {
 		return err
 	}

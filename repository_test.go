@@ -54,20 +54,21 @@ func rpm(t *testing.T, name string) string {
 
 // TestRefreshRPM: dnf finds the package that was added and installs it, and finds no more
 // the one that was removed, in a repository of which the other packages were not looked at.
+// They lie in a directory named packages, as a list for createrepo_c was.
 func TestRefreshRPM(t *testing.T) {
 	root := t.TempDir()
-	if err := os.Mkdir(filepath.Join(root, "Packages"), 0o755); err != nil {
+	if err := os.Mkdir(filepath.Join(root, "packages"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	for _, n := range []string{"stays", "goes"} {
-		isotest.Run(t, "cp", rpm(t, n), filepath.Join(root, "Packages"))
+		isotest.Run(t, "cp", rpm(t, n), filepath.Join(root, "packages"))
 	}
 	isotest.Run(t, "createrepo_c", "--quiet", "--no-database", root)
 	tree := "[checksums]\nrepodata/repomd.xml = sha256:" + isotest.SHA256File(t, filepath.Join(root, "repodata/repomd.xml")) + "\n"
 	if err := os.WriteFile(filepath.Join(root, ".treeinfo"), []byte(tree), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	out := refreshed(t, root, isolayer.Add{Source: rpm(t, "new"), Dest: "/Packages/"}, isolayer.Remove{Pattern: "/Packages/goes*"})
+	out := refreshed(t, root, isolayer.Add{Source: rpm(t, "new"), Dest: "/packages/"}, isolayer.Remove{Pattern: "/packages/goes*"})
 	dnf := []string{
 		"--quiet", "--assumeyes", "--setopt=cachedir=" + t.TempDir(), "--setopt=persistdir=" + t.TempDir(), "--releasever=1",
 		"--setopt=reposdir=" + t.TempDir(), "--repofrompath=x,file://" + out, "--repo=x", "--nogpgcheck",
@@ -78,7 +79,7 @@ func TestRefreshRPM(t *testing.T) {
 		got = append(got, strings.TrimPrefix(strings.TrimSpace(l), "file://"+out+"/"))
 	}
 	slices.Sort(got)
-	if want := "Packages/new-1-1.noarch.rpm Packages/stays-1-1.noarch.rpm"; strings.Join(got, " ") != want {
+	if want := "packages/new-1-1.noarch.rpm packages/stays-1-1.noarch.rpm"; strings.Join(got, " ") != want {
 		t.Errorf("dnf lists %q", got)
 	}
 	system := t.TempDir()

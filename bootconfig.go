@@ -163,7 +163,7 @@ func (s *stage) summary() error {
 	if s.menusBefore == nil {
 		return nil
 	}
-	read := s.readMenus
+	read := func() ([]*menu.Menu, error) { return s.readMenus() }
 	if s.menusAfter != nil && s.menusAt == s.state() {
 		read = s.menusAfter.After
 	}

@@ -39,7 +39,7 @@ func (l Layer) apply(s *stage) error {
 	if err != nil {
 		return err
 	}
-	missing, err := change.Apply(s.tree, s.base.sameOnce(), s.lower)
+	missing, err := change.Apply(s.tree, s.base.sameOnce(), func(n *tree.Node) (extent.Source, error) { return s.lower(n) })
 	if err != nil {
 		return err
 	}

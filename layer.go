@@ -276,8 +276,9 @@ func (b *Base) MakeLayer(ctx context.Context, base *Base, o LayerOptions) (l *la
 		}
 	}
 	return layer.New(layer.From{
-		Report: r, Before: before, After: after, Content: b.nodeSource, Object: b.objectSource,
-		Lower: lower.file, LowerObject: lower.object, Plain: o.Plain,
+		Report: r, Before: before, After: after, Content: func(n *tree.Node) (extent.Source, error) { return b.nodeSource(n) },
+		Object: func(name string) (extent.Source, error) { return b.objectSource(name) },
+		Lower:  lower.file, LowerObject: lower.object, Plain: o.Plain,
 	})
 }
 

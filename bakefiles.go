@@ -391,8 +391,7 @@ func (s *stage) putInside(object, inside string, mode uint32, src extent.Source)
 
 // asBase is a planned image to read from, as if it were a file.
 func (i *Image) asBase(name string) (*Base, error) {
-	b := &Base{path: name, files: extent.NewFiles(), src: extent.Compose(name, i.Map)}
-	return b, b.read(OpenOptions{Limits: fault.Unlimited()})
+	return OpenSource(extent.Compose(name, i.Map), OpenOptions{Limits: fault.Unlimited()})
 }
 
 // layerFrom is the layer that turns one planned image into another.

@@ -203,7 +203,8 @@ func (s *stage) inDirectory(x *shop, work func(dir string, x *shop) error) (err 
 
 // copyOut writes nodes of the tree, with all below them that is wanted, below dir.
 func (s *stage) copyOut(dir string, x *shop, nodes []*tree.Node, keep func(*tree.Node) bool) (err error) {
-	d, err := unpack.Open(s.ctx, dir, unpack.Options{Open: s.content, Keep: keep})
+	open := func(n *tree.Node) (io.ReaderAt, int64, error) { return s.content(n) }
+	d, err := unpack.Open(s.ctx, dir, unpack.Options{Open: open, Keep: keep})
 	if err != nil {
 		return err
 	}

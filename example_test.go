@@ -8,8 +8,12 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/edit"
+	"github.com/isolayer/isolayer/internal/baseimage"
+	"github.com/isolayer/isolayer/internal/build"
 	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/master/scan"
+	"github.com/isolayer/isolayer/internal/stage"
 	"github.com/isolayer/isolayer/sink"
 )
 
@@ -23,7 +27,7 @@ func Example() {
 	if err := rebuildExample(context.Background(), dir); err != nil {
 		log.Fatal(err)
 	}
-	made, err := isolayer.Open(filepath.Join(dir, "out.iso"), isolayer.OpenOptions{})
+	made, err := baseimage.Open(filepath.Join(dir, "out.iso"), baseimage.OpenOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -44,12 +48,12 @@ func rebuildExample(ctx context.Context, dir string) error {
 	if err := exampleBase(ctx, dir); err != nil {
 		return err
 	}
-	base, err := isolayer.Open(filepath.Join(dir, "base.iso"), isolayer.OpenOptions{})
+	base, err := baseimage.Open(filepath.Join(dir, "base.iso"), baseimage.OpenOptions{})
 	if err != nil {
 		return err
 	}
 	defer base.Close()
-	image, err := base.Build(ctx, []isolayer.Step{isolayer.Add{Source: filepath.Join(dir, "ks.cfg")}}, isolayer.Options{})
+	image, err := build.Build(ctx, base, []edit.Step{edit.Add{Source: filepath.Join(dir, "ks.cfg")}}, stage.Options{})
 	if err != nil {
 		return err
 	}
@@ -70,7 +74,7 @@ func exampleBase(ctx context.Context, dir string) error {
 		}
 	}
 	at := time.Unix(1_600_000_000, 0).UTC()
-	img, err := isolayer.Master([]isolayer.Graft{{Source: tree}}, isolayer.MasterOptions{
+	img, err := build.Master([]scan.Graft{{Source: tree}}, scan.Options{
 		RockRidge: true, Epoch: &at, Texts: iso9660.VolumeTexts{Volume: "EXAMPLE", Created: at, Modified: at},
 	})
 	if err != nil {

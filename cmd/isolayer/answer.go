@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/edit"
 	"github.com/isolayer/isolayer/internal/distro"
 	"github.com/isolayer/isolayer/internal/layout"
 )
@@ -23,13 +23,13 @@ var answerUsage = map[distro.Kind]string{
 
 // addAnswerFlags defines those for installers: each puts a file where the installer of
 // the image looks and lets every boot entry name it.
-func addAnswerFlags(add func(name, kind, usage string, parse func(string) (isolayer.Step, error))) {
+func addAnswerFlags(add func(name, kind, usage string, parse func(string) (edit.Step, error))) {
 	for _, k := range distro.Kinds {
-		add(string(k), "FILE", answerUsage[k], func(s string) (isolayer.Step, error) {
-			return isolayer.AnswerFile{Kind: k, Source: s}, nil
+		add(string(k), "FILE", answerUsage[k], func(s string) (edit.Step, error) {
+			return edit.AnswerFile{Kind: k, Source: s}, nil
 		})
 	}
-	add("initrd-add", "SRC[:DST]", "put a file or directory tree into the initrd of every boot entry; the initrd's own bytes stay", func(s string) (isolayer.Step, error) {
+	add("initrd-add", "SRC[:DST]", "put a file or directory tree into the initrd of every boot entry; the initrd's own bytes stay", func(s string) (edit.Step, error) {
 		src, dst, ok := splitSpec(s)
 		if !ok {
 			if err := otherSpec(s); err != nil {
@@ -39,7 +39,7 @@ func addAnswerFlags(add func(name, kind, usage string, parse func(string) (isola
 		if strings.HasPrefix(dst, "@") {
 			return nil, fmt.Errorf("%s: a path in the initrd begins with a slash", dst)
 		}
-		return isolayer.InitrdAdd{Adds: []isolayer.Add{{Source: src, Dest: dst}}}, nil
+		return edit.InitrdAdd{Adds: []edit.Add{{Source: src, Dest: dst}}}, nil
 	})
 }
 
@@ -50,7 +50,7 @@ func (o *buildOptions) ownEntries() error {
 	}
 	hits := 0
 	for i, step := range o.steps {
-		if a, ok := step.(isolayer.AnswerFile); ok {
+		if a, ok := step.(edit.AnswerFile); ok {
 			a.Entry = o.asEntry
 			o.steps[i] = a
 			hits++

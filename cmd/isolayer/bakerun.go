@@ -7,8 +7,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/internal/isofile"
 	"github.com/isolayer/isolayer/internal/tree"
 	"github.com/isolayer/isolayer/internal/workspace"
 	"github.com/isolayer/isolayer/internal/workspace/strategy"
@@ -16,8 +16,8 @@ import (
 
 // runIn runs the commands of RUN in the merged directory of a workspace. Without
 // --network=host they see no network; the folder $SECRETS has their secrets.
-func runIn(a *app) func(context.Context, isolayer.RunCommand) ([]tree.Edit, func() error, error) {
-	return func(ctx context.Context, c isolayer.RunCommand) (edits []tree.Edit, cleanup func() error, err error) {
+func runIn(a *app) func(context.Context, isofile.RunCommand) ([]tree.Edit, func() error, error) {
+	return func(ctx context.Context, c isofile.RunCommand) (edits []tree.Edit, cleanup func() error, err error) {
 		w, err := a.prepare(ctx, c.Image, strategy.Auto, "", 0)
 		if err != nil {
 			return nil, nil, err
@@ -35,7 +35,7 @@ func runIn(a *app) func(context.Context, isolayer.RunCommand) ([]tree.Edit, func
 		}
 		code, err := w.Run(ctx, workspace.Command{Args: c.Args, Env: env, Offline: !c.Network})
 		if err == nil && code != 0 {
-			err = fmt.Errorf("%w: it ended with %d", isolayer.ErrCommand, code)
+			err = fmt.Errorf("%w: it ended with %d", isofile.ErrCommand, code)
 		}
 		if err == nil {
 			err = w.Stop()

@@ -17,12 +17,15 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/edit"
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/internal/baseimage"
 	"github.com/isolayer/isolayer/internal/boot"
+	"github.com/isolayer/isolayer/internal/build"
 	"github.com/isolayer/isolayer/internal/fault"
 	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/layout"
+	"github.com/isolayer/isolayer/internal/stage"
 	"github.com/isolayer/isolayer/internal/tree"
 	"github.com/isolayer/isolayer/sink"
 )
@@ -31,9 +34,9 @@ import (
 type buildOptions struct {
 	strategyOptions
 	isofileOptions
-	steps       []isolayer.Step
+	steps       []edit.Step
 	asEntry     string
-	base        *isolayer.Base // of the command line; nil for an Isofile
+	base        *baseimage.Base // of the command line; nil for an Isofile
 	output      string
 	noClobber   bool
 	mediaCheck  string
@@ -157,8 +160,8 @@ var fieldFlags = [...]struct{ name, usage string }{
 }
 
 // options checks the flags and turns them into those of the library.
-func (o *buildOptions) options(given func(flag string) bool) (isolayer.Options, error) {
-	out := isolayer.Options{Fields: map[iso9660.Field]string{}}
+func (o *buildOptions) options(given func(flag string) bool) (stage.Options, error) {
+	out := stage.Options{Fields: map[iso9660.Field]string{}}
 	for i, x := range fieldFlags {
 		if given(x.name) {
 			out.Fields[iso9660.Field(i)] = o.fields[i]
@@ -182,7 +185,7 @@ func (o *buildOptions) options(given func(flag string) bool) (isolayer.Options, 
 		return out, err
 	}
 	out.InPlace = o.inPlace
-	out.MediaCheck, out.AtEnd = isolayer.MediaCheck(o.mediaCheck), o.place == "end"
+	out.MediaCheck, out.AtEnd = stage.MediaCheck(o.mediaCheck), o.place == "end"
 	out.NoBoot = platforms(o.noBoot)
 	out.Resign, out.Insecure, out.RefreshRepo = o.resign, o.insecure, o.refreshRepo
 	out.Repair, out.NewUUID, out.Compact = o.repair, o.uuid == "new", o.layout == "compact"
@@ -237,16 +240,16 @@ func sourceDateEpoch() (*time.Time, error) {
 }
 
 // openBase opens an image and makes "not an image" say what the file is.
-func (a *app) openBase(path string, session int) (*isolayer.Base, error) {
+func (a *app) openBase(path string, session int) (*baseimage.Base, error) {
 	if path == "-" && !here(path) {
 		return nil, usagef(localHint(path), "an image cannot come from standard input")
 	}
-	b, err := isolayer.Open(path, isolayer.OpenOptions{Session: session, Limits: a.limits})
+	b, err := baseimage.Open(path, baseimage.OpenOptions{Session: session, Limits: a.limits})
 	return b, notISO(path, err)
 }
 
 // withTree opens an image and its tree for f. An error in the image names it.
-func (a *app) withTree(path string, session int, f func(*isolayer.Base, *tree.Tree) error) (err error) {
+func (a *app) withTree(path string, session int, f func(*baseimage.Base, *tree.Tree) error) (err error) {
 	base, err := a.openBase(path, session)
 	if err != nil {
 		return err
@@ -261,14 +264,14 @@ func (a *app) withTree(path string, session int, f func(*isolayer.Base, *tree.Tr
 
 // inImage names the image whose fault an error is.
 func inImage(path string, err error) error {
-	var named *isolayer.ImageError
+	var named *baseimage.ImageError
 	if kind := fault.Kind(""); errors.As(err, &kind) && !errors.As(err, &named) {
-		return &isolayer.ImageError{Path: path, Err: err}
+		return &baseimage.ImageError{Path: path, Err: err}
 	}
 	return err
 }
 
-func (a *app) build(ctx context.Context, path string, o buildOptions, options isolayer.Options) (err error) {
+func (a *app) build(ctx context.Context, path string, o buildOptions, options stage.Options) (err error) {
 	if _, ok := terminal(a.out); ok && o.output == "-" && !o.dryRun {
 		return usagef("redirect it: > custom.iso, or name a file with -o", "an image does not belong on a terminal")
 	}
@@ -292,7 +295,7 @@ func (a *app) build(ctx context.Context, path string, o buildOptions, options is
 	if o.strategy != native {
 		return a.buildIn(ctx, base, steps, o, options)
 	}
-	img, err := base.Build(ctx, steps, options)
+	img, err := build.Build(ctx, base, steps, options)
 	if err != nil {
 		return err
 	}
@@ -307,7 +310,7 @@ func (a *app) build(ctx context.Context, path string, o buildOptions, options is
 }
 
 // put writes the image and reports; start is when the work began.
-func (a *app) put(ctx context.Context, img *isolayer.Image, o buildOptions, start time.Time) error {
+func (a *app) put(ctx context.Context, img *build.Image, o buildOptions, start time.Time) error {
 	res, err := a.write(ctx, img, o)
 	if err != nil {
 		return err
@@ -316,7 +319,7 @@ func (a *app) put(ctx context.Context, img *isolayer.Image, o buildOptions, star
 }
 
 // built tells what was written.
-func (a *app) built(img *isolayer.Image, res sink.Result, o buildOptions, start time.Time) error {
+func (a *app) built(img *build.Image, res sink.Result, o buildOptions, start time.Time) error {
 	report := written(img)
 	if o.asJSON {
 		w := a.out
@@ -338,14 +341,14 @@ func (a *app) built(img *isolayer.Image, res sink.Result, o buildOptions, start 
 }
 
 // written is the report of an image that was written: its media check is known.
-func written(img *isolayer.Image) layout.Report {
+func written(img *build.Image) layout.Report {
 	r := img.Report
 	r.MediaCheck = img.MediaCheck()
 	return r
 }
 
 // write sends the image where the user wants it.
-func (a *app) write(ctx context.Context, img *isolayer.Image, o buildOptions) (sink.Result, error) {
+func (a *app) write(ctx context.Context, img *build.Image, o buildOptions) (sink.Result, error) {
 	was := replaced(o.output)
 	res, err := a.send(ctx, img, o)
 	if err == nil {
@@ -355,7 +358,7 @@ func (a *app) write(ctx context.Context, img *isolayer.Image, o buildOptions) (s
 }
 
 // send writes the image to a file or stream, with its checksum if that is wanted.
-func (a *app) send(ctx context.Context, img *isolayer.Image, o buildOptions) (sink.Result, error) {
+func (a *app) send(ctx context.Context, img *build.Image, o buildOptions) (sink.Result, error) {
 	m := newMeter(a.err, o.progress)
 	defer m.done()
 	opts := sink.Options{Progress: m.at}
@@ -375,7 +378,7 @@ func (a *app) send(ctx context.Context, img *isolayer.Image, o buildOptions) (si
 }
 
 // summed writes the image and then, in the form of sha256sum, its checksum.
-func (a *app) summed(ctx context.Context, img *isolayer.Image, o buildOptions, opts sink.Options, h hash.Hash) (sink.Result, error) {
+func (a *app) summed(ctx context.Context, img *build.Image, o buildOptions, opts sink.Options, h hash.Hash) (sink.Result, error) {
 	opts.Observe = []sink.Observer{{Writer: h}}
 	res, err := img.WriteFile(ctx, o.output, opts)
 	if err != nil {
@@ -404,7 +407,7 @@ func (a *app) warn(r layout.Report) {
 }
 
 // dryRun prints the plan.
-func (a *app) dryRun(img *isolayer.Image, o buildOptions) error {
+func (a *app) dryRun(img *build.Image, o buildOptions) error {
 	r := img.Report
 	if o.showMap {
 		return img.Map.WriteText(a.out)

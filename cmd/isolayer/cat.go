@@ -8,7 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/internal/baseimage"
+	"github.com/isolayer/isolayer/internal/initrd"
+	"github.com/isolayer/isolayer/internal/stage"
 	"github.com/isolayer/isolayer/internal/tree"
 )
 
@@ -29,14 +31,14 @@ func (a *app) catCommand() *cobra.Command {
 }
 
 func (a *app) cat(image, path string, session int) error {
-	return a.withTree(image, session, func(base *isolayer.Base, t *tree.Tree) error { return a.catFile(base, t, path) })
+	return a.withTree(image, session, func(base *baseimage.Base, t *tree.Tree) error { return a.catFile(base, t, path) })
 }
 
-func (a *app) catFile(base *isolayer.Base, t *tree.Tree, path string) error {
-	if number, inside, ok := isolayer.InInitrd(path); ok {
+func (a *app) catFile(base *baseimage.Base, t *tree.Tree, path string) error {
+	if number, inside, ok := initrd.InInitrd(path); ok {
 		return a.catInitrd(base, number, inside)
 	}
-	if object, inside, ok := isolayer.InObject(path); ok {
+	if object, inside, ok := stage.InObject(path); ok {
 		return a.catInside(base, object, inside)
 	}
 	if strings.HasPrefix(path, "@") {
@@ -67,7 +69,7 @@ func (a *app) catFile(base *isolayer.Base, t *tree.Tree, path string) error {
 }
 
 // catInside prints a file of the FAT image that boot equipment is.
-func (a *app) catInside(base *isolayer.Base, object, inside string) error {
+func (a *app) catInside(base *baseimage.Base, object, inside string) error {
 	img, err := base.FAT(object)
 	if err != nil {
 		return err

@@ -11,8 +11,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/edit"
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/internal/apply"
+	"github.com/isolayer/isolayer/internal/baseimage"
+	"github.com/isolayer/isolayer/internal/build"
+	"github.com/isolayer/isolayer/internal/stage"
 	"github.com/isolayer/isolayer/internal/workspace"
 	"github.com/isolayer/isolayer/internal/workspace/strategy"
 )
@@ -152,7 +156,7 @@ func (a *app) edit(ctx context.Context, path string, args []string, o editOption
 }
 
 // finish tells what changed and builds.
-func (a *app) finish(ctx context.Context, base *isolayer.Base, path string, res workspace.Result, b buildOptions, options isolayer.Options) (err error) {
+func (a *app) finish(ctx context.Context, base *baseimage.Base, path string, res workspace.Result, b buildOptions, options stage.Options) (err error) {
 	if b.asJSON {
 		if err := printJSON(a.out, nonNil(res.Changes)); err != nil {
 			return err
@@ -164,7 +168,7 @@ func (a *app) finish(ctx context.Context, base *isolayer.Base, path string, res 
 		return nil
 	}
 	b.asJSON = false
-	img, err := base.Build(ctx, []isolayer.Step{isolayer.Edits{List: res.Edits, From: path}}, options)
+	img, err := build.Build(ctx, base, []edit.Step{apply.Edits{List: res.Edits, From: path}}, options)
 	if err != nil {
 		return err
 	}

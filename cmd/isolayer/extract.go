@@ -11,8 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/internal/baseimage"
 	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/stage"
 	"github.com/isolayer/isolayer/internal/tree"
 	"github.com/isolayer/isolayer/internal/unpack"
 )
@@ -63,10 +64,10 @@ func (a *app) extract(ctx context.Context, image string, paths []string, o extra
 	if o.dir == "" {
 		return usagef("say where the files go: -C DIR", "-C is missing")
 	}
-	return a.withTree(image, o.session, func(base *isolayer.Base, t *tree.Tree) error { return a.extractTree(ctx, base, t, paths, o) })
+	return a.withTree(image, o.session, func(base *baseimage.Base, t *tree.Tree) error { return a.extractTree(ctx, base, t, paths, o) })
 }
 
-func (a *app) extractTree(ctx context.Context, base *isolayer.Base, t *tree.Tree, paths []string, o extractOptions) (err error) {
+func (a *app) extractTree(ctx context.Context, base *baseimage.Base, t *tree.Tree, paths []string, o extractOptions) (err error) {
 	var objects []string
 	if o.boot {
 		objects = base.Objects()
@@ -76,7 +77,7 @@ func (a *app) extractTree(ctx context.Context, base *isolayer.Base, t *tree.Tree
 	var tops []*tree.Node
 	var inside []string
 	for _, p := range paths {
-		if _, _, ok := isolayer.InObject(p); ok {
+		if _, _, ok := stage.InObject(p); ok {
 			inside = append(inside, p)
 			continue
 		}
@@ -126,7 +127,7 @@ func (a *app) extractTree(ctx context.Context, base *isolayer.Base, t *tree.Tree
 
 // extractor takes files out of an image.
 type extractor struct {
-	base  *isolayer.Base
+	base  *baseimage.Base
 	dir   *unpack.Dir
 	meter *meter
 

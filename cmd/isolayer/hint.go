@@ -13,20 +13,29 @@ import (
 
 	"github.com/dustin/go-humanize"
 
-	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/internal/baseimage"
 	"github.com/isolayer/isolayer/internal/boot"
 	"github.com/isolayer/isolayer/internal/bootcfg"
+	"github.com/isolayer/isolayer/internal/bootedit"
+	"github.com/isolayer/isolayer/internal/build"
+	"github.com/isolayer/isolayer/internal/coreos"
 	"github.com/isolayer/isolayer/internal/cpio"
 	"github.com/isolayer/isolayer/internal/distro"
 	"github.com/isolayer/isolayer/internal/fault"
+	"github.com/isolayer/isolayer/internal/initrd"
 	"github.com/isolayer/isolayer/internal/inplace"
 	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/isofile"
 	"github.com/isolayer/isolayer/internal/layer"
 	"github.com/isolayer/isolayer/internal/layout"
+	"github.com/isolayer/isolayer/internal/master/scan"
 	"github.com/isolayer/isolayer/internal/mediacheck"
+	"github.com/isolayer/isolayer/internal/pkgrepo"
 	"github.com/isolayer/isolayer/internal/recipe"
+	"github.com/isolayer/isolayer/internal/refresh"
 	"github.com/isolayer/isolayer/internal/spelling"
+	"github.com/isolayer/isolayer/internal/stage"
 	"github.com/isolayer/isolayer/internal/store"
 	"github.com/isolayer/isolayer/internal/tree"
 	"github.com/isolayer/isolayer/internal/workspace"
@@ -57,8 +66,8 @@ var hints = []struct {
 	{workspace.ErrNotOurs, "isolayer doctor lists the mounts that stand"},
 	{workspace.ErrMeanwhile, "nothing was committed: look at the file, then run the command again"},
 	{workspace.ErrSpecial, "remove it: images get regular files, directories and symbolic links"},
-	{isolayer.ErrNotUTF8, "rename it, for example with convmv, or leave -J out"},
-	{isolayer.ErrNoEdit, "leave that edit out, or --strategy"},
+	{scan.ErrNotUTF8, "rename it, for example with convmv, or leave -J out"},
+	{stage.ErrNoEdit, "leave that edit out, or --strategy"},
 	{strategy.ErrMastering, "use --mastering xorriso, or native"},
 	{sink.ErrSameFile, "name another file with -o; the base is never written to"},
 	{extent.ErrChanged, "let whoever writes to it finish, then run the command again"},
@@ -67,38 +76,38 @@ var hints = []struct {
 	{boot.ErrNoImage, "name one with -b, or leave the MBR out"},
 	{boot.ErrNoRoom, "isolinux's isohdpfx.bin and GRUB's boot_hybrid.img have room for every table; only Macs of before 2012 need -isohybrid-apm-hfsplus"},
 	{boot.ErrMedia, "leave the medium to the image's size: floppy disks have 1200, 1440 or 2880 KiB, others want -no-emul-boot or -hard-disk-boot"},
-	{isolayer.ErrBaseDigest, "pin the digest of the base that you mean: FROM base.iso@sha256:…"},
-	{isolayer.ErrOutside, "copy it into the folder of the Isofile; images are made of what is there"},
-	{isolayer.ErrCommand, "nothing of it is kept; its own messages stand above"},
+	{isofile.ErrBaseDigest, "pin the digest of the base that you mean: FROM base.iso@sha256:…"},
+	{isofile.ErrOutside, "copy it into the folder of the Isofile; images are made of what is there"},
+	{isofile.ErrCommand, "nothing of it is kept; its own messages stand above"},
 	{recipe.ErrSyntax, "instructions are those of Dockerfiles: FROM, COPY, RUN … and REMOVE, RENAME, VOLID, KARG, KICKSTART …"},
 	{store.ErrBusy, "wait until the build has ended"},
 	{store.ErrDamaged, "remove the store, or name another with --store; it holds nothing that cannot be made again"},
-	{isolayer.ErrNoObject, "isolayer info lists the boot equipment; @bios, @efi, @partN and @system-area name parts of it"},
+	{baseimage.ErrNoObject, "isolayer info lists the boot equipment; @bios, @efi, @partN and @system-area name parts of it"},
 	{inplace.ErrBusy, "wait until it has ended"},
 	{inplace.ErrUnsafe, "make a new image with -o"},
 	{inplace.ErrForeign, "a killed run left it for an image that was replaced since; delete it if you do not need that image back"},
 	{inplace.ErrNoUndo, "only the last edit made with --in-place can be taken back, unless with --no-undo"},
 	{inplace.ErrSince, "the last edit in place cannot be taken back any more"},
-	{isolayer.ErrNoMediaCheck, "isolayer md5 implant puts one in"},
-	{isolayer.ErrFieldUsed, "only isolayer md5 implant --force overwrites it"},
+	{build.ErrNoMediaCheck, "isolayer md5 implant puts one in"},
+	{build.ErrFieldUsed, "only isolayer md5 implant --force overwrites it"},
 	{mediacheck.ErrShort, "such small images have no media check"},
-	{isolayer.ErrNotFAT, "isolayer info tells what the boot images are"},
+	{baseimage.ErrNotFAT, "isolayer info tells what the boot images are"},
 	{distro.ErrKind, "isolayer info tells what the image is"},
-	{isolayer.ErrReserved, "leave the file as it is, or remove what names it with --rm too"},
-	{isolayer.ErrProgram, "install it, or leave --refresh-repo out and write the metadata yourself"},
-	{isolayer.ErrComponent, "add it below pool/COMPONENT/ of a component that has an index for its architecture"},
-	{isolayer.ErrSealed, "--resign KEY signs anew and puts the key into the initrd; --suse-insecure lets the installer go on without signatures"},
-	{isolayer.ErrSign, "gpg --list-secret-keys shows the keys there are"},
+	{stage.ErrReserved, "leave the file as it is, or remove what names it with --rm too"},
+	{pkgrepo.ErrProgram, "install it, or leave --refresh-repo out and write the metadata yourself"},
+	{pkgrepo.ErrComponent, "add it below pool/COMPONENT/ of a component that has an index for its architecture"},
+	{refresh.ErrSealed, "--resign KEY signs anew and puts the key into the initrd; --suse-insecure lets the installer go on without signatures"},
+	{refresh.ErrSign, "gpg --list-secret-keys shows the keys there are"},
 	{exec.ErrNotFound, "install it"},
-	{isolayer.ErrNoInitrd, "isolayer verify tells which boot files it finds"},
-	{isolayer.ErrAreaFull, "let the config fetch the rest (ignition.config.merge)"},
+	{initrd.ErrNoInitrd, "isolayer verify tells which boot files it finds"},
+	{coreos.ErrAreaFull, "let the config fetch the rest (ignition.config.merge)"},
 	{cpio.ErrCompression, "name a second initrd in the boot entries instead"},
 	{cpio.ErrBehind, "choose another name"},
-	{isolayer.ErrNoConfig, "isolayer verify tells which boot files it finds"},
+	{bootedit.ErrNoConfig, "isolayer verify tells which boot files it finds"},
 	{bootcfg.ErrRoom, "take other arguments away first (--karg -N), or use coreos-installer"},
 	{bootcfg.ErrQuote, "leave the quotes out: isolayer quotes for each file as it needs"},
 	{bootcfg.ErrNoEntry, "name an entry by its label, id, title, or number from 0"},
-	{isolayer.ErrSpecial, "leave it out: images get regular files, directories and symbolic links"},
+	{stage.ErrSpecial, "leave it out: images get regular files, directories and symbolic links"},
 	{tree.ErrIsDir, "remove the directory first (--rm), or add into it: DST with a slash at the end"},
 	{tree.ErrNotDir, "remove what is in the way first (--rm)"},
 	{tree.ErrLinkPath, "name the path that the link leads to"},
@@ -164,12 +173,12 @@ func limitHint(err error) string {
 func missingHint(err error) string {
 	var inside *spelling.Missing
 	var dir *sink.DirError
-	var image *isolayer.ImageError
+	var image *baseimage.ImageError
 	var local *fs.PathError
 	switch {
 	case errors.As(err, &inside):
 		return insideHint(inside)
-	case errors.Is(err, isolayer.ErrNoMatch):
+	case errors.Is(err, stage.ErrNoMatch):
 		return pathsHint
 	case !errors.Is(err, fs.ErrNotExist):
 		return ""
@@ -269,10 +278,10 @@ func notISO(path string, err error) error {
 			return hinted{noImage(path, "it is "+m.what), m.hint}
 		}
 	}
-	return hinted{&isolayer.ImageError{Path: path, Err: fault.NotISO}, "an ISO image has the text CD001 at byte 32769; check that this is the right file and complete"}
+	return hinted{&baseimage.ImageError{Path: path, Err: fault.NotISO}, "an ISO image has the text CD001 at byte 32769; check that this is the right file and complete"}
 }
 
 // noImage is the error that a file is no image, with the reason.
 func noImage(path, why string) error {
-	return &isolayer.ImageError{Path: path, Err: fault.Errorf(fault.NotISO, "%s", why)}
+	return &baseimage.ImageError{Path: path, Err: fault.Errorf(fault.NotISO, "%s", why)}
 }

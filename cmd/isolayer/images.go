@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/internal/isofile"
 	"github.com/isolayer/isolayer/internal/store"
 	"github.com/isolayer/isolayer/sink"
 )
@@ -133,11 +133,11 @@ type manifest struct {
 	Labels  map[string]string `json:"labels,omitempty"`
 	Options map[string]string `json:"options,omitempty"`
 	Steps   []store.Step      `json:"steps"`
-	Files   []isolayer.Origin `json:"files"`
+	Files   []isofile.Origin  `json:"files"`
 }
 
 // writeManifest writes what an image was made of.
-func writeManifest(ctx context.Context, b *isolayer.Baked, o buildOptions) error {
+func writeManifest(ctx context.Context, b *isofile.Result, o buildOptions) error {
 	files, err := b.Origins()
 	if err != nil {
 		return err

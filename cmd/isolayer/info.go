@@ -8,10 +8,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/internal/baseimage"
 	"github.com/isolayer/isolayer/internal/boot"
 	"github.com/isolayer/isolayer/internal/distro"
+	"github.com/isolayer/isolayer/internal/initrd"
 	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/stage"
 )
 
 func (a *app) infoCommand() *cobra.Command {
@@ -33,23 +35,23 @@ func (a *app) infoCommand() *cobra.Command {
 
 // imageInfo is what info prints.
 type imageInfo struct {
-	Path       string             `json:"path"`
-	Size       int64              `json:"size"`
-	Volume     volumeInfo         `json:"volume"`
-	Trees      []treeInfo         `json:"trees"`
-	Release    *distro.Release    `json:"distro"`
-	Initrds    []string           `json:"initrds,omitempty"`
-	UDF        bool               `json:"udf"`
-	Sessions   []iso9660.Session  `json:"sessions"`
-	MediaCheck string             `json:"media_check,omitempty"`
-	Boots      []boot.Way         `json:"boots"`
-	Programs   []isolayer.Program `json:"efi_programs,omitempty"`
-	Boot       *boot.Equipment    `json:"boot"`
-	Objects    []*boot.Object     `json:"boot_objects,omitempty"`
-	Options    []string           `json:"mkisofs_options,omitempty"`
-	Rebuild    bool               `json:"can_be_rebuilt"`
-	Reasons    []string           `json:"reasons,omitempty"`
-	Warnings   []string           `json:"warnings,omitempty"`
+	Path       string              `json:"path"`
+	Size       int64               `json:"size"`
+	Volume     volumeInfo          `json:"volume"`
+	Trees      []treeInfo          `json:"trees"`
+	Release    *distro.Release     `json:"distro"`
+	Initrds    []string            `json:"initrds,omitempty"`
+	UDF        bool                `json:"udf"`
+	Sessions   []iso9660.Session   `json:"sessions"`
+	MediaCheck string              `json:"media_check,omitempty"`
+	Boots      []boot.Way          `json:"boots"`
+	Programs   []baseimage.Program `json:"efi_programs,omitempty"`
+	Boot       *boot.Equipment     `json:"boot"`
+	Objects    []*boot.Object      `json:"boot_objects,omitempty"`
+	Options    []string            `json:"mkisofs_options,omitempty"`
+	Rebuild    bool                `json:"can_be_rebuilt"`
+	Reasons    []string            `json:"reasons,omitempty"`
+	Warnings   []string            `json:"warnings,omitempty"`
 }
 
 type volumeInfo struct {
@@ -92,7 +94,7 @@ func (a *app) info(path string, session int, asJSON bool) (err error) {
 	return err
 }
 
-func inspect(base *isolayer.Base) (imageInfo, error) {
+func inspect(base *baseimage.Base) (imageInfo, error) {
 	img := base.Image()
 	p := img.Primary()
 	i := imageInfo{Path: base.Path(), Size: base.Size(), UDF: img.UDF(), Sessions: img.Sessions(), Boot: base.Boot()}
@@ -110,10 +112,10 @@ func inspect(base *isolayer.Base) (imageInfo, error) {
 		}
 	}
 	var err error
-	if i.Release, err = base.Release(); err != nil {
+	if i.Release, err = stage.Release(base); err != nil {
 		return i, err
 	}
-	if i.Initrds, err = base.Initrds(); err != nil {
+	if i.Initrds, err = initrd.Initrds(base); err != nil {
 		i.Warnings = append(i.Warnings, err.Error())
 	}
 	i.MediaCheck = img.MediaCheck()
@@ -249,7 +251,7 @@ func (i imageInfo) text() string {
 }
 
 // waysText says on what the image boots.
-func waysText(ways []boot.Way, programs []isolayer.Program) string {
+func waysText(ways []boot.Way, programs []baseimage.Program) string {
 	if len(ways) == 0 {
 		return "from nothing that a PC starts"
 	}
@@ -287,7 +289,7 @@ func objectText(o *boot.Object) string {
 }
 
 // programText says what an EFI program is and who signed it.
-func programText(p isolayer.Program) string {
+func programText(p baseimage.Program) string {
 	what := strings.Join(p.Components, " + ")
 	if what == "" {
 		what = "a program that names no parts"

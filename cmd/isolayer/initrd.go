@@ -9,13 +9,14 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/internal/baseimage"
 	"github.com/isolayer/isolayer/internal/cpio"
+	"github.com/isolayer/isolayer/internal/initrd"
 )
 
 // lsInitrd lists what is in an initrd.
-func (a *app) lsInitrd(base *isolayer.Base, number int, inside string, o lsOptions) error {
-	i, _, err := base.Initrd(number)
+func (a *app) lsInitrd(base *baseimage.Base, number int, inside string, o lsOptions) error {
+	i, _, err := initrd.Initrd(base, number)
 	if err != nil {
 		return err
 	}
@@ -68,8 +69,8 @@ func initrdEntry(e *cpio.Entry) listed {
 }
 
 // catInitrd prints a file of an initrd.
-func (a *app) catInitrd(base *isolayer.Base, number int, inside string) error {
-	i, file, err := base.Initrd(number)
+func (a *app) catInitrd(base *baseimage.Base, number int, inside string) error {
+	i, file, err := initrd.Initrd(base, number)
 	if err != nil {
 		return err
 	}

@@ -6,14 +6,14 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/internal/build"
 	"github.com/isolayer/isolayer/internal/inplace"
 	"github.com/isolayer/isolayer/internal/layout"
 )
 
 // inPlace changes the base itself; start is when the work began.
-func (a *app) inPlace(ctx context.Context, path string, img *isolayer.Image, o buildOptions, start time.Time) error {
-	options := isolayer.InPlaceOptions{}
+func (a *app) inPlace(ctx context.Context, path string, img *build.Image, o buildOptions, start time.Time) error {
+	options := build.InPlaceOptions{}
 	switch {
 	case o.keepUndo:
 		options.Undo = inplace.UndoKeep
@@ -72,7 +72,7 @@ func (a *app) undo(path string, flags int) error {
 	if flags > 1 {
 		return usagef("isolayer build --undo IMAGE takes no other options", "--undo with other options")
 	}
-	if err := isolayer.Undo(path); err != nil {
+	if err := build.Undo(path); err != nil {
 		return err
 	}
 	fmt.Fprintf(a.err, "%s: as it was before the last edit in place\n", name(path))

@@ -5,13 +5,14 @@ import (
 	"io/fs"
 	"path"
 
-	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/internal/baseimage"
 	"github.com/isolayer/isolayer/internal/fat"
+	"github.com/isolayer/isolayer/internal/stage"
 )
 
 // lsInside lists what is in the FAT image that boot equipment is.
-func (a *app) lsInside(base *isolayer.Base, p string, o lsOptions) error {
-	object, inside, ok := isolayer.InObject(p)
+func (a *app) lsInside(base *baseimage.Base, p string, o lsOptions) error {
+	object, inside, ok := stage.InObject(p)
 	if !ok {
 		object, inside = p, "."
 	}
@@ -98,7 +99,7 @@ func inList(img *fat.Image, top string, recursive bool) (out []inFile, err error
 
 // inside writes a file or directory of the FAT image that boot equipment is.
 func (x *extractor) inside(p string) error {
-	object, inside, _ := isolayer.InObject(p)
+	object, inside, _ := stage.InObject(p)
 	img, err := x.base.FAT(object)
 	if err != nil {
 		return err

@@ -18,8 +18,9 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/internal/isofile"
 	"github.com/isolayer/isolayer/internal/recipe"
+	"github.com/isolayer/isolayer/internal/stage"
 	"github.com/isolayer/isolayer/internal/store"
 	"github.com/isolayer/isolayer/sink"
 )
@@ -182,7 +183,7 @@ func (o *isofileOptions) fleet() (list []map[string]string, several bool, err er
 }
 
 // bake makes the images of an Isofile.
-func (a *app) bake(ctx context.Context, o buildOptions, options isolayer.Options) (err error) {
+func (a *app) bake(ctx context.Context, o buildOptions, options stage.Options) (err error) {
 	r, err := readIsofile(o.file)
 	if err != nil {
 		return err
@@ -244,7 +245,7 @@ func readIsofile(path string) (*recipe.Recipe, error) {
 }
 
 // bakery makes what bakes.
-func (a *app) bakery(s *store.Store, o buildOptions, options isolayer.Options, quiet bool) (*isolayer.Bakery, error) {
+func (a *app) bakery(s *store.Store, o buildOptions, options stage.Options, quiet bool) (*isofile.Builder, error) {
 	args, err := pairs("--build-arg", o.buildArgs)
 	if err != nil {
 		return nil, err
@@ -276,15 +277,15 @@ func (a *app) bakery(s *store.Store, o buildOptions, options isolayer.Options, q
 		options.Working = a.working(o.progress, "   ")
 	}
 	if o.mediaCheck != "auto" {
-		options.MediaCheck = isolayer.MediaCheck(o.mediaCheck)
+		options.MediaCheck = stage.MediaCheck(o.mediaCheck)
 	}
-	k := &isolayer.Bakery{
+	k := &isofile.Builder{
 		Store: s, Context: context, Args: args, Secrets: secrets, NoCache: o.noCache, VerifyBase: o.verifyBase,
 		Limits: a.limits, Options: options, Fetch: fetch, Run: runIn(a),
 	}
 	var mu sync.Mutex
 	said := map[string]bool{}
-	k.Say = func(b isolayer.Baking) {
+	k.Say = func(b isofile.Progress) {
 		mu.Lock()
 		defer mu.Unlock()
 		b.Warnings = slices.DeleteFunc(slices.Clone(b.Warnings), func(w string) bool {
@@ -299,7 +300,7 @@ func (a *app) bakery(s *store.Store, o buildOptions, options isolayer.Options, q
 
 // sayBaking tells of a step as builds of containers do.
 // Where several images are made, only warnings stand.
-func (a *app) sayBaking(b isolayer.Baking, quiet bool) {
+func (a *app) sayBaking(b isofile.Progress, quiet bool) {
 	if !quiet {
 		cached := ""
 		if b.Cached {
@@ -320,7 +321,7 @@ func (a *app) sayBaking(b isolayer.Baking, quiet bool) {
 }
 
 // bakeOne makes one image.
-func (a *app) bakeOne(ctx context.Context, k *isolayer.Bakery, r *recipe.Recipe, values map[string]string, o buildOptions, several bool) (err error) {
+func (a *app) bakeOne(ctx context.Context, k *isofile.Builder, r *recipe.Recipe, values map[string]string, o buildOptions, several bool) (err error) {
 	start := time.Now()
 	if o.output, err = recipe.Render("-o", o.output, values); err != nil {
 		return err
@@ -331,7 +332,7 @@ func (a *app) bakeOne(ctx context.Context, k *isolayer.Bakery, r *recipe.Recipe,
 	if err := mayWrite(o); err != nil {
 		return err
 	}
-	b, err := k.Bake(ctx, r, values)
+	b, err := k.Build(ctx, r, values)
 	if err != nil {
 		return err
 	}

@@ -11,10 +11,14 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/edit"
+	"github.com/isolayer/isolayer/internal/apply"
+	"github.com/isolayer/isolayer/internal/baseimage"
 	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/isofile"
 	"github.com/isolayer/isolayer/internal/localtree"
 	"github.com/isolayer/isolayer/internal/recipe"
+	"github.com/isolayer/isolayer/internal/stage"
 	"github.com/isolayer/isolayer/internal/tree"
 )
 
@@ -23,7 +27,7 @@ var errNoIsofile = errors.New("no instruction of an Isofile does that")
 
 // printIsofile prints the Isofile, to lie in the current directory, that does what a
 // command line does.
-func (a *app) printIsofile(ctx context.Context, base string, o buildOptions, options isolayer.Options) error {
+func (a *app) printIsofile(ctx context.Context, base string, o buildOptions, options stage.Options) error {
 	p := isofilePrinter{app: a, ctx: ctx, base: base, options: options}
 	p.line("FROM", base)
 	for i := range o.steps {
@@ -55,7 +59,7 @@ type isofilePrinter struct {
 	*app
 	ctx     context.Context
 	base    string
-	options isolayer.Options
+	options stage.Options
 	lines   []string
 	kargs   bool // the last line is one of KARG …
 	keep    bool // … --keep
@@ -70,40 +74,40 @@ func (p *isofilePrinter) line(name string, words ...string) {
 }
 
 // step makes the instruction of a step that stands behind others.
-func (p *isofilePrinter) step(before []isolayer.Step, s isolayer.Step) error {
+func (p *isofilePrinter) step(before []edit.Step, s edit.Step) error {
 	switch s := s.(type) {
-	case isolayer.Add:
+	case edit.Add:
 		return p.copy(before, s)
-	case isolayer.Remove:
+	case edit.Remove:
 		p.line("REMOVE", s.Pattern)
-	case isolayer.Move:
+	case edit.Move:
 		p.line("RENAME", s.Old, s.New)
-	case isolayer.Link:
+	case edit.Link:
 		p.line("SYMLINK", s.Target, s.Path)
-	case isolayer.Mkdir:
+	case edit.Mkdir:
 		p.line("MKDIR", s.Path)
-	case isolayer.Chmod:
+	case edit.Chmod:
 		p.line("CHMOD", strconv.FormatUint(uint64(s.Mode), 8), s.Path)
-	case isolayer.Chown:
+	case edit.Chown:
 		p.line("CHOWN", fmt.Sprintf("%d:%d", s.UID, s.GID), s.Path)
-	case isolayer.Layer:
+	case edit.Layer:
 		return p.file("LAYER", s.Path)
-	case isolayer.Label:
+	case edit.Label:
 		p.line("VOLID", s.ID)
-	case isolayer.Kargs:
+	case edit.Kargs:
 		p.karg(s)
-	case isolayer.MenuTimeout:
+	case edit.MenuTimeout:
 		p.line(fmt.Sprintf("MENU --timeout=%d", s.Seconds))
-	case isolayer.DefaultEntry:
+	case edit.DefaultEntry:
 		p.line("MENU --default=" + recipe.Quote(s.Name))
-	case isolayer.AddEntry:
+	case edit.AddEntry:
 		p.line("ENTRY", append([]string{s.Title}, s.Args...)...)
-	case isolayer.AnswerFile:
+	case edit.AnswerFile:
 		if places[string(s.Kind)] != instructed || s.Entry != "" {
 			return fmt.Errorf("%s: %w", s, errNoIsofile)
 		}
 		return p.file(strings.ToUpper(string(s.Kind)), s.Source)
-	case isolayer.InitrdAdd:
+	case edit.InitrdAdd:
 		for _, add := range s.Adds {
 			if err := p.file("INITRD", add.Source, slices.DeleteFunc([]string{add.Dest}, func(s string) bool { return s == "" })...); err != nil {
 				return err
@@ -117,7 +121,7 @@ func (p *isofilePrinter) step(before []isolayer.Step, s isolayer.Step) error {
 
 // karg makes one instruction of arguments that stand behind each other: they are changed
 // together.
-func (p *isofilePrinter) karg(s isolayer.Kargs) {
+func (p *isofilePrinter) karg(s edit.Kargs) {
 	if p.kargs && p.keep == s.Keep {
 		last := len(p.lines) - 1
 		for _, x := range s.Args {
@@ -155,14 +159,14 @@ func besideIsofile(source string) (string, error) {
 	}
 	rel, err := filepath.Rel(wd, at)
 	if err != nil || !filepath.IsLocal(rel) {
-		return "", hinted{fmt.Errorf("%s %w", source, isolayer.ErrOutside), "run the command in a directory that holds all its files, and put the Isofile there"}
+		return "", hinted{fmt.Errorf("%s %w", source, isofile.ErrOutside), "run the command in a directory that holds all its files, and put the Isofile there"}
 	}
 	return filepath.ToSlash(rel), nil
 }
 
 // copy makes the instruction for --add: COPY takes what a directory holds, and the
 // destination is spelled out.
-func (p *isofilePrinter) copy(before []isolayer.Step, s isolayer.Add) error {
+func (p *isofilePrinter) copy(before []edit.Step, s edit.Add) error {
 	info, err := os.Stat(s.Source)
 	if err != nil {
 		return err
@@ -186,17 +190,17 @@ func (p *isofilePrinter) copy(before []isolayer.Step, s isolayer.Add) error {
 }
 
 // isDirectory reports whether the steps before leave a directory at a path.
-func (p *isofilePrinter) isDirectory(before []isolayer.Step, dest string) (is bool, err error) {
-	err = p.withTree(p.base, 0, func(base *isolayer.Base, t *tree.Tree) error {
-		if object, inside, ok := isolayer.InObject(dest); ok {
+func (p *isofilePrinter) isDirectory(before []edit.Step, dest string) (is bool, err error) {
+	err = p.withTree(p.base, 0, func(base *baseimage.Base, t *tree.Tree) error {
+		if object, inside, ok := stage.InObject(dest); ok {
 			is, err = directoryIn(base, object, inside, before)
 			return err
 		}
 		if strings.HasPrefix(dest, "@") {
 			return nil
 		}
-		edits, err := base.Edits(p.ctx, slices.DeleteFunc(slices.Clone(before), untold), p.options)
-		if errors.Is(err, isolayer.ErrNoEdit) { // a layer with boot equipment
+		edits, err := apply.EditsOf(p.ctx, base, slices.DeleteFunc(slices.Clone(before), untold), p.options)
+		if errors.Is(err, stage.ErrNoEdit) { // a layer with boot equipment
 			return usagef("let DST end in a slash", "--print-isofile: whether %s is a directory then is not known", dest)
 		}
 		if err != nil {
@@ -213,22 +217,22 @@ func (p *isofilePrinter) isDirectory(before []isolayer.Step, dest string) (is bo
 }
 
 // untold reports a step that makes no directory in the tree.
-func untold(s isolayer.Step) bool {
+func untold(s edit.Step) bool {
 	switch s := s.(type) {
-	case isolayer.Add:
+	case edit.Add:
 		return strings.HasPrefix(s.Dest, "@")
-	case isolayer.Mkdir:
+	case edit.Mkdir:
 		return strings.HasPrefix(s.Path, "@")
-	case isolayer.Remove:
+	case edit.Remove:
 		return strings.HasPrefix(s.Pattern, "@")
-	case isolayer.Move, isolayer.Layer, isolayer.Link:
+	case edit.Move, edit.Layer, edit.Link:
 		return false
 	}
 	return true
 }
 
 // directoryIn reports a directory in a FAT image, or one that a step before makes there.
-func directoryIn(base *isolayer.Base, object, inside string, before []isolayer.Step) (bool, error) {
+func directoryIn(base *baseimage.Base, object, inside string, before []edit.Step) (bool, error) {
 	img, err := base.FAT(object)
 	if err != nil {
 		return false, err
@@ -236,8 +240,8 @@ func directoryIn(base *isolayer.Base, object, inside string, before []isolayer.S
 	if _, is, err := img.Lookup(inside); err == nil && is {
 		return true, nil
 	}
-	return slices.ContainsFunc(before, func(s isolayer.Step) bool {
-		m, ok := s.(isolayer.Mkdir)
+	return slices.ContainsFunc(before, func(s edit.Step) bool {
+		m, ok := s.(edit.Mkdir)
 		return ok && strings.EqualFold(strings.TrimRight(m.Path, "/"), object+":/"+strings.Trim(inside, "/"))
 	}), nil
 }

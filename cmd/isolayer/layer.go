@@ -11,8 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/edit"
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/internal/build"
 	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/layer"
 	"github.com/isolayer/isolayer/internal/tree"
@@ -111,7 +112,7 @@ func (a *app) createLayer(ctx context.Context, before, after string, o layerOpti
 	}
 	defer func() { err = errors.Join(err, y.Close()) }()
 	m := newMeter(a.err, o.progress)
-	l, unsaid, err := y.MakeLayer(ctx, x, isolayer.LayerOptions{Plain: o.plain, Progress: m.at})
+	l, unsaid, err := build.MakeLayer(ctx, y, x, build.LayerOptions{Plain: o.plain, Progress: m.at})
 	m.done()
 	if err != nil {
 		return err
@@ -203,7 +204,7 @@ func (a *app) layerList() *cobra.Command {
 		Long:  `ls lists what a layer removes (-), renames (>), and adds or changes (+).`,
 		Args:  needArgs("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return isolayer.ReadLayer(args[0], func(l *layer.Layer) error { return a.printLayer(l, asJSON) })
+			return build.ReadLayer(args[0], func(l *layer.Layer) error { return a.printLayer(l, asJSON) })
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
@@ -312,7 +313,7 @@ func (a *app) layerApply() *cobra.Command {
 		Args:  needArgs("BASE", "LAYER..."),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, l := range args[1:] {
-				o.steps = append(o.steps, isolayer.Layer{Path: l})
+				o.steps = append(o.steps, edit.Layer{Path: l})
 			}
 			options, err := o.options(cmd.Flags().Changed)
 			if err != nil {

@@ -8,7 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/internal/baseimage"
+	"github.com/isolayer/isolayer/internal/initrd"
 	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/tree"
 )
@@ -63,8 +64,8 @@ type listed struct {
 }
 
 func (a *app) ls(image, path string, o lsOptions) error {
-	return a.withTree(image, o.session, func(base *isolayer.Base, t *tree.Tree) error {
-		if number, inside, ok := isolayer.InInitrd(path); ok {
+	return a.withTree(image, o.session, func(base *baseimage.Base, t *tree.Tree) error {
+		if number, inside, ok := initrd.InInitrd(path); ok {
 			return a.lsInitrd(base, number, inside, o)
 		}
 		if strings.HasPrefix(path, "@") {

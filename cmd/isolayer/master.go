@@ -11,11 +11,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/internal/boot"
+	"github.com/isolayer/isolayer/internal/build"
 	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/layout"
 	"github.com/isolayer/isolayer/internal/master"
+	"github.com/isolayer/isolayer/internal/master/scan"
 )
 
 func (a *app) masterCommand() *cobra.Command {
@@ -118,7 +119,7 @@ func (a *app) master(ctx context.Context, m *mkisofs) (err error) {
 	// 0.85, for a tenth more time.
 	defer debug.SetGCPercent(debug.SetGCPercent(30))
 	start := time.Now()
-	img, err := isolayer.Master(m.grafted(), m.options)
+	img, err := build.Master(m.grafted(), m.options)
 	if err != nil {
 		return masterHint(err, m.options)
 	}
@@ -161,7 +162,7 @@ func (a *app) master(ctx context.Context, m *mkisofs) (err error) {
 }
 
 // masterHint adds what to do about an error that options are to blame for.
-func masterHint(err error, o isolayer.MasterOptions) error {
+func masterHint(err error, o scan.Options) error {
 	var twice *master.TwiceError
 	switch {
 	case errors.As(err, &twice):
@@ -170,7 +171,7 @@ func masterHint(err error, o isolayer.MasterOptions) error {
 		return hinted{err, "choose another -output-charset, or leave it out: names are recorded in UTF-8"}
 	case errors.Is(err, master.ErrCoding):
 		return hinted{err, "name the coding that it has with -input-charset, or rename it with convmv"}
-	case errors.Is(err, isolayer.ErrNotUTF8):
+	case errors.Is(err, scan.ErrNotUTF8):
 		return hinted{err, "name the coding that it has, such as -input-charset iso8859-1, or leave -J out"}
 	case errors.Is(err, master.ErrLong):
 		return hinted{err, "rename it, or cut names: -file_name_limit 255"}
@@ -193,7 +194,7 @@ type masterReport struct {
 }
 
 // masterPlan prints what would be written.
-func (a *app) masterPlan(img *isolayer.Image, o showOptions) error {
+func (a *app) masterPlan(img *build.Image, o showOptions) error {
 	r := img.Report
 	if o.showMap {
 		return img.Map.WriteText(a.out)

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/internal/build"
 	"github.com/isolayer/isolayer/internal/mediacheck"
 )
 
@@ -138,7 +138,7 @@ func (t mediaTag) text() string {
 }
 
 func (a *app) showMedia(path string, o md5Options) error {
-	m, err := isolayer.ReadMediaCheck(path)
+	m, err := build.ReadMediaCheck(path)
 	if err != nil {
 		return noMedia(path, err)
 	}
@@ -152,7 +152,7 @@ func (a *app) showMedia(path string, o md5Options) error {
 
 // noMedia gives an image without a media check the exit code of a check that said no.
 func noMedia(path string, err error) error {
-	if errors.Is(err, isolayer.ErrNoMediaCheck) {
+	if errors.Is(err, build.ErrNoMediaCheck) {
 		return coded{err, exitCheck}
 	}
 	return notISO(path, err)
@@ -160,7 +160,7 @@ func noMedia(path string, err error) error {
 
 func (a *app) checkMedia(ctx context.Context, path string, o md5Options) error {
 	bar := newMeter(a.err, o.progress)
-	m, err := isolayer.CheckMedia(ctx, path, bar.at)
+	m, err := build.CheckMedia(ctx, path, bar.at)
 	bar.done()
 	if err != nil {
 		return noMedia(path, err)
@@ -189,10 +189,10 @@ func (a *app) checkMedia(ctx context.Context, path string, o md5Options) error {
 
 func (a *app) implant(ctx context.Context, path string, o md5Options) error {
 	bar := newMeter(a.err, o.progress)
-	tag, err := isolayer.ImplantMedia(ctx, path, isolayer.ImplantOptions{Force: o.force, Supported: o.supported, Progress: bar.at})
+	tag, err := build.ImplantMedia(ctx, path, build.ImplantOptions{Force: o.force, Supported: o.supported, Progress: bar.at})
 	bar.done()
 	switch {
-	case errors.Is(err, isolayer.ErrFieldUsed):
+	case errors.Is(err, build.ErrFieldUsed):
 		return hinted{err, "--force overwrites it"}
 	case err != nil:
 		return notISO(path, err)

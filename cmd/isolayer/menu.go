@@ -8,7 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/internal/baseimage"
+	"github.com/isolayer/isolayer/internal/bootedit"
 	"github.com/isolayer/isolayer/internal/menu"
 	"github.com/isolayer/isolayer/internal/tree"
 )
@@ -40,8 +41,8 @@ followed, is said.`,
 }
 
 func (a *app) menu(image string, o menuOptions) error {
-	return a.withTree(image, o.session, func(base *isolayer.Base, _ *tree.Tree) error {
-		list, err := base.Menus()
+	return a.withTree(image, o.session, func(base *baseimage.Base, _ *tree.Tree) error {
+		list, err := bootedit.Read(base)
 		if err != nil {
 			return err
 		}

@@ -11,9 +11,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/internal/boot"
 	"github.com/isolayer/isolayer/internal/localtree"
+	"github.com/isolayer/isolayer/internal/master/scan"
 )
 
 // mkisofs is a command line in the language of mkisofs, genisoimage and xorrisofs: long
@@ -26,11 +26,11 @@ type mkisofs struct {
 	quoted    []string // files with further sources, as words of a shell
 	root      string   // directory of the image that all goes into
 	grafts    bool     // sources may be DEST=SOURCE
-	options   isolayer.MasterOptions
-	boot      isolayer.MasterBoot
-	booting   bool                  // any boot option was given
-	entry     *isolayer.MasterEntry // that options are for; nil: they begin a new one
-	entries   []*isolayer.MasterEntry
+	options   scan.Options
+	boot      scan.Boot
+	booting   bool        // any boot option was given
+	entry     *scan.Entry // that options are for; nil: they begin a new one
+	entries   []*scan.Entry
 	volume    string // volume id if none is given
 	noPad     bool
 	noStartup bool // nobody wants to hear of startup files
@@ -197,11 +197,11 @@ func find(name string) *option {
 }
 
 // current is the entry of the boot catalog that options are for.
-func (m *mkisofs) current() *isolayer.MasterEntry {
+func (m *mkisofs) current() *scan.Entry {
 	m.booting = true
 	if m.entry == nil {
-		m.entry = &isolayer.MasterEntry{}
-		m.entry.Media = isolayer.MediaBySize
+		m.entry = &scan.Entry{}
+		m.entry.Media = scan.MediaBySize
 		m.entries = append(m.entries, m.entry)
 	}
 	return m.entry
@@ -217,7 +217,7 @@ func (m *mkisofs) image(p boot.Platform, name string) error {
 	if m.platform != nil {
 		e.Platform = *m.platform
 	}
-	if p == boot.UEFI && e.Media == isolayer.MediaBySize {
+	if p == boot.UEFI && e.Media == scan.MediaBySize {
 		e.Media = boot.NoEmulation
 	}
 	if spec, ok := strings.CutPrefix(name, "--interval:appended_partition_"); ok {
@@ -287,13 +287,13 @@ func (m *mkisofs) finish(in io.Reader) error {
 const padding = 150
 
 // grafted turns the sources into what goes where.
-func (m *mkisofs) grafted() []isolayer.Graft {
-	var out []isolayer.Graft
+func (m *mkisofs) grafted() []scan.Graft {
+	var out []scan.Graft
 	for _, s := range m.sources {
-		g := isolayer.Graft{Source: s}
+		g := scan.Graft{Source: s}
 		if m.grafts {
 			if dest, src, ok := cutGraft(s); ok {
-				g = isolayer.Graft{Source: src, Dest: dest}
+				g = scan.Graft{Source: src, Dest: dest}
 			} else {
 				g.Source = dest
 			}

@@ -7,15 +7,15 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/internal/boot"
+	"github.com/isolayer/isolayer/internal/master/scan"
 )
 
 // interval is what xorriso reads in the place of a file:
 // --interval:local_fs:FIRST-LAST:ZEROIZERS:FILE, a range of bytes of a file, of which
 // parts count as zeros.
 type interval struct {
-	isolayer.FileRange
+	scan.FileRange
 	zero []string
 }
 

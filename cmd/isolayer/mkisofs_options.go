@@ -12,10 +12,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/internal/boot"
 	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/master"
+	"github.com/isolayer/isolayer/internal/master/scan"
 )
 
 // set makes the action of a flag.
@@ -253,7 +253,7 @@ func sorted(m *mkisofs, v []string) error {
 			return fmt.Errorf("%q: want a name, a space, and a weight", line)
 		}
 		n, err := strconv.Atoi(line[i+1:])
-		m.options.Sort = append(m.options.Sort, isolayer.Weight{Pattern: strings.TrimRight(line[:i], " \t"), Weight: n})
+		m.options.Sort = append(m.options.Sort, scan.Weight{Pattern: strings.TrimRight(line[:i], " \t"), Weight: n})
 		return err
 	})
 }

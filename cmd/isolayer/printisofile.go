@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/internal/stage"
 )
 
 // buildIsofile does what build does with an Isofile: bakes it, or prints that of the
@@ -60,7 +60,7 @@ func (a *app) buildIsofile(cmd *cobra.Command, args []string, o *buildOptions) (
 }
 
 // optionsFor are the library's options where -o may be missing.
-func (o *buildOptions) optionsFor(given func(string) bool) (isolayer.Options, error) {
+func (o *buildOptions) optionsFor(given func(string) bool) (stage.Options, error) {
 	if o.output == "" {
 		p := *o
 		p.output = "out.iso"

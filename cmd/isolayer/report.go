@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/internal/baseimage"
 	"github.com/isolayer/isolayer/internal/fault"
 	"github.com/isolayer/isolayer/internal/layout"
 )
@@ -92,7 +92,7 @@ func sentence(err error) string {
 
 func (a *app) reportJSON(err error, code int) {
 	f := failure{Error: plain(sentence(err)), Kind: kindOf(err), Hint: plain(hintFor(err)), Exit: code}
-	var image *isolayer.ImageError
+	var image *baseimage.ImageError
 	if errors.As(err, &image) {
 		f.Image = image.Path
 	}

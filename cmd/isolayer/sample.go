@@ -7,7 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/internal/build"
+	"github.com/isolayer/isolayer/internal/sample"
 )
 
 func (a *app) sampleCommand() *cobra.Command {
@@ -17,9 +18,9 @@ func (a *app) sampleCommand() *cobra.Command {
 		Short:   "Make a small image that boots and says so",
 		GroupID: "make",
 		Long: `sample makes an image of 2 MiB that boots with BIOS and UEFI, from CD and disk, without
-anybody's boot loader: it prints ` + isolayer.SampleText + ` on the screen and the first
+anybody's boot loader: it prints ` + sample.Text + ` on the screen and the first
 serial port, and stops. It is something to try commands with, and virtual machines.`,
-		Example: "  isolayer sample -o sample.iso && isolayer boot sample.iso --expect " + isolayer.SampleText,
+		Example: "  isolayer sample -o sample.iso && isolayer boot sample.iso --expect " + sample.Text,
 		Args:    needArgs(),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.sample(cmd.Context(), output) },
 	}
@@ -35,7 +36,7 @@ func (a *app) sample(ctx context.Context, output string) (err error) {
 	if err != nil {
 		return err
 	}
-	img, err := isolayer.Sample(epoch)
+	img, err := build.Sample(epoch)
 	if err != nil {
 		return err
 	}
@@ -43,6 +44,6 @@ func (a *app) sample(ctx context.Context, output string) (err error) {
 	if _, err := a.write(ctx, img, buildOptions{output: output, progress: progressNone}); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.err, "%s: %s; it prints %s when it boots\n", name(output), size(img.Report.Size), isolayer.SampleText)
+	fmt.Fprintf(a.err, "%s: %s; it prints %s when it boots\n", name(output), size(img.Report.Size), sample.Text)
 	return nil
 }

@@ -15,9 +15,13 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/edit"
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/internal/apply"
+	"github.com/isolayer/isolayer/internal/baseimage"
+	"github.com/isolayer/isolayer/internal/build"
 	"github.com/isolayer/isolayer/internal/localtree"
+	"github.com/isolayer/isolayer/internal/stage"
 	"github.com/isolayer/isolayer/internal/tree"
 	"github.com/isolayer/isolayer/internal/workspace"
 	"github.com/isolayer/isolayer/internal/workspace/strategy"
@@ -53,7 +57,7 @@ func (o strategyOptions) check(b buildOptions) error {
 }
 
 // withUpper adds the changes of an upper directory to the steps, before all others.
-func (a *app) withUpper(base *isolayer.Base, o buildOptions, options isolayer.Options, files *extent.Files) ([]isolayer.Step, error) {
+func (a *app) withUpper(base *baseimage.Base, o buildOptions, options stage.Options, files *extent.Files) ([]edit.Step, error) {
 	if o.upper == "" {
 		return o.steps, nil
 	}
@@ -66,13 +70,13 @@ func (a *app) withUpper(base *isolayer.Base, o buildOptions, options isolayer.Op
 	if err != nil {
 		return nil, err
 	}
-	return append([]isolayer.Step{isolayer.Edits{List: res.Edits, From: o.upper}}, o.steps...), nil
+	return append([]edit.Step{apply.Edits{List: res.Edits, From: o.upper}}, o.steps...), nil
 }
 
 // buildIn builds by way of a directory.
-func (a *app) buildIn(ctx context.Context, base *isolayer.Base, steps []isolayer.Step, o buildOptions, options isolayer.Options) (err error) {
+func (a *app) buildIn(ctx context.Context, base *baseimage.Base, steps []edit.Step, o buildOptions, options stage.Options) (err error) {
 	start := time.Now()
-	edits, err := base.Edits(ctx, steps, options)
+	edits, err := apply.EditsOf(ctx, base, steps, options)
 	if err != nil {
 		return err
 	}
@@ -105,9 +109,9 @@ func (a *app) buildIn(ctx context.Context, base *isolayer.Base, steps []isolayer
 		if err != nil {
 			return err
 		}
-		steps = []isolayer.Step{isolayer.Edits{List: res.Edits, From: w.Strategy.String()}}
+		steps = []edit.Step{apply.Edits{List: res.Edits, From: w.Strategy.String()}}
 	}
-	img, err := base.Build(ctx, steps, options)
+	img, err := build.Build(ctx, base, steps, options)
 	if err != nil {
 		return err
 	}
@@ -116,18 +120,18 @@ func (a *app) buildIn(ctx context.Context, base *isolayer.Base, steps []isolayer
 }
 
 // opaque empties the directories that others are bound over: nothing of them shows.
-func opaque(b workspace.Bind) []isolayer.Step {
+func opaque(b workspace.Bind) []edit.Step {
 	var edits []tree.Edit
 	for _, x := range b.Map {
 		if info, err := os.Stat(x.Source); err == nil && info.IsDir() {
 			edits = append(edits, tree.Opaque{Path: x.Path})
 		}
 	}
-	return []isolayer.Step{isolayer.Edits{List: edits, From: "bind"}}
+	return []edit.Step{apply.Edits{List: edits, From: "bind"}}
 }
 
 // directory prepares the workspace that the strategy asks for.
-func (a *app) directory(ctx context.Context, base *isolayer.Base, steps []isolayer.Step, o buildOptions) (*workspace.Workspace, error) {
+func (a *app) directory(ctx context.Context, base *baseimage.Base, steps []edit.Step, o buildOptions) (*workspace.Workspace, error) {
 	if o.strategy != "bind" {
 		w, err := a.prepare(ctx, base.Path(), strategy.How(o.strategy), o.temp, o.session)
 		if err == nil && o.strategy == "auto" {
@@ -141,7 +145,7 @@ func (a *app) directory(ctx context.Context, base *isolayer.Base, steps []isolay
 	}
 	var b workspace.Bind
 	for _, s := range steps {
-		add, ok := s.(isolayer.Add)
+		add, ok := s.(edit.Add)
 		if !ok {
 			return nil, hinted{fmt.Errorf("bind: %s: only files and directories that are there can be laid over", s), "use --strategy overlay, or none"}
 		}
@@ -161,7 +165,7 @@ func isDir(p string) bool {
 
 // foreign lets another program make the image of the directory, gives it a media check
 // if the base has one, and moves it to its place.
-func (a *app) foreign(ctx context.Context, base *isolayer.Base, w *workspace.Workspace, steps []isolayer.Step, o buildOptions, options isolayer.Options, start time.Time) (err error) {
+func (a *app) foreign(ctx context.Context, base *baseimage.Base, w *workspace.Workspace, steps []edit.Step, o buildOptions, options stage.Options, start time.Time) (err error) {
 	want, plan, err := a.planned(ctx, base, steps, options)
 	if err != nil {
 		return err
@@ -202,9 +206,9 @@ func (a *app) foreign(ctx context.Context, base *isolayer.Base, w *workspace.Wor
 	if err := w.Stop(); err != nil {
 		return err
 	}
-	check := options.MediaCheck == isolayer.MediaImplant || options.MediaCheck == isolayer.MediaAuto && base.Image().Primary().MediaCheck() != ""
+	check := options.MediaCheck == stage.MediaImplant || options.MediaCheck == stage.MediaAuto && base.Image().Primary().MediaCheck() != ""
 	if check {
-		if _, err := isolayer.ImplantMedia(ctx, made, isolayer.ImplantOptions{Force: true}); err != nil {
+		if _, err := build.ImplantMedia(ctx, made, build.ImplantOptions{Force: true}); err != nil {
 			return err
 		}
 	}
@@ -232,7 +236,7 @@ func (a *app) foreign(ctx context.Context, base *isolayer.Base, w *workspace.Wor
 
 // copies are binds of copies over boot images that the program writes into. In a copy
 // and in an overlay it has its own already.
-func (a *app) copies(base *isolayer.Base, w *workspace.Workspace, patched []string) ([]workspace.Binding, error) {
+func (a *app) copies(base *baseimage.Base, w *workspace.Workspace, patched []string) ([]workspace.Binding, error) {
 	b, ok := w.Strategy.(workspace.Bind)
 	if !ok {
 		return nil, nil
@@ -278,12 +282,12 @@ func (a *app) copies(base *isolayer.Base, w *workspace.Workspace, patched []stri
 
 // planned is the image that this program would make of the steps, which is what another
 // one is to make.
-func (a *app) planned(ctx context.Context, base *isolayer.Base, steps []isolayer.Step, o isolayer.Options) (*isolayer.Base, *isolayer.Image, error) {
-	img, err := base.Build(ctx, steps, o)
+func (a *app) planned(ctx context.Context, base *baseimage.Base, steps []edit.Step, o stage.Options) (*baseimage.Base, *build.Image, error) {
+	img, err := build.Build(ctx, base, steps, o)
 	if err != nil {
 		return nil, nil, err
 	}
-	want, err := isolayer.OpenSource(extent.Compose("the plan", img.Map.Blank()), isolayer.OpenOptions{Limits: a.limits})
+	want, err := baseimage.OpenSource(extent.Compose("the plan", img.Map.Blank()), baseimage.OpenOptions{Limits: a.limits})
 	if err != nil {
 		return nil, nil, errors.Join(err, img.Close())
 	}
@@ -291,17 +295,17 @@ func (a *app) planned(ctx context.Context, base *isolayer.Base, steps []isolayer
 }
 
 // lost warns of all that another program did not keep.
-func (a *app) lost(ctx context.Context, want *isolayer.Base, made string, patched []string, program string) (err error) {
-	got, err := isolayer.Open(made, isolayer.OpenOptions{Limits: a.limits})
+func (a *app) lost(ctx context.Context, want *baseimage.Base, made string, patched []string, program string) (err error) {
+	got, err := baseimage.Open(made, baseimage.OpenOptions{Limits: a.limits})
 	if err != nil {
 		return fmt.Errorf("the image that %s made: %w", program, err)
 	}
 	defer func() { err = errors.Join(err, got.Close()) }()
-	before, err := want.Side()
+	before, err := build.Side(want)
 	if err != nil {
 		return err
 	}
-	after, err := got.Side()
+	after, err := build.Side(got)
 	if err != nil {
 		return err
 	}

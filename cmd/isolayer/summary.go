@@ -6,8 +6,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/edit"
 	"github.com/isolayer/isolayer/internal/boot"
+	"github.com/isolayer/isolayer/internal/build"
 	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/layout"
 	"github.com/isolayer/isolayer/sink"
@@ -97,7 +98,7 @@ func follow(f layout.BootFile) bool {
 }
 
 // idle says of options that they had nothing to do.
-func (a *app) idle(img *isolayer.Image, o buildOptions) {
+func (a *app) idle(img *build.Image, o buildOptions) {
 	if o.asJSON || o.base == nil {
 		return
 	}
@@ -115,7 +116,7 @@ func (a *app) idle(img *isolayer.Image, o buildOptions) {
 	refreshed := slices.ContainsFunc(r.Notes, func(s string) bool { return strings.HasPrefix(s, "repository ") })
 	tell(o.refreshRepo && !refreshed, "--refresh-repo: no package of a repository was added or removed")
 	tell(o.mediaCheck == "strip" && o.base.Image().Primary().MediaCheck() == "", "--media-check strip: the image had none")
-	adds := slices.ContainsFunc(o.steps, func(s isolayer.Step) bool { _, ok := s.(isolayer.Add); return ok })
+	adds := slices.ContainsFunc(o.steps, func(s edit.Step) bool { _, ok := s.(edit.Add); return ok })
 	tell(o.preserve != "" && !adds, "--preserve: no file was added")
 	switch broken := len(e.Findings) > 0; {
 	case o.repair && (!broken || len(o.steps) == 0 && same(r)):

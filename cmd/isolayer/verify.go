@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/internal/build"
 	"github.com/isolayer/isolayer/internal/diff"
 	"github.com/isolayer/isolayer/internal/verify"
 )
@@ -55,7 +55,7 @@ type verified struct {
 
 func (a *app) verify(ctx context.Context, path string, o verifyOptions) error {
 	m := newMeter(a.err, o.progress)
-	report, err := isolayer.Verify(ctx, path, verify.Options{Progress: m.at, Limits: a.limits})
+	report, err := build.Verify(ctx, path, verify.Options{Progress: m.at, Limits: a.limits})
 	m.done()
 	if err != nil {
 		return notISO(path, err)
@@ -96,7 +96,7 @@ func (a *app) compare(ctx context.Context, path, basePath string, progress diff.
 		return err
 	}
 	defer func() { err = errors.Join(err, image.Close()) }()
-	report, err := image.Compare(ctx, base, progress)
+	report, err := build.Compare(ctx, image, base, progress)
 	if err != nil {
 		return err
 	}

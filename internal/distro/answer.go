@@ -5,21 +5,23 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/isolayer/isolayer/edit"
 )
 
 // Kind is a kind of answer file.
-type Kind string
+type Kind = edit.AnswerKind
 
 // The kinds.
 const (
-	Kickstart   Kind = "kickstart"   // Anaconda, and VMware ESXi
-	Preseed     Kind = "preseed"     // Debian's installer, and Ubuntu's old ones
-	Autoinstall Kind = "autoinstall" // Ubuntu's installers since 20.04
-	AutoYaST    Kind = "autoyast"    // SUSE
-	Agama       Kind = "agama"       // SUSE since 16
-	Ignition    Kind = "ignition"    // CoreOS
-	Answer      Kind = "answer"      // Proxmox
-	Unattend    Kind = "unattend"    // Windows
+	Kickstart   = edit.Kickstart
+	Preseed     = edit.Preseed
+	Autoinstall = edit.Autoinstall
+	AutoYaST    = edit.AutoYaST
+	Agama       = edit.Agama
+	Ignition    = edit.Ignition
+	Answer      = edit.Answer
+	Unattend    = edit.Unattend
 )
 
 // Kinds are all of them.

@@ -9,8 +9,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/edit"
+	"github.com/isolayer/isolayer/internal/baseimage"
+	"github.com/isolayer/isolayer/internal/build"
 	lt "github.com/isolayer/isolayer/internal/loadertest"
+	"github.com/isolayer/isolayer/internal/stage"
 	"github.com/isolayer/isolayer/sink"
 )
 
@@ -20,7 +23,7 @@ var edits = map[lt.Loader]struct{ always, soak int }{lt.ISOLINUX: {2, 40}, lt.GR
 
 // edited is a medium before and after a change.
 type edited struct {
-	step          isolayer.Step
+	step          edit.Step
 	before, after judged
 	notes         string // what the change said
 	err           error  // that it was refused
@@ -49,7 +52,7 @@ func TestEditsAgree(t *testing.T) {
 			refused := 0
 			for i := range n {
 				seed := *flagSeed + uint64(i)
-				e := edit(t, l, seed)
+				e := editAll(t, l, seed)
 				if e.err != nil {
 					refused++
 					t.Logf("%d: %s: %v", seed, e.step, e.err)
@@ -69,18 +72,18 @@ func TestEditsAgree(t *testing.T) {
 }
 
 // step makes a random change, which may name an entry of the medium.
-func step(r *rand.Rand, m lt.Medium) isolayer.Step {
+func step(r *rand.Rand, m lt.Medium) edit.Step {
 	switch r.IntN(5) {
 	case 0:
-		return isolayer.AddEntry{Title: "Added", Args: []string{"added=1"}}
+		return edit.AddEntry{Title: "Added", Args: []string{"added=1"}}
 	case 1:
-		return isolayer.MenuTimeout{Seconds: r.IntN(3)}
+		return edit.MenuTimeout{Seconds: r.IntN(3)}
 	case 2:
 		if names := entries(m); len(names) > 0 {
-			return isolayer.DefaultEntry{Name: names[r.IntN(len(names))]}
+			return edit.DefaultEntry{Name: names[r.IntN(len(names))]}
 		}
 	}
-	return isolayer.Kargs{Args: []string{"karg=1"}}
+	return edit.Kargs{Args: []string{"karg=1"}}
 }
 
 // entries are what could name one: labels, titles.
@@ -105,8 +108,8 @@ func entries(m lt.Medium) (out []string) {
 	return out
 }
 
-// edit changes a random medium and starts both.
-func edit(t *testing.T, l lt.Loader, seed uint64) (e edited) {
+// editAll changes a random medium and starts both.
+func editAll(t *testing.T, l lt.Loader, seed uint64) (e edited) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(seed, 0))
 	m := lt.Random(l, r)
@@ -140,13 +143,13 @@ func edit(t *testing.T, l lt.Loader, seed uint64) (e edited) {
 	return e
 }
 
-func change(t *testing.T, from, to string, step isolayer.Step) (notes string, err error) {
-	b, err := isolayer.Open(from, isolayer.OpenOptions{})
+func change(t *testing.T, from, to string, step edit.Step) (notes string, err error) {
+	b, err := baseimage.Open(from, baseimage.OpenOptions{})
 	if err != nil {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
-	img, err := b.Build(t.Context(), []isolayer.Step{step}, isolayer.Options{})
+	img, err := build.Build(t.Context(), b, []edit.Step{step}, stage.Options{})
 	if err != nil {
 		return "", err
 	}
@@ -162,22 +165,22 @@ func (e edited) wrong() string {
 	b, a := e.before.out, e.after.out
 	same := b.Started == a.Started && b.Kernel == a.Kernel && words(b.Command) == words(a.Command)
 	switch s := e.step.(type) {
-	case isolayer.AddEntry:
+	case edit.AddEntry:
 		if !same {
 			return "an added entry changes what starts"
 		}
-	case isolayer.Kargs:
+	case edit.Kargs:
 		if linux := b.Started && b.Kernel != lt.Local; linux && !slices.Contains(strings.Fields(a.Command), s.Args[0]) && !strings.Contains(e.notes, s.Args[0]) {
 			return "the argument is not given, and nobody said so"
 		}
 		if b.Started != a.Started || b.Kernel != a.Kernel {
 			return "an argument changes which kernel starts"
 		}
-	case isolayer.MenuTimeout:
+	case edit.MenuTimeout:
 		if b.Started && !same {
 			return "a timeout changes what starts"
 		}
-	case isolayer.DefaultEntry:
+	case edit.DefaultEntry:
 		p := ours(e.after.m)
 		if named := p.entry == s.Name || p.id == s.Name; a.Started && p.unsure == "" && !named && !strings.Contains(e.notes, s.Name) {
 			return "another entry than that starts, and nobody said so"

@@ -26,7 +26,7 @@ type State struct {
 	// Files have content in the damaged range, if there is one.
 	Files []string
 
-	used bool // something is in the field
+	Used bool // something is in the field
 }
 
 // Blank reports whether nothing is in the application use field.
@@ -74,7 +74,7 @@ func Implant(ctx context.Context, src extent.Source, o ImplantOptions) (*Tag, er
 	if err != nil && (!o.Force || !errors.Is(err, ErrMalformed)) {
 		return nil, err
 	}
-	if !o.Force && (m.Tag != nil || m.used) {
+	if !o.Force && (m.Tag != nil || m.Used) {
 		return nil, fmt.Errorf("application use field: %w", ErrFieldUsed)
 	}
 	like := New()
@@ -95,5 +95,5 @@ func stateOf(src extent.Source) (*State, error) {
 	}
 	field := d[iso9660.OffAppUse : iso9660.OffAppUse+Size]
 	tag, err := Parse(field)
-	return &State{Tag: tag, Blocks: Blocks(d), used: !Blank(field)}, err
+	return &State{Tag: tag, Blocks: Blocks(d), Used: !Blank(field)}, err
 }

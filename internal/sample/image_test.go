@@ -7,7 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/internal/baseimage"
+	"github.com/isolayer/isolayer/internal/build"
 	"github.com/isolayer/isolayer/internal/isotest"
 	"github.com/isolayer/isolayer/internal/isotest/readback"
 	"github.com/isolayer/isolayer/internal/qemu"
@@ -17,7 +18,7 @@ import (
 
 // TestSample boots the sample in every way; other programs find it sound.
 func TestSample(t *testing.T) {
-	img, err := isolayer.Sample(nil)
+	img, err := build.Sample(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +49,7 @@ func TestSample(t *testing.T) {
 // espOf is a file with the EFI system partition of an image.
 func espOf(t *testing.T, image string) string {
 	t.Helper()
-	b, err := isolayer.Open(image, isolayer.OpenOptions{})
+	b, err := baseimage.Open(image, baseimage.OpenOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

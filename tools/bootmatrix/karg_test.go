@@ -12,7 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/edit"
+	"github.com/isolayer/isolayer/internal/baseimage"
 	"github.com/isolayer/isolayer/internal/isotest"
 	"github.com/isolayer/isolayer/internal/qemu"
 )
@@ -31,9 +32,9 @@ func TestKargMatrix(t *testing.T) {
 		}
 		t.Run(im.name, func(t *testing.T) {
 			base := isotest.Image(t, im.name)
-			out := make1(t, base, []isolayer.Step{
+			out := make1(t, base, []edit.Step{
 				// Linux panics at its timer check where emulation gets too little time.
-				isolayer.Kargs{Args: []string{"console=ttyS0,115200", "matrix=karg", "no_timer_check"}}, isolayer.Label{ID: "NEW"},
+				edit.Kargs{Args: []string{"console=ttyS0,115200", "matrix=karg", "no_timer_check"}}, edit.Label{ID: "NEW"},
 			})
 			boots := ways(t, base)
 			if len(boots) == 0 {
@@ -97,7 +98,7 @@ type way struct {
 // ways lists those for which an image has boot equipment. Firmware starts EFI programs from
 // boot images that are not said to be for it, too, as SUSE's are not.
 func ways(t *testing.T, image string) (out []way) {
-	b, err := isolayer.Open(image, isolayer.OpenOptions{})
+	b, err := baseimage.Open(image, baseimage.OpenOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,9 +16,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/edit"
+	"github.com/isolayer/isolayer/internal/baseimage"
+	"github.com/isolayer/isolayer/internal/build"
 	"github.com/isolayer/isolayer/internal/isotest"
 	"github.com/isolayer/isolayer/internal/qemu"
+	"github.com/isolayer/isolayer/internal/stage"
 	"github.com/isolayer/isolayer/internal/tree"
 	"github.com/isolayer/isolayer/sink"
 )
@@ -53,12 +56,12 @@ var images = []struct {
 // kinds are the changes, in the order of the columns.
 var kinds = []struct {
 	name, column string
-	steps        func(t *testing.T, base string) []isolayer.Step
+	steps        func(t *testing.T, base string) []edit.Step
 }{
-	{"a", "a small file added", func(t *testing.T, base string) []isolayer.Step {
-		return []isolayer.Step{isolayer.Add{Source: file(t, "small.cfg", []byte("small\n"))}}
+	{"a", "a small file added", func(t *testing.T, base string) []edit.Step {
+		return []edit.Step{edit.Add{Source: file(t, "small.cfg", []byte("small\n"))}}
 	}},
-	{"b", "300 MiB of files added", func(t *testing.T, base string) []isolayer.Step {
+	{"b", "300 MiB of files added", func(t *testing.T, base string) []edit.Step {
 		dir := t.TempDir()
 		for i := range 30 {
 			b := make([]byte, 10<<20)
@@ -69,7 +72,7 @@ var kinds = []struct {
 				t.Fatal(err)
 			}
 		}
-		return []isolayer.Step{isolayer.Add{Source: dir, Dest: "/extra"}}
+		return []edit.Step{edit.Add{Source: dir, Dest: "/extra"}}
 	}},
 	{"c", "half of the other files removed", removeHalf},
 	{"d", "boot configuration and ESP replaced", replaceConfiguration},
@@ -85,8 +88,8 @@ func file(t *testing.T, name string, content []byte) string {
 }
 
 // removeHalf takes away every second file that no boot configuration names.
-func removeHalf(t *testing.T, base string) []isolayer.Step {
-	b, err := isolayer.Open(base, isolayer.OpenOptions{})
+func removeHalf(t *testing.T, base string) []edit.Step {
+	b, err := baseimage.Open(base, baseimage.OpenOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +98,7 @@ func removeHalf(t *testing.T, base string) []isolayer.Step {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var steps []isolayer.Step
+	var steps []edit.Step
 	count := 0
 	if err := tr.Walk(func(n *tree.Node) error {
 		p := n.Path()
@@ -103,7 +106,7 @@ func removeHalf(t *testing.T, base string) []isolayer.Step {
 			return nil
 		}
 		if count++; count%2 == 0 {
-			steps = append(steps, isolayer.Remove{Pattern: p})
+			steps = append(steps, edit.Remove{Pattern: p})
 		}
 		return nil
 	}); err != nil {
@@ -116,13 +119,13 @@ func removeHalf(t *testing.T, base string) []isolayer.Step {
 // the tree and in the EFI system partition. That becomes larger, and gets a loader
 // that looks for its configuration there; where GRUB takes the CD for the device it
 // was started from, it finds the one in the tree.
-func replaceConfiguration(t *testing.T, base string) []isolayer.Step {
-	var steps []isolayer.Step
+func replaceConfiguration(t *testing.T, base string) []edit.Step {
+	var steps []edit.Step
 	for _, p := range []string{"isolinux/isolinux.cfg", "boot/grub/grub.cfg", "EFI/BOOT/grub.cfg", "EFI/debian/grub.cfg"} {
 		text, ok := content(t, base, "/"+p)
 		if ok {
 			text = strings.ReplaceAll(text, "check=", "matrix=tree check=")
-			steps = append(steps, isolayer.Add{Source: file(t, filepath.Base(p), []byte(text)), Dest: "/" + p})
+			steps = append(steps, edit.Add{Source: file(t, filepath.Base(p), []byte(text)), Dest: "/" + p})
 		}
 	}
 	esp, ok := content(t, base, "@efi")
@@ -149,8 +152,8 @@ func replaceConfiguration(t *testing.T, base string) []isolayer.Step {
 	write("EFI/BOOT/grubx64.efi", loader)
 	write("EFI/debian/grub.cfg", grubConfig("esp"))
 	isotest.Run(t, "mcopy", "-s", "-i", img, filepath.Join(dir, "EFI"), "::")
-	return append(steps, isolayer.Add{Source: img, Dest: "@efi"},
-		isolayer.Add{Source: file(t, "grub.cfg", grubConfig("tree")), Dest: "/EFI/debian/grub.cfg"})
+	return append(steps, edit.Add{Source: img, Dest: "@efi"},
+		edit.Add{Source: file(t, "grub.cfg", grubConfig("tree")), Dest: "/EFI/debian/grub.cfg"})
 }
 
 func grubConfig(where string) []byte {
@@ -167,7 +170,7 @@ boot
 func content(t *testing.T, image, name string) (string, bool) {
 	t.Helper()
 	dir := t.TempDir()
-	b, err := isolayer.Open(image, isolayer.OpenOptions{})
+	b, err := baseimage.Open(image, baseimage.OpenOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,14 +248,14 @@ func TestMatrix(t *testing.T) {
 	}
 }
 
-func make1(t *testing.T, base string, steps []isolayer.Step) string {
+func make1(t *testing.T, base string, steps []edit.Step) string {
 	t.Helper()
-	b, err := isolayer.Open(base, isolayer.OpenOptions{})
+	b, err := baseimage.Open(base, baseimage.OpenOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	img, err := b.Build(t.Context(), steps, isolayer.Options{MediaCheck: isolayer.MediaStrip})
+	img, err := build.Build(t.Context(), b, steps, stage.Options{MediaCheck: stage.MediaStrip})
 	if err != nil {
 		t.Fatal(err)
 	}

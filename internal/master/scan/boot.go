@@ -82,7 +82,7 @@ func (s *scan) entry(e Entry, b *master.Boot) (master.Entry, error) {
 	var src extent.Source
 	name := fmt.Sprintf("appended partition %d", e.Appended)
 	if e.Path != "" {
-		n := e.node
+		n := e.Node
 		if n == nil {
 			var err error
 			if n, err = s.tree.Lookup(e.Path); err != nil {

@@ -92,6 +92,6 @@ func (s *scan) imageOf(m Entry, i int, r boot.Range, part func(off, n int64, wha
 	if hidden {
 		n.In = [3]bool{}
 	}
-	m.node = n
+	m.Node = n
 	return m, nil
 }

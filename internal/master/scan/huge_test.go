@@ -14,10 +14,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/internal/baseimage"
 	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/isotest"
 	"github.com/isolayer/isolayer/internal/isotest/readback"
+	"github.com/isolayer/isolayer/internal/master/scan"
 )
 
 // hugeFile is a file of zeros, with marks around the places where its sections meet.
@@ -65,7 +66,7 @@ func TestMasterHuge(t *testing.T) {
 		t.Skip("runs other programs")
 	}
 	dir := hugeTree(t)
-	out := mastered(t, dir, isolayer.MasterOptions{RockRidge: true, Joliet: true, Padding: 150})
+	out := mastered(t, dir, scan.Options{RockRidge: true, Joliet: true, Padding: 150})
 	lba, seven, tree := isotest.XorrisoLBA(t, out), isotest.SevenZip(t, out), isotest.XorrisoTree(t, out)
 	info := string(isotest.Run(t, "isoinfo", "-l", "-R", "-i", out))
 	listed := string(isotest.Run(t, "bsdtar", "-tvf", out))
@@ -113,7 +114,7 @@ func TestMasterHuge(t *testing.T) {
 // readMarks reads the marks with our reader.
 func readMarks(t *testing.T, image string, h hugeFile) {
 	t.Helper()
-	b, err := isolayer.Open(image, isolayer.OpenOptions{})
+	b, err := baseimage.Open(image, baseimage.OpenOptions{})
 	must(t, err)
 	defer b.Close()
 	tr, err := b.Tree()

@@ -7,10 +7,11 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/internal/build"
 	"github.com/isolayer/isolayer/internal/fat"
 	"github.com/isolayer/isolayer/internal/isotest/readback"
 	"github.com/isolayer/isolayer/internal/master"
+	"github.com/isolayer/isolayer/internal/master/scan"
 	"github.com/isolayer/isolayer/sink"
 )
 
@@ -19,11 +20,11 @@ import (
 func TestMasterMemory(t *testing.T) {
 	dir := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(dir, "local"), []byte("of the directory"), 0o644))
-	memory := func(dest string) isolayer.Graft {
-		return isolayer.Graft{Dest: dest, Content: fat.Bytes([]byte("of memory"))}
+	memory := func(dest string) scan.Graft {
+		return scan.Graft{Dest: dest, Content: fat.Bytes([]byte("of memory"))}
 	}
-	o := isolayer.MasterOptions{RockRidge: true, Joliet: true}
-	img, err := isolayer.Master([]isolayer.Graft{{Source: dir}, memory("/new/dir/file")}, o)
+	o := scan.Options{RockRidge: true, Joliet: true}
+	img, err := build.Master([]scan.Graft{{Source: dir}, memory("/new/dir/file")}, o)
 	must(t, err)
 	defer img.Close()
 	out := filepath.Join(t.TempDir(), "out.iso")
@@ -37,13 +38,13 @@ func TestMasterMemory(t *testing.T) {
 	for _, c := range []struct {
 		dest string
 		want error
-	}{{"", fs.ErrInvalid}, {"dir/", fs.ErrInvalid}, {"../x", fs.ErrInvalid}, {"bad\xff", isolayer.ErrNotUTF8}} {
-		if _, err := isolayer.Master([]isolayer.Graft{{Source: dir}, memory(c.dest)}, o); !errors.Is(err, c.want) {
+	}{{"", fs.ErrInvalid}, {"dir/", fs.ErrInvalid}, {"../x", fs.ErrInvalid}, {"bad\xff", scan.ErrNotUTF8}} {
+		if _, err := build.Master([]scan.Graft{{Source: dir}, memory(c.dest)}, o); !errors.Is(err, c.want) {
 			t.Errorf("content for %q: %v, want %v", c.dest, err, c.want)
 		}
 	}
 	var twice *master.TwiceError
-	if _, err := isolayer.Master([]isolayer.Graft{{Source: dir}, memory("local")}, o); !errors.As(err, &twice) {
+	if _, err := build.Master([]scan.Graft{{Source: dir}, memory("local")}, o); !errors.As(err, &twice) {
 		t.Errorf("a name twice: %v", err)
 	}
 }

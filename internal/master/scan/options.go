@@ -109,7 +109,7 @@ type Entry struct {
 	Path     string // of the boot image in the image; "": Appended has it
 	Appended int    // number of the appended partition that is the boot image
 
-	node *tree.Node // of Path, if known
+	Node *tree.Node // of Path, if known
 }
 
 // MediaBySize is the medium of a boot image that is a floppy disk of its own size.

@@ -15,18 +15,20 @@ import (
 	"testing"
 	"time"
 
-	"github.com/isolayer/isolayer"
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/internal/baseimage"
 	"github.com/isolayer/isolayer/internal/boot"
+	"github.com/isolayer/isolayer/internal/build"
 	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/isotest"
 	"github.com/isolayer/isolayer/internal/isotest/readback"
+	"github.com/isolayer/isolayer/internal/master/scan"
 	"github.com/isolayer/isolayer/internal/qemu"
 	"github.com/isolayer/isolayer/sink"
 )
 
 // mastered makes an image of a directory.
-func mastered(t testing.TB, dir string, o isolayer.MasterOptions) string {
+func mastered(t testing.TB, dir string, o scan.Options) string {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "out.iso")
 	if err := masterTo(t, dir, out, o); err != nil {
@@ -35,9 +37,9 @@ func mastered(t testing.TB, dir string, o isolayer.MasterOptions) string {
 	return out
 }
 
-func masterTo(t testing.TB, dir, out string, o isolayer.MasterOptions) (err error) {
+func masterTo(t testing.TB, dir, out string, o scan.Options) (err error) {
 	t.Helper()
-	img, err := isolayer.Master([]isolayer.Graft{{Source: dir}}, o)
+	img, err := build.Master([]scan.Graft{{Source: dir}}, o)
 	if err != nil {
 		return err
 	}
@@ -74,7 +76,7 @@ func TestBootFrom(t *testing.T) {
 	for _, name := range fromLayouts {
 		t.Run(name, func(t *testing.T) {
 			base := isotest.Image(t, name)
-			out := mastered(t, tree, isolayer.MasterOptions{RockRidge: true, Joliet: true, Padding: 150, Boot: &isolayer.MasterBoot{From: base}})
+			out := mastered(t, tree, scan.Options{RockRidge: true, Joliet: true, Padding: 150, Boot: &scan.Boot{From: base}})
 			readback.Verified(t, out)
 			if a, b := equipment(t, base), equipment(t, out); !slices.Equal(a, b) {
 				t.Errorf("equipment of the base and of ours:\n%s\n\n%s", strings.Join(a, "\n"), strings.Join(b, "\n"))
@@ -90,7 +92,7 @@ func TestBootFrom(t *testing.T) {
 // fill gaps, as libisofs makes them, are left out.
 func equipment(t *testing.T, image string) (lines []string) {
 	t.Helper()
-	b, err := isolayer.Open(image, isolayer.OpenOptions{})
+	b, err := baseimage.Open(image, baseimage.OpenOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,7 +225,7 @@ func TestMasterTrees(t *testing.T) {
 			r := rand.New(rand.NewPCG(uint64(seed), 5))
 			dir := filepath.Join(t.TempDir(), "tree")
 			want := randomTree(t, r, dir)
-			o := isolayer.MasterOptions{
+			o := scan.Options{
 				RockRidge: true, Joliet: r.IntN(2) == 0, Enhanced: r.IntN(6) == 0, Padding: int64(8 + r.IntN(200)), // libarchive wants 24 blocks
 				Naming: iso9660.NamingRules{Length: []int{0, 31, 37}[r.IntN(3)], Lowercase: r.IntN(2) == 0, JolietLong: r.IntN(2) == 0, NoVersion: r.IntN(3) == 0},
 				Once:   r.IntN(3) == 0,
@@ -232,7 +234,7 @@ func TestMasterTrees(t *testing.T) {
 				o.Relocate = "rr_moved"
 			}
 			if r.IntN(4) == 0 {
-				o.Boot = &isolayer.MasterBoot{Spec: boot.Spec{PartitionOffset: 16}}
+				o.Boot = &scan.Boot{Spec: boot.Spec{PartitionOffset: 16}}
 			}
 			out := mastered(t, dir, o)
 			if d := want.Diff(isotest.Bsdtar(t, out)); d != "" {
@@ -263,7 +265,7 @@ func TestMasterTrees(t *testing.T) {
 
 // listed compares what the two programs that only list show: isoinfo, and 7z, which
 // takes the names of Joliet where there are some.
-func listed(t *testing.T, out string, want isotest.Manifest, o isolayer.MasterOptions) {
+func listed(t *testing.T, out string, want isotest.Manifest, o scan.Options) {
 	t.Helper()
 	seen := isotest.IsoinfoRR(t, out)
 	if o.Relocate == "" { // isoinfo shows moved directories where they are stored
@@ -322,7 +324,7 @@ func TestMasterKernel(t *testing.T) {
 		r := rand.New(rand.NewPCG(uint64(seed), 6))
 		dir := filepath.Join(t.TempDir(), "tree")
 		want := randomTree(t, r, dir)
-		o := isolayer.MasterOptions{RockRidge: true, Joliet: true, Naming: iso9660.NamingRules{JolietLong: true}, Padding: 150}
+		o := scan.Options{RockRidge: true, Joliet: true, Naming: iso9660.NamingRules{JolietLong: true}, Padding: 150}
 		if seed%2 == 1 {
 			o.Relocate = ".rr_moved"
 		}
@@ -350,9 +352,9 @@ func TestMasterKernel(t *testing.T) {
 
 // TestMasterRefused: what cannot be is an error that says so, and leaves nothing.
 func TestMasterRefused(t *testing.T) {
-	rock := isolayer.MasterOptions{RockRidge: true, Joliet: true}
-	loader := func(o isolayer.MasterOptions, path string) isolayer.MasterOptions {
-		o.Boot = &isolayer.MasterBoot{Entries: []isolayer.MasterEntry{{Path: path}}}
+	rock := scan.Options{RockRidge: true, Joliet: true}
+	loader := func(o scan.Options, path string) scan.Options {
+		o.Boot = &scan.Boot{Entries: []scan.Entry{{Path: path}}}
 		return o
 	}
 	many := func(dir string) {
@@ -363,15 +365,15 @@ func TestMasterRefused(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		make func(dir string)
-		o    isolayer.MasterOptions
+		o    scan.Options
 		want string
 	}{
 		{"not UTF-8 for Joliet", func(dir string) { must(t, os.WriteFile(filepath.Join(dir, "caf\xe9"), nil, 0o644)) }, rock, "not UTF-8"},
-		{"publisher", many, isolayer.MasterOptions{Texts: iso9660.VolumeTexts{Publisher: strings.Repeat("p", 129)}}, "publisher"},
+		{"publisher", many, scan.Options{Texts: iso9660.VolumeTexts{Publisher: strings.Repeat("p", 129)}}, "publisher"},
 		{"no boot image", many, loader(rock, "loader"), "boot image"},
 		{"empty boot image", many, loader(rock, "file1"), "empty"},
 		{"boot image is a directory", func(dir string) { must(t, os.Mkdir(filepath.Join(dir, "d"), 0o755)) }, loader(rock, "d"), "not a regular file"},
-		{"volume id", many, isolayer.MasterOptions{Texts: iso9660.VolumeTexts{Volume: strings.Repeat("x", 33)}}, "volume id"},
+		{"volume id", many, scan.Options{Texts: iso9660.VolumeTexts{Volume: strings.Repeat("x", 33)}}, "volume id"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir, out := t.TempDir(), filepath.Join(t.TempDir(), "out.iso")
@@ -398,7 +400,7 @@ func TestMasterSpecial(t *testing.T) {
 	must(t, syscall.Bind(fd, &syscall.SockaddrUnix{Name: "sock"}))
 	must(t, syscall.Mkfifo("fifo", 0o644))
 	for _, rock := range []bool{true, false} {
-		img, err := isolayer.Master([]isolayer.Graft{{Source: "."}}, isolayer.MasterOptions{RockRidge: rock, Joliet: true})
+		img, err := build.Master([]scan.Graft{{Source: "."}}, scan.Options{RockRidge: rock, Joliet: true})
 		must(t, err)
 		defer img.Close()
 		warned := strings.Join(img.Report.Warnings, "\n")
@@ -406,7 +408,7 @@ func TestMasterSpecial(t *testing.T) {
 			t.Errorf("Rock Ridge %v: warnings %q", rock, warned)
 		}
 		out := filepath.Join(t.TempDir(), "out.iso")
-		must(t, masterTo(t, dir, out, isolayer.MasterOptions{RockRidge: rock, Joliet: true}))
+		must(t, masterTo(t, dir, out, scan.Options{RockRidge: rock, Joliet: true}))
 		if rock {
 			list := string(isotest.Run(t, "bsdtar", "-tvf", out))
 			if !regexp.MustCompile(`(?m)^s.* sock$`).MatchString(list) || !regexp.MustCompile(`(?m)^p.* fifo$`).MatchString(list) {
@@ -425,9 +427,9 @@ func TestMasterTwice(t *testing.T) {
 		must(t, os.WriteFile(p, []byte(p), 0o644))
 	}
 	must(t, os.Symlink("x", "c/other"))
-	graft := func(names ...string) (list []isolayer.Graft) {
+	graft := func(names ...string) (list []scan.Graft) {
 		for _, n := range names {
-			list = append(list, isolayer.Graft{Source: n})
+			list = append(list, scan.Graft{Source: n})
 		}
 		return list
 	}
@@ -445,7 +447,7 @@ func TestMasterTwice(t *testing.T) {
 		{[]string{"a/same", "a/same"}, false, ""},
 		{[]string{"a/d", "b/d"}, false, ""},
 	} {
-		img, err := isolayer.Master(graft(c.from...), isolayer.MasterOptions{RockRidge: true, Replace: c.replace})
+		img, err := build.Master(graft(c.from...), scan.Options{RockRidge: true, Replace: c.replace})
 		if c.want != "" {
 			if err == nil || err.Error() != c.want+" in the image" {
 				t.Errorf("%q: %v, want %q", c.from, err, c.want)
@@ -477,7 +479,7 @@ func TestMasterChanging(t *testing.T) {
 			dir, out := t.TempDir(), filepath.Join(t.TempDir(), "out.iso")
 			p := filepath.Join(dir, "file")
 			must(t, os.WriteFile(p, noise(200_000, 1), 0o644))
-			img, err := isolayer.Master([]isolayer.Graft{{Source: dir}}, isolayer.MasterOptions{})
+			img, err := build.Master([]scan.Graft{{Source: dir}}, scan.Options{})
 			must(t, err)
 			defer img.Close()
 			must(t, change(p))
@@ -501,7 +503,7 @@ func TestMasterShrinking(t *testing.T) {
 	dir := t.TempDir()
 	p := filepath.Join(dir, "file")
 	must(t, os.WriteFile(p, bytes.Repeat(noise(1<<20, 1), 40), 0o644))
-	img, err := isolayer.Master([]isolayer.Graft{{Source: dir}}, isolayer.MasterOptions{})
+	img, err := build.Master([]scan.Graft{{Source: dir}}, scan.Options{})
 	must(t, err)
 	defer img.Close()
 	w := &shrinker{path: p}
@@ -537,7 +539,7 @@ func TestMasterOutputInside(t *testing.T) {
 	var sums []string
 	for range 2 {
 		must(t, os.Chtimes(dir, time.Time{}, time.Unix(1e9, 0)))
-		must(t, masterTo(t, dir, out, isolayer.MasterOptions{Output: out}))
+		must(t, masterTo(t, dir, out, scan.Options{Output: out}))
 		sums = append(sums, isotest.SHA256File(t, out))
 	}
 	if sums[0] != sums[1] {

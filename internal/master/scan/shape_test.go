@@ -15,10 +15,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/internal/build"
 	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/isotest"
 	"github.com/isolayer/isolayer/internal/isotest/readback"
+	"github.com/isolayer/isolayer/internal/master/scan"
 	"github.com/isolayer/isolayer/sink"
 )
 
@@ -47,7 +48,7 @@ func TestMasterShapes(t *testing.T) {
 	must(t, os.Symlink("/"+strings.Repeat("abc/", 100)+"end", filepath.Join(dir, "down")))
 	want := manifestOf(t, dir)
 	var images []string
-	for _, o := range []isolayer.MasterOptions{
+	for _, o := range []scan.Options{
 		{RockRidge: true, Joliet: true, Padding: 150, Naming: iso9660.NamingRules{JolietLong: true}},
 		{RockRidge: true, Relocate: "rr_moved", Padding: 150, Naming: iso9660.NamingRules{Length: 31}},
 	} {
@@ -72,7 +73,7 @@ func TestMasterShapes(t *testing.T) {
 	}
 	want, images = manifestOf(t, dir), nil
 	for _, where := range []string{"", ".rr_moved"} {
-		images = append(images, mastered(t, dir, isolayer.MasterOptions{RockRidge: true, Joliet: true, Padding: 150, Relocate: where}))
+		images = append(images, mastered(t, dir, scan.Options{RockRidge: true, Joliet: true, Padding: 150, Relocate: where}))
 	}
 	for image, v := range isotest.KernelMount(t, isotest.MountOptions{}, images...) {
 		short := func(m isotest.Manifest) isotest.Manifest { // Linux cuts names of 254 and 255 bytes
@@ -125,7 +126,7 @@ func TestMasterFull(t *testing.T) {
 	}
 	dir := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(dir, "f"), noise(100_000, 1), 0o644))
-	if err := masterTo(t, dir, "/dev/full", isolayer.MasterOptions{}); !errors.Is(err, syscall.ENOSPC) {
+	if err := masterTo(t, dir, "/dev/full", scan.Options{}); !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("%v", err)
 	}
 }
@@ -150,7 +151,7 @@ func TestMasterAttributes(t *testing.T) {
 	if err := errors.Join(unix.Setxattr(p, "user.color", []byte("blue"), 0), unix.Setxattr(p, "user.long", []byte(long), 0), unix.Setxattr(p, "system.posix_acl_access", acl, 0)); err != nil {
 		t.Skip(err)
 	}
-	out := mastered(t, dir, isolayer.MasterOptions{RockRidge: true, ACL: true, Attributes: true})
+	out := mastered(t, dir, scan.Options{RockRidge: true, ACL: true, Attributes: true})
 	said, err := exec.Command(isotest.Tool(t, "xorriso"), "-no_rc", "-report_about", "SORRY", "-acl", "on", "-xattr", "on", "-indev", out,
 		"-getfattr", "/f", "--", "-getfacl", "/f", "--").Output()
 	must(t, err)
@@ -168,9 +169,9 @@ func TestMasterStream(t *testing.T) {
 	for i := range 30 {
 		must(t, os.WriteFile(filepath.Join(dir, fmt.Sprint(i)), noise(i*7000, uint64(i)), 0o644))
 	}
-	o := isolayer.MasterOptions{RockRidge: true, Joliet: true, Padding: 1000, Implant: true}
+	o := scan.Options{RockRidge: true, Joliet: true, Padding: 1000, Implant: true}
 	out := mastered(t, dir, o)
-	img, err := isolayer.Master([]isolayer.Graft{{Source: dir}}, o)
+	img, err := build.Master([]scan.Graft{{Source: dir}}, o)
 	must(t, err)
 	defer img.Close()
 	var b bytes.Buffer
@@ -179,7 +180,7 @@ func TestMasterStream(t *testing.T) {
 	if !bytes.Equal(b.Bytes(), read(t, out)) {
 		t.Error("the stream differs from the file")
 	}
-	m, err := isolayer.CheckMedia(t.Context(), out, nil)
+	m, err := build.CheckMedia(t.Context(), out, nil)
 	must(t, err)
 	if !m.OK {
 		t.Error("the media check is wrong")

@@ -1,0 +1,413 @@
+package isofile
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/isolayer/isolayer/edit"
+	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/internal/apply"
+	"github.com/isolayer/isolayer/internal/baseimage"
+	"github.com/isolayer/isolayer/internal/build"
+	"github.com/isolayer/isolayer/internal/fat"
+	"github.com/isolayer/isolayer/internal/fault"
+	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/layer"
+	"github.com/isolayer/isolayer/internal/localtree"
+	"github.com/isolayer/isolayer/internal/recipe"
+	"github.com/isolayer/isolayer/internal/stage"
+	"github.com/isolayer/isolayer/internal/store"
+	"github.com/isolayer/isolayer/internal/tree"
+)
+
+// maxTemplate is how long a file may be that values go into.
+const maxTemplate = 16 << 20
+
+// copyContext finds what COPY and ADD put into an image.
+type copyContext struct {
+	*run
+	ctx     context.Context
+	s       *state
+	i       *recipe.Instruction
+	epoch   time.Time
+	mode    *uint32
+	owner   *edit.Owner
+	render  bool
+	ignore  func(string) (bool, error)
+	closers []io.Closer
+	list    []item
+}
+
+// close closes what the contents are read from.
+func (g *copyContext) close() error {
+	var errs []error
+	for _, c := range g.closers {
+		errs = append(errs, c.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func (g *copyContext) flags() (err error) {
+	if v, ok := g.i.Flag("chmod"); ok {
+		n, err := strconv.ParseUint(v, 8, 12)
+		if err != nil {
+			return fmt.Errorf("%w: --chmod=%s: want octal digits", recipe.ErrSyntax, v)
+		}
+		mode := uint32(n)
+		g.mode = &mode
+	}
+	if v, ok := g.i.Flag("chown"); ok {
+		if g.owner, err = owner(v); err != nil {
+			return err
+		}
+	}
+	_, g.render = g.i.Flag("template")
+	g.ignore, err = g.ignored()
+	return err
+}
+
+// attr are the attributes of something that is put in.
+func (g *copyContext) attr(kind uint32, executable bool) tree.Attr {
+	a := tree.Attr{Mode: kind | 0o644, ModTime: g.epoch}
+	if kind == iso9660.ModeDir || executable {
+		a.Mode = kind | 0o755
+	}
+	if g.mode != nil && kind != iso9660.ModeSymlink {
+		a.Mode = kind | *g.mode
+	}
+	if g.owner != nil {
+		a.UID, a.GID = g.owner.UID, g.owner.GID
+	}
+	return a
+}
+
+// text puts a here-document into the image.
+func (g *copyContext) text(name, text, dest string) {
+	g.add(item{dest: localtree.Into(dest, name), attr: g.attr(iso9660.ModeRegular, false), src: fat.Bytes([]byte(text)), sum: fmt.Sprintf("%x", sha256.Sum256([]byte(text)))})
+}
+
+func (g *copyContext) add(x item) {
+	if !strings.HasPrefix(x.dest, "@") {
+		x.dest = path.Join("/", x.dest)
+	}
+	g.list = append(g.list, x)
+}
+
+// source puts what a word names into the image: a file or the content of a directory of
+// the context, or of another stage; with ADD also the content of an archive, or what a
+// URL leads to.
+func (g *copyContext) source(word, dest string) error {
+	if from, ok := g.i.Flag("from"); ok {
+		return g.stageSource(from, word, dest)
+	}
+	if g.i.Name == "ADD" && (strings.HasPrefix(word, "http://") || strings.HasPrefix(word, "https://")) {
+		return g.url(word, dest)
+	}
+	p, err := g.run.source(word)
+	if err != nil {
+		return err
+	}
+	hits := []string{p}
+	if strings.ContainsAny(word, "*?[") {
+		if hits, err = filepath.Glob(p); err != nil {
+			return err
+		}
+		slices.Sort(hits)
+		if len(hits) > 1 && !localtree.IsInto(dest) {
+			return fmt.Errorf("%w: %s is several files; the destination must end in a slash", recipe.ErrSyntax, word)
+		}
+	}
+	n := len(g.list)
+	for _, hit := range hits {
+		if err := g.local(hit, dest); err != nil {
+			return err
+		}
+	}
+	if len(hits) == 1 && len(g.list) == n && !isDir(p) {
+		return fmt.Errorf("%s: .isoignore leaves it out", word)
+	}
+	if len(hits) == 0 || len(g.list) == n && !isDir(p) {
+		return fmt.Errorf("%s: %w in the context", word, fs.ErrNotExist)
+	}
+	return nil
+}
+
+func isDir(p string) bool {
+	info, err := os.Stat(p)
+	return err == nil && info.IsDir()
+}
+
+// local puts a file, or what a directory holds, into the image.
+func (g *copyContext) local(p, dest string) error {
+	info, err := os.Stat(p)
+	if err != nil {
+		return err // with the whole path: where it was looked for
+	}
+	if !info.IsDir() {
+		if g.i.Name == "ADD" {
+			if done, err := g.archive(p, dest); done || err != nil {
+				return err
+			}
+		}
+		dest = localtree.Into(dest, localtree.Name(p))
+	}
+	return localtree.Walk(p, info, g.skip, func(e localtree.Entry) error {
+		return g.file(e, e.Below(dest))
+	})
+}
+
+// skip reports what .isoignore names.
+func (g *copyContext) skip(p string) (bool, error) {
+	rel, err := filepath.Rel(g.Context, p)
+	if err != nil || rel == "." {
+		return false, err
+	}
+	return g.ignore(rel)
+}
+
+// file puts one file, directory or link into the image.
+func (g *copyContext) file(e localtree.Entry, dest string) error {
+	switch {
+	case e.Info.IsDir():
+		g.add(item{dest: dest, attr: g.attr(iso9660.ModeDir, true)})
+		return nil
+	case e.IsLink():
+		a := g.attr(iso9660.ModeSymlink, true)
+		a.Mode, a.Link = iso9660.ModeSymlink|0o777, e.Link
+		g.add(item{dest: dest, attr: a})
+		return nil
+	}
+	a := g.attr(iso9660.ModeRegular, e.Info.Mode()&0o111 != 0)
+	if g.render {
+		return g.template(e.Path, dest, a)
+	}
+	d, err := g.fileSum(g.ctx, e.Path)
+	if err != nil {
+		return err
+	}
+	g.add(item{local: e.Path, dest: dest, attr: a, sum: string(d)})
+	return nil
+}
+
+// template puts a file with values into the image.
+func (g *copyContext) template(p, dest string, a tree.Attr) error {
+	text, err := renderFile(p, g.Context, g.values)
+	if err != nil {
+		return err
+	}
+	g.add(item{dest: dest, attr: a, src: fat.Bytes([]byte(text)), sum: fmt.Sprintf("%x", sha256.Sum256([]byte(text)))})
+	return nil
+}
+
+// renderFile is a template file with values. Errors name it as the Isofile in its folder
+// spells it.
+func renderFile(p, folder string, values map[string]string) (string, error) {
+	name, err := filepath.Rel(folder, p)
+	if err != nil {
+		return "", err
+	}
+	info, err := os.Stat(p)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", name, baseimage.Bare(err))
+	}
+	if info.Size() > maxTemplate {
+		return "", fmt.Errorf("%s: a template of more than %d bytes", name, maxTemplate)
+	}
+	b, err := os.ReadFile(p)
+	if err != nil {
+		return "", err
+	}
+	return recipe.Render(name, string(b), values)
+}
+
+// archive puts what a tar archive holds into the image; false if it is none.
+func (g *copyContext) archive(p, dest string) (bool, error) {
+	switch ext := strings.ToLower(filepath.Ext(p)); {
+	case ext == ".tar", ext == ".tgz", ext == ".tzst":
+	case strings.HasSuffix(strings.ToLower(p), ".tar.gz"), strings.HasSuffix(strings.ToLower(p), ".tar.zst"):
+	default:
+		return false, nil
+	}
+	d, err := g.fileSum(g.ctx, p)
+	if err != nil {
+		return true, err
+	}
+	files := extent.NewFiles()
+	g.closers = append(g.closers, files)
+	f, err := files.Add(p)
+	if err != nil {
+		return true, err
+	}
+	src, spool, err := layer.Expand(f, "")
+	if err != nil {
+		return true, err
+	}
+	g.closers = append(g.closers, spool)
+	l, err := layer.Read(src)
+	if err != nil {
+		return true, err
+	}
+	if len(l.Gone)+len(l.Opaque)+len(l.Renames)+len(l.Objects) > 0 || l.Patches() {
+		return true, fmt.Errorf("%s is a layer: use LAYER", p)
+	}
+	for _, put := range l.Added {
+		a := put.Attr
+		a.ModTime = g.epoch
+		if g.owner != nil {
+			a.UID, a.GID = g.owner.UID, g.owner.GID
+		}
+		g.add(item{dest: path.Join(dest, put.Path), attr: a, src: put.Source, sum: string(d)})
+	}
+	return true, nil
+}
+
+// url puts what a URL leads to into the image; its digest must be stated.
+func (g *copyContext) url(address, dest string) error {
+	want, ok := g.i.Flag("checksum")
+	if !ok {
+		return fmt.Errorf("%w: ADD of a URL needs --checksum=sha256:…", recipe.ErrSyntax)
+	}
+	d, err := store.ParseDigest(want)
+	if err != nil {
+		return err
+	}
+	if _, there := g.Store.Has(d); !there {
+		if g.Fetch == nil {
+			return fmt.Errorf("fetch %s: %w", address, errors.ErrUnsupported)
+		}
+		got, err := g.Store.Put(g.ctx, func(w io.Writer) error { return g.Fetch(g.ctx, address, w) })
+		if err != nil {
+			return fmt.Errorf("fetch %s: %w", address, err)
+		}
+		if got.Digest != d {
+			return fmt.Errorf("fetch %s: %w: it is %s", address, store.ErrDigest, got.Digest)
+		}
+	}
+	name, _, _ := strings.Cut(path.Base(address), "?")
+	g.add(item{local: g.Store.Path(d), dest: localtree.Into(dest, name), attr: g.attr(iso9660.ModeRegular, false), sum: string(d)})
+	return nil
+}
+
+// stageSource puts what a stage, or another image, has at a path into the image.
+func (g *copyContext) stageSource(from, word, dest string) error {
+	var base *baseimage.Base
+	var sum string
+	if n, ok := g.r.Stage(from, len(g.stages)); ok {
+		s := g.stages[n]
+		img, err := s.build(g.ctx, g.options(s), nil)
+		if err != nil {
+			return err
+		}
+		g.closers = append(g.closers, img)
+		if base, err = asBase(img, from); err != nil {
+			return err
+		}
+		sum = fmt.Sprintf("%x", s.key[:])
+	} else {
+		p, err := g.run.source(from)
+		if err != nil {
+			return err
+		}
+		if base, err = g.open(p); err != nil {
+			return fmt.Errorf("%s is no stage, and: %w", from, err)
+		}
+		d, err := g.fileSum(g.ctx, p)
+		if err != nil {
+			return err
+		}
+		sum = string(d)
+	}
+	t, err := base.Merged()
+	if err != nil {
+		return err
+	}
+	n, err := t.Lookup(word)
+	if err != nil {
+		return err
+	}
+	root := n.Path()
+	if !n.IsDir() {
+		dest = localtree.Into(dest, n.Name)
+	}
+	return walkNode(n, func(n *tree.Node) error {
+		rel := strings.TrimPrefix(strings.TrimPrefix(n.Path(), root), "/")
+		x := item{dest: path.Join(dest, rel), attr: n.Attr, sum: sum + ":" + n.Path()}
+		if g.mode != nil && !n.IsLink() {
+			x.attr.Mode = n.Mode&iso9660.ModeType | *g.mode
+		}
+		if g.owner != nil {
+			x.attr.UID, x.attr.GID = g.owner.UID, g.owner.GID
+		}
+		if n.IsRegular() {
+			var err error
+			if x.src, err = build.NodeSource(base, n); err != nil {
+				return err
+			}
+		}
+		g.add(x)
+		return nil
+	})
+}
+
+// walkNode calls f for a node and all below it that listings show.
+func walkNode(n *tree.Node, f func(*tree.Node) error) error {
+	if n.Hidden {
+		return nil
+	}
+	if err := f(n); err != nil {
+		return err
+	}
+	for _, c := range n.Children {
+		if err := walkNode(c, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// putInside gives a file inside of the FAT image that boot equipment is new content, or
+// makes a directory there, as the mode says.
+func putInside(s *stage.Stage, object, inside string, mode uint32, src extent.Source) error {
+	v, err := s.FatNamed(object)
+	if err != nil {
+		return err
+	}
+	return s.EditFAT(v, func(e *fat.Editor) error {
+		switch mode & iso9660.ModeType {
+		case iso9660.ModeDir:
+			return stage.Mkdirs(e, apply.FatPath(inside))
+		case iso9660.ModeRegular:
+			return stage.PutFAT(e, apply.FatPath(inside), src)
+		}
+		return fmt.Errorf("FAT has no symbolic links: %w", iso9660.ErrUnsupported)
+	})
+}
+
+// asBase is a planned image to read from, as if it were a file.
+func asBase(i *build.Image, name string) (*baseimage.Base, error) {
+	return baseimage.OpenSource(extent.Compose(name, i.Map), baseimage.OpenOptions{Limits: fault.Unlimited()})
+}
+
+// layerFrom is the layer that turns one planned image into another.
+func layerFrom(ctx context.Context, i *build.Image, before *build.Image) (*layer.Layer, []string, error) {
+	a, err := asBase(before, "before")
+	if err != nil {
+		return nil, nil, err
+	}
+	b, err := asBase(i, "after")
+	if err != nil {
+		return nil, nil, err
+	}
+	return build.MakeLayer(ctx, b, a, build.LayerOptions{Lower: before.Lower})
+}

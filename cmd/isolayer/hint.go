@@ -80,6 +80,7 @@ var hints = []struct {
 	{isofile.ErrOutside, "copy it into the folder of the Isofile; images are made of what is there"},
 	{isofile.ErrCommand, "nothing of it is kept; its own messages stand above"},
 	{recipe.ErrSyntax, "instructions are those of Dockerfiles: FROM, COPY, RUN … and REMOVE, RENAME, VOLID, KARG, KICKSTART …"},
+	{recipe.ErrValues, "want KEY: VALUE lines, or a list of such; a value is a text or a number"},
 	{store.ErrBusy, "wait until the build has ended"},
 	{store.ErrDamaged, "remove the store, or name another with --store; it holds nothing that cannot be made again"},
 	{baseimage.ErrNoObject, "isolayer info lists the boot equipment; @bios, @efi, @partN and @system-area name parts of it"},

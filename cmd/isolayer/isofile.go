@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -14,7 +15,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/goccy/go-yaml"
 	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 
@@ -112,15 +112,8 @@ func (a *app) storeToBuild(o buildOptions) (s *store.Store, drop func() error, e
 
 // unusedValues warns of values that go into no template.
 func (a *app) unusedValues(r *recipe.Recipe, o buildOptions) {
-	if o.values == "" && len(o.set) == 0 {
+	if o.values == "" && len(o.set) == 0 || r.Templates() {
 		return
-	}
-	for _, st := range r.Stages {
-		for i := range st.Steps {
-			if _, ok := st.Steps[i].Flag("template"); ok {
-				return
-			}
-		}
 	}
 	from := "the values of --set"
 	if o.values != "" {
@@ -152,34 +145,11 @@ func (o *isofileOptions) fleet() (list []map[string]string, several bool, err er
 	if err != nil {
 		return nil, false, err
 	}
-	var hosts []map[string]any
-	if yaml.Unmarshal(b, &hosts) == nil {
-		several = true
-	} else {
-		var one map[string]any
-		if err := yaml.Unmarshal(b, &one); err != nil {
-			return nil, false, hinted{fmt.Errorf("%s: %w", o.values, err), "want KEY: VALUE lines, or a list of such"}
-		}
-		hosts = []map[string]any{one}
+	list, several, err = recipe.Values(o.values, b)
+	for _, values := range list {
+		maps.Copy(values, set)
 	}
-	for n, h := range hosts {
-		values := map[string]string{}
-		for k, v := range h {
-			switch v.(type) {
-			case map[string]any, []any, nil:
-				return nil, false, hinted{fmt.Errorf("%s: entry %d: the value of %s is no text or number", o.values, n+1, k), "templates take plain values"}
-			}
-			values[k] = fmt.Sprint(v)
-		}
-		for k, v := range set {
-			values[k] = v
-		}
-		list = append(list, values)
-	}
-	if len(list) == 0 {
-		return nil, false, fmt.Errorf("%s: no values", o.values)
-	}
-	return list, several, nil
+	return list, several, err
 }
 
 // bake makes the images of an Isofile.

@@ -56,6 +56,16 @@ type Doc struct {
 	Expand bool // variables stand in it: its name is not quoted
 }
 
+// Templates reports whether values go into any instruction.
+func (r *Recipe) Templates() bool {
+	return slices.ContainsFunc(r.Stages, func(s Stage) bool {
+		return slices.ContainsFunc(s.Steps, func(i Instruction) bool {
+			_, ok := i.Flag("template")
+			return ok
+		})
+	})
+}
+
 // Flag returns the last value of a flag.
 func (i *Instruction) Flag(name string) (string, bool) {
 	for _, f := range slices.Backward(i.Flags) {

@@ -1,6 +1,7 @@
 package build_test
 
 import (
+	"context"
 	"os"
 	"path"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"github.com/isolayer/isolayer/edit"
 	"github.com/isolayer/isolayer/internal/baseimage"
 	"github.com/isolayer/isolayer/internal/build"
+	"github.com/isolayer/isolayer/internal/diff"
 	"github.com/isolayer/isolayer/internal/isotest"
 	"github.com/isolayer/isolayer/internal/layer"
 	"github.com/isolayer/isolayer/internal/stage"
@@ -263,4 +265,32 @@ func TestLayerRefused(t *testing.T) {
 			t.Errorf("%q is taken for a layer", content)
 		}
 	}
+}
+
+// compared is what diff tells of two images.
+func compared(t *testing.T, before, after string) *diff.Report {
+	t.Helper()
+	a, err := baseimage.Open(before, baseimage.OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	b, err := baseimage.Open(after, baseimage.OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	r, err := build.Compare(context.Background(), b, a, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func lines(cs []diff.Change) (out []string) {
+	for _, c := range cs {
+		text, _, _ := strings.Cut(c.String(), " (")
+		out = append(out, text)
+	}
+	return out
 }

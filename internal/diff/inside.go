@@ -90,6 +90,10 @@ func (c *comparison) insideOne(x, y *fat.Image, name string, was, now map[string
 		return &Change{Kind: Removed, Dir: m < 0}, nil
 	case m < 0 && n < 0:
 		return nil, nil
+	case m < 0:
+		return &Change{Kind: Changed, Details: []Detail{{"type", "directory", "file"}}}, nil
+	case n < 0:
+		return &Change{Kind: Changed, Dir: true, Details: []Detail{{"type", "file", "directory"}}}, nil
 	}
 	change := &Change{Kind: Changed, Details: []Detail{{What: "content"}}}
 	if m != n {
@@ -111,7 +115,7 @@ func (c *comparison) insideOne(x, y *fat.Image, name string, was, now map[string
 
 // insideText is the content of a text file, nil for others.
 func insideText(img *fat.Image, name string, size int64) []byte {
-	if size < 0 || size > maxText {
+	if size > maxText {
 		return nil
 	}
 	b, err := fs.ReadFile(img, name)

@@ -33,11 +33,7 @@ func (c *comparison) trees() error {
 		if len(details) > 0 {
 			c.change(Changed, p.a, p.b, details)
 		}
-		if p.a.IsDir() != p.b.IsDir() { // what the directory holds, then, comes or goes
-			gone, come = append(gone, p.a.Children...), append(come, p.b.Children...)
-			continue
-		}
-		children := p.children()
+		children := p.children() // of a file there are none: what was or is in the directory comes or goes
 		slices.Reverse(children)
 		stack = append(stack, children...)
 	}

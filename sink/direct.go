@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"time"
 	"unsafe"
+
+	"github.com/isolayer/isolayer/internal/atomicfile"
 )
 
 const (
@@ -105,7 +107,7 @@ func (w *writer) direct() error {
 		return nil
 	}
 	left, err := w.drive(f, list)
-	if err = errors.Join(err, wrap("close", w.sys.close(f))); err != nil {
+	if err = errors.Join(err, wrap("close", w.sys.Close(f))); err != nil {
 		return err
 	}
 	w.rest = append(others, left...)
@@ -216,12 +218,12 @@ func (l *load) write(w *writer, f *os.File) (n int64, err error) {
 	if l.err != nil {
 		return 0, l.err
 	}
-	err = again(func() (err error) {
+	err = atomicfile.Again(func() (err error) {
 		n, err = w.sys.writeDirect(f, l.vec, l.off)
 		return err
 	})
 	// EFAULT: a source got shorter, or its disk failed.
-	if err != nil && !unsupported(err) && !errors.Is(err, syscall.EFAULT) && !errors.Is(err, syscall.ENOMEM) {
+	if err != nil && !atomicfile.Unsupported(err) && !errors.Is(err, syscall.EFAULT) && !errors.Is(err, syscall.ENOMEM) {
 		return n, fmt.Errorf("write at %d: %w", l.off, err)
 	}
 	if n > 0 && w.res.Method != MethodReflink {

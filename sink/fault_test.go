@@ -65,73 +65,73 @@ func (s *faulty) short(method string) bool {
 	return true
 }
 
-func (s *faulty) openDir(path string) (*os.File, error) {
+func (s *faulty) OpenDir(path string) (*os.File, error) {
 	if s.fails("openDir") {
 		return nil, s.err
 	}
-	return s.system.openDir(path)
+	return s.system.OpenDir(path)
 }
 
-func (s *faulty) createUnnamed(dir *os.File, perm fs.FileMode) (*os.File, error) {
+func (s *faulty) CreateUnnamed(dir *os.File, perm fs.FileMode) (*os.File, error) {
 	if s.fails("createUnnamed") {
 		return nil, s.err
 	}
-	return s.system.createUnnamed(dir, perm)
+	return s.system.CreateUnnamed(dir, perm)
 }
 
-func (s *faulty) createNamed(dir *os.File, name string, perm fs.FileMode) (*os.File, error) {
+func (s *faulty) CreateNamed(dir *os.File, name string, perm fs.FileMode) (*os.File, error) {
 	if s.fails("createNamed") {
 		return nil, s.err
 	}
-	return s.system.createNamed(dir, name, perm)
+	return s.system.CreateNamed(dir, name, perm)
 }
 
-func (s *faulty) chmod(f *os.File, perm fs.FileMode) error {
+func (s *faulty) Chmod(f *os.File, perm fs.FileMode) error {
 	if s.fails("chmod") {
 		return s.err
 	}
-	return s.system.chmod(f, perm)
+	return s.system.Chmod(f, perm)
 }
 
-func (s *faulty) chown(f *os.File, like fs.FileInfo) error {
+func (s *faulty) Chown(f *os.File, like fs.FileInfo) error {
 	if s.fails("chown") {
 		return s.err
 	}
-	return s.system.chown(f, like)
+	return s.system.Chown(f, like)
 }
 
-func (s *faulty) link(f, dir *os.File, name string) error {
+func (s *faulty) Link(f, dir *os.File, name string) error {
 	if s.fails("link") {
 		return s.err
 	}
-	return s.system.link(f, dir, name)
+	return s.system.Link(f, dir, name)
 }
 
-func (s *faulty) rename(dir *os.File, from, to string) error {
+func (s *faulty) Rename(dir *os.File, from, to string) error {
 	if s.fails("rename") {
 		return s.err
 	}
-	return s.system.rename(dir, from, to)
+	return s.system.Rename(dir, from, to)
 }
 
-func (s *faulty) sync(f *os.File) error {
+func (s *faulty) Sync(f *os.File) error {
 	if s.fails("sync") {
 		return s.err
 	}
-	return s.system.sync(f)
+	return s.system.Sync(f)
 }
 
-func (s *faulty) syncDir(dir *os.File) error {
+func (s *faulty) SyncDir(dir *os.File) error {
 	if s.fails("syncDir") {
 		return s.err
 	}
-	return s.system.syncDir(dir)
+	return s.system.SyncDir(dir)
 }
 
 // close closes in any case, as the kernel does.
-func (s *faulty) close(f *os.File) error {
+func (s *faulty) Close(f *os.File) error {
 	fails := s.fails("close")
-	if err := s.system.close(f); err != nil {
+	if err := s.system.Close(f); err != nil {
 		return err
 	}
 	if fails {
@@ -442,4 +442,4 @@ func TestRemoveFault(t *testing.T) {
 // stubborn keeps its files.
 type stubborn struct{ faulty }
 
-func (s *stubborn) remove(*os.File, string) error { return syscall.EROFS }
+func (s *stubborn) Remove(*os.File, string) error { return syscall.EROFS }

@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/internal/atomicfile"
 )
 
 const (
@@ -48,11 +49,11 @@ func (p piece) end() int64 { return p.off + p.n }
 
 // prepare gives the file its size, clones, and lists what is left to do.
 func (w *writer) prepare() error {
-	err := again(func() (err error) {
+	err := atomicfile.Again(func() (err error) {
 		w.space, err = w.sys.space(w.dst)
 		return err
 	})
-	if unsupported(err) {
+	if atomicfile.Unsupported(err) {
 		w.space.free = math.MaxInt64
 	} else if err != nil {
 		return wrap("free space", err)
@@ -63,7 +64,7 @@ func (w *writer) prepare() error {
 	if err := w.cloneBase(); err != nil {
 		return err
 	}
-	if err := again(func() error { return w.sys.truncate(w.dst, w.m.Size()) }); err != nil {
+	if err := atomicfile.Again(func() error { return w.sys.truncate(w.dst, w.m.Size()) }); err != nil {
 		return wrap("truncate", err)
 	}
 	for _, e := range w.m.Extents() {
@@ -85,9 +86,9 @@ func (w *writer) cloneBase() error {
 		return nil
 	}
 	err := base.With(func(src *os.File) error {
-		return again(func() error { return w.sys.clone(w.dst, src) })
+		return atomicfile.Again(func() error { return w.sys.clone(w.dst, src) })
 	})
-	if unsupported(err) {
+	if atomicfile.Unsupported(err) {
 		w.noClone[base] = true
 		return nil
 	}
@@ -143,8 +144,8 @@ func (w *writer) listBulk(e extent.Extent, src *extent.File, o *os.File) error {
 	if w.noClone[src] || w.noShare[src.Device()] || (e.Off-e.SrcOff)&(block-1) != 0 || n <= 0 {
 		return w.listData(e, src, o)
 	}
-	err := again(func() error { return w.sys.cloneRange(w.dst, e.Off+head, o, e.SrcOff+head, n) })
-	if unsupported(err) {
+	err := atomicfile.Again(func() error { return w.sys.cloneRange(w.dst, e.Off+head, o, e.SrcOff+head, n) })
+	if atomicfile.Unsupported(err) {
 		w.noClone[src] = true
 		// What neither the file system nor the pair of them can do, no other file can.
 		w.noShare[src.Device()] = errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EXDEV)
@@ -165,11 +166,11 @@ func (w *writer) listBulk(e extent.Extent, src *extent.File, o *os.File) error {
 func (w *writer) listData(e extent.Extent, src *extent.File, o *os.File) error {
 	for at := e.SrcOff; at < e.SrcOff+e.Len; {
 		var start, end int64
-		err := again(func() (err error) {
+		err := atomicfile.Again(func() (err error) {
 			start, end, err = w.sys.nextRange(o, at)
 			return err
 		})
-		if unsupported(err) {
+		if atomicfile.Unsupported(err) {
 			start, end = at, e.SrcOff+e.Len
 		} else if err != nil {
 			return wrap("find data of "+src.Name(), err)
@@ -256,8 +257,8 @@ func (w *writer) reserve() error {
 				return err
 			}
 			n := min(end-off, maxAllocate)
-			err := again(func() error { return w.sys.allocate(w.dst, off, n) })
-			if unsupported(err) {
+			err := atomicfile.Again(func() error { return w.sys.allocate(w.dst, off, n) })
+			if atomicfile.Unsupported(err) {
 				return nil
 			}
 			if err != nil {

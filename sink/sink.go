@@ -14,6 +14,7 @@ import (
 	"os"
 
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/internal/atomicfile"
 )
 
 // chunk is how many bytes go through memory at once. From 256 KiB on the
@@ -57,6 +58,9 @@ const (
 	MethodCopy    = "copy_file_range" // copied by the kernel
 	MethodWrite   = "write"           // read and written
 )
+
+// DirError reports an output in a directory that is not there.
+type DirError = atomicfile.DirError
 
 var (
 	// ErrSameFile reports that the output is one of the image's sources.
@@ -106,15 +110,15 @@ func File(ctx context.Context, path string, m *extent.Map, o Options) (Result, e
 }
 
 func file(ctx context.Context, sys system, path string, m *extent.Map, o Options) (Result, error) {
-	t, err := resolve(path)
+	t, err := atomicfile.Resolve(path)
 	if err != nil {
 		return Result{}, err
 	}
-	if err := errors.Join(t.differs(m), known(m, o.Observe)); err != nil {
+	if err := errors.Join(differs(t, m), known(m, o.Observe)); err != nil {
 		return Result{}, fmt.Errorf("write %s: %w", path, err)
 	}
 	write := replace
-	if t.special() {
+	if t.Special() {
 		write = through
 	}
 	res, err := write(ctx, sys, t, m, o)
@@ -127,65 +131,24 @@ func file(ctx context.Context, sys system, path string, m *extent.Map, o Options
 // Write writes what fill writes to the file at path, which appears as that of File
 // does. It returns how many bytes that is.
 func Write(ctx context.Context, path string, fill func(io.Writer) error) (n int64, err error) {
-	return writeStream(ctx, native, path, fill)
-}
-
-func writeStream(ctx context.Context, sys system, path string, fill func(io.Writer) error) (n int64, err error) {
-	t, err := resolve(path)
-	if err != nil {
-		return 0, err
-	}
-	if t.special() {
-		return 0, fmt.Errorf("write %s: %w", path, &fs.PathError{Op: "replace", Path: path, Err: errors.New("not a regular file")})
-	}
-	out, err := create(sys, t, 0)
-	if err == nil {
-		c := &counter{ctx: ctx, w: out.f}
-		if err = fill(c); err == nil {
-			err = out.publish(ctx)
-		}
-		if n = c.n; err != nil {
-			err = errors.Join(err, out.discard())
-		}
-	}
-	if err != nil {
-		return n, fmt.Errorf("write %s: %w", path, err)
-	}
-	return n, nil
-}
-
-// counter counts what is written until the context ends.
-type counter struct {
-	ctx context.Context
-	w   io.Writer
-	n   int64
-}
-
-// Write implements io.Writer.
-func (c *counter) Write(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	n, err := c.w.Write(p)
-	c.n += int64(n)
-	return n, err
+	return atomicfile.Write(ctx, path, 0, fill)
 }
 
 // replace writes a regular file.
-func replace(ctx context.Context, sys system, t target, m *extent.Map, o Options) (Result, error) {
-	out, err := create(sys, t, o.Mode)
+func replace(ctx context.Context, sys system, t atomicfile.Target, m *extent.Map, o Options) (Result, error) {
+	out, err := atomicfile.Create(sys, t, o.Mode)
 	if err != nil {
 		return Result{}, err
 	}
-	w, err := fill(ctx, sys, out.f, m, o)
+	w, err := fill(ctx, sys, out.OS(), m, o)
 	if err == nil {
 		err = check(m)
 	}
 	if err == nil {
-		err = out.publish(ctx)
+		err = out.Publish(ctx)
 	}
 	if err != nil {
-		return Result{}, errors.Join(err, out.discard())
+		return Result{}, errors.Join(err, out.Discard())
 	}
 	w.meter.finish()
 	return w.res, nil
@@ -222,7 +185,7 @@ func Stream(ctx context.Context, w io.Writer, m *extent.Map, o Options) (Result,
 		if err != nil {
 			return Result{}, err
 		}
-		if err := (target{old: info}).differs(m); err != nil {
+		if err := differs(atomicfile.Target{Old: info}, m); err != nil {
 			return Result{}, fmt.Errorf("write %s: %w", f.Name(), err)
 		}
 	}
@@ -268,6 +231,27 @@ func Stream(ctx context.Context, w io.Writer, m *extent.Map, o Options) (Result,
 	return Result{Size: m.Size(), Written: m.Size(), Method: MethodWrite}, nil
 }
 
+// differs fails if the target is a source of the map, under whatever name.
+func differs(t atomicfile.Target, m *extent.Map) error {
+	if t.Old == nil {
+		return nil
+	}
+	for src := range sources(m) {
+		f, ok := src.(*extent.File)
+		if !ok {
+			continue
+		}
+		info, err := os.Stat(f.Name())
+		if err != nil {
+			return err
+		}
+		if os.SameFile(info, t.Old) {
+			return fmt.Errorf("%w: %s", ErrSameFile, f.Name())
+		}
+	}
+	return nil
+}
+
 // check tells whether every source is still what the map was made from.
 func check(m *extent.Map) error { return Check(m, nil) }
 
@@ -310,4 +294,11 @@ func sources(m *extent.Map) func(yield func(extent.Source) bool) {
 			}
 		}
 	}
+}
+
+func wrap(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", doing, err)
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/internal/atomicfile"
 )
 
 // memory is a source that is not a file.
@@ -186,7 +187,7 @@ func testRandomMaps(t *testing.T, dir string, rounds uint64) {
 		})
 		want := content(t, m)
 		path := filepath.Join(dir, "out.iso")
-		for _, sys := range []system{native, noClone{native}, plain{}} {
+		for _, sys := range []system{native, noClone{native}, plain{atomicfile.Portable}} {
 			for _, o := range []Options{{}, {worth: &always}} {
 				res, err := file(t.Context(), sys, path, m, o)
 				if err != nil {
@@ -337,7 +338,7 @@ func TestLongName(t *testing.T) {
 // noTmpfile is a system where files have a name from the start.
 type noTmpfile struct{ system }
 
-func (noTmpfile) createUnnamed(*os.File, fs.FileMode) (*os.File, error) {
+func (noTmpfile) CreateUnnamed(*os.File, fs.FileMode) (*os.File, error) {
 	return nil, syscall.EOPNOTSUPP
 }
 
@@ -360,7 +361,7 @@ func TestPlainSystem(t *testing.T) {
 	m := overlay(t, extent.Whole(base), extent.BytesOf(5000, noise(r, 5000)), extent.ZeroOf(1<<20, 1<<20))
 	path := filepath.Join(dir, "out")
 	for range 2 {
-		res, err := file(t.Context(), plain{}, path, m, Options{})
+		res, err := file(t.Context(), plain{atomicfile.Portable}, path, m, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -443,9 +444,9 @@ type interrupted struct {
 	cancel context.CancelFunc
 }
 
-func (s interrupted) sync(f *os.File) error {
+func (s interrupted) Sync(f *os.File) error {
 	s.cancel()
-	return s.system.sync(f)
+	return s.system.Sync(f)
 }
 
 func TestCancelAtTheEnd(t *testing.T) {

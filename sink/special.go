@@ -10,19 +10,20 @@ import (
 	"time"
 
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/internal/atomicfile"
 )
 
 // through writes to a device or FIFO.
-func through(ctx context.Context, sys system, t target, m *extent.Map, o Options) (res Result, err error) {
+func through(ctx context.Context, sys system, t atomicfile.Target, m *extent.Map, o Options) (res Result, err error) {
 	f, err := openSpecial(ctx, t)
 	if err != nil {
 		return Result{}, err
 	}
-	defer func() { err = errors.Join(err, sys.close(f)) }()
+	defer func() { err = errors.Join(err, sys.Close(f)) }()
 	// A full FIFO would block a write for ever; not every device has deadlines.
 	stop := context.AfterFunc(ctx, func() { _ = f.SetWriteDeadline(time.Unix(1, 0)) })
 	defer stop()
-	disk := t.old.Mode()&(fs.ModeDevice|fs.ModeCharDevice) == fs.ModeDevice
+	disk := t.Old.Mode()&(fs.ModeDevice|fs.ModeCharDevice) == fs.ModeDevice
 	if disk {
 		if err := fits(f, m.Size()); err != nil {
 			return Result{}, err
@@ -33,23 +34,23 @@ func through(ctx context.Context, sys system, t target, m *extent.Map, o Options
 		return Result{}, errors.Join(ctx.Err(), err)
 	}
 	if err == nil && disk {
-		err = sys.sync(f)
+		err = sys.Sync(f)
 	}
 	return res, err
 }
 
 // openSpecial opens a device or FIFO. Other programs that use a block device
 // make it fail; for the reader of a FIFO it waits.
-func openSpecial(ctx context.Context, t target) (*os.File, error) {
+func openSpecial(ctx context.Context, t atomicfile.Target) (*os.File, error) {
 	flags := os.O_WRONLY
-	switch mode := t.old.Mode(); {
+	switch mode := t.Old.Mode(); {
 	case mode&fs.ModeNamedPipe != 0:
 		flags |= nonblock
 	case mode&fs.ModeCharDevice == 0:
 		flags |= os.O_EXCL
 	}
 	for {
-		f, err := os.OpenFile(t.path, flags, 0)
+		f, err := os.OpenFile(t.Path, flags, 0)
 		if flags&nonblock == 0 || !errors.Is(err, syscall.ENXIO) {
 			return f, err
 		}

@@ -2,10 +2,9 @@ package sink
 
 import (
 	"errors"
-	"io/fs"
 	"os"
-	"path/filepath"
-	"syscall"
+
+	"github.com/isolayer/isolayer/internal/atomicfile"
 )
 
 // system is every call by which the file sink reads about, makes or changes
@@ -13,17 +12,7 @@ import (
 // platform or the file system lacks returns an error for which unsupported
 // is true.
 type system interface {
-	openDir(path string) (*os.File, error)
-	createUnnamed(dir *os.File, perm fs.FileMode) (*os.File, error)
-	createNamed(dir *os.File, name string, perm fs.FileMode) (*os.File, error)
-	chmod(f *os.File, perm fs.FileMode) error
-	chown(f *os.File, like fs.FileInfo) error
-	link(f, dir *os.File, name string) error
-	rename(dir *os.File, from, to string) error
-	remove(dir *os.File, name string) error
-	sync(f *os.File) error
-	syncDir(dir *os.File) error
-	close(f *os.File) error
+	atomicfile.System
 
 	space(f *os.File) (space, error)
 	truncate(f *os.File, size int64) error
@@ -55,52 +44,9 @@ type space struct {
 	free  int64 // for us
 }
 
-// again repeats a call that a signal interrupted. It is not for sync and close,
-// whose second answer says nothing about the first.
-func again(call func() error) error {
-	for {
-		if err := call(); !errors.Is(err, syscall.EINTR) {
-			return err
-		}
-	}
-}
+// plain is a system that writes as every platform can.
+type plain struct{ atomicfile.System }
 
-// unsupported tells whether a call failed because it can never work with these
-// files here, so that another way is worth trying. EPERM is what sandboxes say
-// to system calls that they do not know.
-func unsupported(err error) bool {
-	return errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EINVAL) ||
-		errors.Is(err, syscall.EXDEV) || errors.Is(err, syscall.ENOTTY) || errors.Is(err, syscall.EPERM)
-}
-
-// plain is the system with what every platform has.
-type plain struct{}
-
-func (plain) openDir(path string) (*os.File, error) { return os.Open(path) }
-
-func (plain) createUnnamed(*os.File, fs.FileMode) (*os.File, error) {
-	return nil, errors.ErrUnsupported
-}
-
-func (plain) createNamed(dir *os.File, name string, perm fs.FileMode) (*os.File, error) {
-	return os.OpenFile(filepath.Join(dir.Name(), name), os.O_RDWR|os.O_CREATE|os.O_EXCL, perm)
-}
-
-func (plain) chmod(f *os.File, perm fs.FileMode) error { return f.Chmod(perm) }
-func (plain) chown(*os.File, fs.FileInfo) error        { return errors.ErrUnsupported }
-func (plain) link(*os.File, *os.File, string) error    { return errors.ErrUnsupported }
-
-func (plain) rename(dir *os.File, from, to string) error {
-	return os.Rename(filepath.Join(dir.Name(), from), filepath.Join(dir.Name(), to))
-}
-
-func (plain) remove(dir *os.File, name string) error {
-	return os.Remove(filepath.Join(dir.Name(), name))
-}
-
-func (plain) sync(f *os.File) error                                { return f.Sync() }
-func (plain) syncDir(*os.File) error                               { return nil } // not possible everywhere
-func (plain) close(f *os.File) error                               { return f.Close() }
 func (plain) space(*os.File) (space, error)                        { return space{}, errors.ErrUnsupported }
 func (plain) truncate(f *os.File, size int64) error                { return f.Truncate(size) }
 func (plain) allocate(*os.File, int64, int64) error                { return errors.ErrUnsupported }

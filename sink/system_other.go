@@ -2,7 +2,9 @@
 
 package sink
 
-var native system = plain{}
+import "github.com/isolayer/isolayer/internal/atomicfile"
+
+var native system = plain{atomicfile.Native}
 
 // nonblock is no flag: the opening of a FIFO waits for its reader.
 const nonblock = 0

@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/internal/atomicfile"
 )
 
 const (
@@ -110,8 +111,8 @@ func (w *writer) do(p piece) error {
 }
 
 func (w *writer) punch(p piece) error {
-	err := again(func() error { return w.sys.punch(w.dst, p.off, p.n) })
-	if unsupported(err) {
+	err := atomicfile.Again(func() error { return w.sys.punch(w.dst, p.off, p.n) })
+	if atomicfile.Unsupported(err) {
 		return w.through(p.off, p.n)
 	}
 	if err == nil {
@@ -142,7 +143,7 @@ func (w *writer) copyIn(p *piece, src *os.File) error {
 		switch {
 		case errors.Is(err, syscall.EINTR):
 			continue
-		case unsupported(err):
+		case atomicfile.Unsupported(err):
 			w.noCopy[p.src] = true
 			return nil
 		case err != nil:
@@ -210,13 +211,13 @@ func (w *writer) wrote(off, n int64) error {
 	if w.noFlush || off-w.flushed < window {
 		return nil
 	}
-	err := again(func() error { return w.sys.startWriteback(w.dst, w.flushed, off-w.flushed) })
+	err := atomicfile.Again(func() error { return w.sys.startWriteback(w.dst, w.flushed, off-w.flushed) })
 	w.flushed = off
 	if late := off - backlog; err == nil && late > w.settled {
-		err = again(func() error { return w.sys.awaitWriteback(w.dst, w.settled, late-w.settled) })
+		err = atomicfile.Again(func() error { return w.sys.awaitWriteback(w.dst, w.settled, late-w.settled) })
 		w.settled = late
 	}
-	if unsupported(err) {
+	if atomicfile.Unsupported(err) {
 		w.noFlush = true
 		return nil
 	}

@@ -1,4 +1,4 @@
-package sink
+package atomicfile
 
 import (
 	"errors"
@@ -7,8 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
-
-	"github.com/isolayer/isolayer/extent"
 )
 
 // maxLinks bounds a chain of symbolic links, as Linux does.
@@ -22,18 +20,18 @@ func (e *DirError) Error() string { return "directory " + e.Dir + " does not exi
 // Unwrap returns fs.ErrNotExist.
 func (e *DirError) Unwrap() error { return fs.ErrNotExist }
 
-// target is where an image goes.
-type target struct {
-	path string      // as given
-	dir  string      // directory of the file, free of symbolic links
-	name string      // name in dir; "" for what is not a regular file
-	old  fs.FileInfo // what is there now; nil if nothing
+// Target is where a file goes.
+type Target struct {
+	Path string      // as given
+	Dir  string      // directory of the file, free of symbolic links
+	Name string      // name in Dir; "" for what is not a regular file
+	Old  fs.FileInfo // what is there now; nil if nothing
 }
 
-// resolve finds the file that a path means. It may not exist, even if symbolic
+// Resolve finds the file that a path means. It may not exist, even if symbolic
 // links lead to it.
-func resolve(path string) (target, error) {
-	t := target{path: path}
+func Resolve(path string) (Target, error) {
+	t := Target{Path: path}
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -42,23 +40,23 @@ func resolve(path string) (target, error) {
 	case info.IsDir():
 		return t, &fs.PathError{Op: "write", Path: path, Err: syscall.EISDIR}
 	default:
-		t.old = info
+		t.Old = info
 	}
-	if t.special() {
+	if t.Special() {
 		return t, nil
 	}
-	if t.dir, t.name, err = follow(path); err != nil {
+	if t.Dir, t.Name, err = follow(path); err != nil {
 		return t, err
 	}
-	if t.old == nil {
+	if t.Old == nil {
 		return t, nil
 	}
 	// A link of /proc/self/fd opens its file whatever the text of the link says.
-	info, err = os.Lstat(filepath.Join(t.dir, t.name))
+	info, err = os.Lstat(filepath.Join(t.Dir, t.Name))
 	if err != nil {
 		return t, err
 	}
-	if !os.SameFile(info, t.old) {
+	if !os.SameFile(info, t.Old) {
 		return t, &fs.PathError{Op: "write", Path: path, Err: errors.New("has no name to replace")}
 	}
 	return t, nil
@@ -94,26 +92,5 @@ func follow(path string) (dir, name string, err error) {
 	return "", "", &fs.PathError{Op: "write", Path: path, Err: syscall.ELOOP}
 }
 
-// special tells whether the target cannot be replaced, only written to.
-func (t target) special() bool { return t.old != nil && !t.old.Mode().IsRegular() }
-
-// differs fails if the target is a source of the map, under whatever name.
-func (t target) differs(m *extent.Map) error {
-	if t.old == nil {
-		return nil
-	}
-	for src := range sources(m) {
-		f, ok := src.(*extent.File)
-		if !ok {
-			continue
-		}
-		info, err := os.Stat(f.Name())
-		if err != nil {
-			return err
-		}
-		if os.SameFile(info, t.old) {
-			return fmt.Errorf("%w: %s", ErrSameFile, f.Name())
-		}
-	}
-	return nil
-}
+// Special reports whether the target cannot be replaced, only written to.
+func (t Target) Special() bool { return t.Old != nil && !t.Old.Mode().IsRegular() }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/isolayer/isolayer/internal/atomicfile"
 )
 
 // index is index.json of the layout (image-spec, image-index.md).
@@ -158,7 +160,8 @@ func (s *Store) Temp() (*os.File, error) { return os.CreateTemp(s.dir, temporary
 
 // sweep removes temporary files of runs that are over.
 func (s *Store) sweep() error {
-	for _, pattern := range []string{temporary + "*", "blobs/.new-*", "cache/.new-*", "bases/.new-*", ".new-*"} {
+	unnamed := atomicfile.Unnamed
+	for _, pattern := range []string{temporary + "*", "blobs/sha256/" + unnamed, "cache/" + unnamed, "bases/" + unnamed, unnamed} {
 		left, err := filepath.Glob(filepath.Join(s.dir, filepath.FromSlash(pattern)))
 		if err != nil {
 			return err

@@ -16,6 +16,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/isolayer/isolayer/internal/atomicfile"
 )
 
 // Media types (image-spec, media-types.md), and those of our own.
@@ -104,27 +106,21 @@ func (s *Store) Has(d Digest) (int64, bool) {
 // Put stores what fill writes. It is there when it is whole, and on the disk.
 func (s *Store) Put(ctx context.Context, fill func(io.Writer) error) (Descriptor, error) {
 	h := sha256.New()
-	f, err := os.CreateTemp(filepath.Join(s.dir, "blobs"), ".new-*")
+	out, err := atomicfile.Create(atomicfile.Native, atomicfile.Target{Dir: filepath.Join(s.dir, "blobs", "sha256"), Name: "new"}, 0o444)
 	if err != nil {
 		return Descriptor{}, fmt.Errorf("store: %w", err)
 	}
-	w := &counter{ctx: ctx, w: io.MultiWriter(f, h)}
-	err = fill(w)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Chmod(f.Name(), 0o444)
+	w := &counter{ctx: ctx, w: io.MultiWriter(out.OS(), h)}
+	if err := fill(w); err != nil {
+		return Descriptor{}, fmt.Errorf("store: %w", errors.Join(err, out.Discard()))
 	}
 	d := DigestOf(h)
-	if size, there := s.Has(d); err == nil && there && size == w.n { // somebody may be reading it
-		return Descriptor{Digest: d, Size: w.n}, os.Remove(f.Name())
+	if size, there := s.Has(d); there && size == w.n { // somebody may be reading it
+		return Descriptor{Digest: d, Size: w.n}, out.Discard()
 	}
-	if err == nil {
-		err = os.Rename(f.Name(), s.Path(d))
-	}
-	if err != nil {
-		return Descriptor{}, fmt.Errorf("store: %w", errors.Join(err, os.Remove(f.Name())))
+	out.Call(d.hex())
+	if err := out.Publish(ctx); err != nil {
+		return Descriptor{}, fmt.Errorf("store: %w", errors.Join(err, out.Discard()))
 	}
 	return Descriptor{Digest: d, Size: w.n}, nil
 }
@@ -189,20 +185,9 @@ func readAll(path string) ([]byte, error) {
 
 // replace writes a small file that appears whole.
 func (s *Store) replace(name string, content []byte) error {
-	p := filepath.Join(s.dir, filepath.FromSlash(name))
-	f, err := os.CreateTemp(filepath.Dir(p), ".new-*")
-	if err != nil {
+	_, err := atomicfile.Write(context.Background(), filepath.Join(s.dir, filepath.FromSlash(name)), 0o600, func(w io.Writer) error {
+		_, err := w.Write(content)
 		return err
-	}
-	_, err = f.Write(content)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), p)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
+	})
+	return err
 }

@@ -55,7 +55,7 @@ func TestPut(t *testing.T) {
 	if _, err := s.Put(ctx, func(w io.Writer) error { _, err := io.WriteString(w, "x"); return err }); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	left, _ := filepath.Glob(filepath.Join(s.Dir(), "blobs", ".new-*"))
+	left, _ := filepath.Glob(filepath.Join(s.Dir(), "blobs", "sha256", ".*"))
 	if len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}

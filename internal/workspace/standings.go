@@ -4,16 +4,20 @@ package workspace
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 
 	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
+
+	"github.com/isolayer/isolayer/internal/atomicfile"
 )
 
 // stateDir is where standing mounts of this user are noted until the next boot.
@@ -36,12 +40,12 @@ func (s *Standing) save() error {
 	if err != nil {
 		return err
 	}
-	// Whole or not at all: half of it would hide a mount.
-	temp := stateFile(s.Target) + ".new"
-	if err := os.WriteFile(temp, b, 0o600); err != nil {
+	// Half of it would hide a mount.
+	_, err = atomicfile.Write(context.Background(), stateFile(s.Target), 0o600, func(w io.Writer) error {
+		_, err := w.Write(b)
 		return err
-	}
-	return os.Rename(temp, stateFile(s.Target))
+	})
+	return err
 }
 
 func (s *Standing) unsave() error {

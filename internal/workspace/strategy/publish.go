@@ -3,10 +3,9 @@ package strategy
 import (
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
 
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/internal/atomicfile"
 	"github.com/isolayer/isolayer/sink"
 )
 
@@ -19,13 +18,8 @@ func Publish(ctx context.Context, from, to string) (size int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if info, err := os.Lstat(to); err != nil || info.Mode().IsRegular() {
-		if err := syncFile(from); err != nil {
-			return 0, err
-		}
-		if os.Rename(from, to) == nil {
-			return src.Size(), syncFile(filepath.Dir(to))
-		}
+	if err := atomicfile.Adopt(ctx, from, to); !atomicfile.Unsupported(err) {
+		return src.Size(), err
 	}
 	m, err := extent.New([]extent.Extent{extent.CopyOf(0, src, 0, src.Size())})
 	if err != nil {
@@ -33,13 +27,4 @@ func Publish(ctx context.Context, from, to string) (size int64, err error) {
 	}
 	_, err = sink.File(ctx, to, m, sink.Options{})
 	return src.Size(), err
-}
-
-// syncFile sends a file or directory to the disk.
-func syncFile(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }

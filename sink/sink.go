@@ -59,9 +59,6 @@ const (
 	MethodWrite   = "write"           // read and written
 )
 
-// DirError reports an output in a directory that is not there.
-type DirError = atomicfile.DirError
-
 var (
 	// ErrSameFile reports that the output is one of the image's sources.
 	ErrSameFile = errors.New("output is a source of the image")

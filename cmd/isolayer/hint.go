@@ -14,6 +14,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/internal/atomicfile"
 	"github.com/isolayer/isolayer/internal/baseimage"
 	"github.com/isolayer/isolayer/internal/boot"
 	"github.com/isolayer/isolayer/internal/bootcfg"
@@ -173,7 +174,7 @@ func limitHint(err error) string {
 // missingHint is advice for something that is not there: in the image, or here.
 func missingHint(err error) string {
 	var inside *spelling.Missing
-	var dir *sink.DirError
+	var dir *atomicfile.DirError
 	var image *baseimage.ImageError
 	var local *fs.PathError
 	switch {

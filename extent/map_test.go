@@ -260,3 +260,14 @@ func TestReadErrors(t *testing.T) {
 		t.Errorf("empty map: %d, %v", n, err)
 	}
 }
+
+// TestSlot: what is not given yet is not read.
+func TestSlot(t *testing.T) {
+	s := NewSlot("answer", 10)
+	if n, err := Whole(s).ReadAt(make([]byte, 4), 0); n != 0 || !errors.Is(err, ErrUnsealed) {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+	if s.Size() != 10 || s.Name() != "answer" {
+		t.Errorf("%s, %d bytes", s.Name(), s.Size())
+	}
+}

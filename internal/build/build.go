@@ -135,7 +135,10 @@ func plan(s *stage.Stage) (*Image, error) {
 	if volume := int64(b.Image().Primary().SpaceSize()) * iso9660.BlockSize; volume > b.Size() {
 		res.Report.Warnings = append(res.Report.Warnings, fmt.Sprintf("the base is cut short: %d bytes of %d; all files are there", b.Size(), volume))
 	}
-	img := &Image{Map: res.Map, Report: res.Report}
+	img := &Image{Map: res.Map, Report: res.Report, base: b.Source()}
+	if err := img.slots(); err != nil {
+		return nil, err
+	}
 	if o.InPlace {
 		img.edit = &inplace.Edit{Base: b.Source(), Overwritten: res.Overwritten, Wiped: res.Wiped}
 	}

@@ -29,10 +29,14 @@ type Image struct {
 	Map    *extent.Map
 	Report layout.Report
 
-	check *lateCheck       // to be computed, or nil
-	edit  *inplace.Edit    // nil unless planned for that
-	owned *baseimage.Owned // what Close closes
-	Lower *apply.Lowers    // of a draft: what a layer on it may patch
+	// Lower is what a layer on a draft may patch.
+	Lower *apply.Lowers
+
+	base   extent.Source    // nil for an image that is made from nothing
+	check  *lateCheck       // to be computed, or nil
+	places []place          // of slots that have no content yet
+	edit   *inplace.Edit    // nil unless planned for that
+	owned  *baseimage.Owned // what Close closes
 }
 
 // lateCheck is a media check that is computed when the image is written. It is shared by
@@ -82,6 +86,9 @@ func (i *Image) ready() (*extent.Map, []sink.Observer, error) {
 	if i.Sealed() {
 		return i.Map, nil, nil
 	}
+	if len(i.places) > 0 {
+		return nil, nil, fmt.Errorf("%s: %w", i.places[0].slot.Name(), ErrUnsealed)
+	}
 	if field := i.check.known(); field != nil {
 		m, err := i.Map.Overlay(field)
 		return m, nil, err
@@ -102,7 +109,7 @@ func (i *Image) MediaCheck() string {
 }
 
 // Sealed reports whether all bytes of the image are known. A media check is not, until
-// the image is sealed; an image that has none to compute is sealed from the start.
+// the image is sealed, nor is a slot; an image that has neither is sealed from the start.
 func (i *Image) Sealed() bool { return i.Map.Sealed() }
 
 // Seal returns the image with what depends on other bytes, which takes a pass over all

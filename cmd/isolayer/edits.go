@@ -60,11 +60,11 @@ func addEditFlags(flags *pflag.FlagSet, steps *[]edit.Step) {
 	})
 	add("chmod", "MODE:PATH", "set permission bits, octal", func(s string) (edit.Step, error) {
 		mode, p, ok := splitFirst(s)
-		bits, err := strconv.ParseUint(mode, 8, 12)
+		bits, err := edit.ParseMode(mode)
 		if !ok || err != nil || p == "" {
 			return nil, wantMode(s)
 		}
-		return edit.Chmod{Mode: uint32(bits), Path: p}, notObject(p)
+		return edit.Chmod{Mode: bits, Path: p}, notObject(p)
 	})
 	add("chown", "UID:GID:PATH", "set the owner, by number", parseChown)
 	add("layer", "FILE", "apply an OCI layer: tar, plain or compressed with gzip or zstd", func(s string) (edit.Step, error) {
@@ -148,13 +148,12 @@ func parseAdd(s string) (edit.Step, error) {
 
 func parseChown(s string) (edit.Step, error) {
 	uid, rest, _ := splitFirst(s)
-	gid, p, ok := splitFirst(rest)
-	u, err := strconv.ParseUint(uid, 10, 32)
-	g, err2 := strconv.ParseUint(gid, 10, 32)
-	if !ok || err != nil || err2 != nil {
+	gid, p, _ := splitFirst(rest)
+	o, err := edit.ParseOwner(uid + ":" + gid)
+	if err != nil || p == "" {
 		return nil, fmt.Errorf("want UID:GID:PATH, such as 0:0:/ks.cfg")
 	}
-	return edit.Chown{UID: uint32(u), GID: uint32(g), Path: p}, notObject(p)
+	return edit.Chown{UID: o.UID, GID: o.GID, Path: p}, notObject(p)
 }
 
 // notObject refuses the names of what no directory lists, which can be replaced only.

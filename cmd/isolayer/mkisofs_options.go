@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/isolayer/isolayer/edit"
 	"github.com/isolayer/isolayer/internal/boot"
 	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/master"
@@ -64,11 +65,10 @@ func parseNumber(s string, limit uint64) (uint64, error) {
 // Ridge.
 func mode(f func(m *mkisofs) **uint32) func(*mkisofs, []string) error {
 	return func(m *mkisofs, v []string) error {
-		n, err := strconv.ParseUint(v[0], 8, 12)
+		bits, err := edit.ParseMode(v[0])
 		if err != nil {
 			return fmt.Errorf("%q: want permissions as an octal number such as 0755", v[0])
 		}
-		bits := uint32(n)
 		*f(m), m.options.RockRidge = &bits, true
 		return nil
 	}

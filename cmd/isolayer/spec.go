@@ -6,8 +6,9 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
+
+	"github.com/isolayer/isolayer/edit"
 )
 
 // insideSpec matches what stands in front of the path in boot equipment.
@@ -100,10 +101,10 @@ func wantMode(s string) error {
 	err := fmt.Errorf("want MODE:PATH with octal digits, such as 0644:/ks.cfg")
 	for _, sep := range []string{":", "=", " "} {
 		a, b, _ := strings.Cut(s, sep)
-		if _, bad := strconv.ParseUint(a, 8, 12); bad != nil {
+		if _, bad := edit.ParseMode(a); bad != nil {
 			a, b = b, a
 		}
-		if _, bad := strconv.ParseUint(a, 8, 12); bad == nil && b != "" {
+		if _, bad := edit.ParseMode(a); bad == nil && b != "" {
 			return meant(err, a+":"+b)
 		}
 	}

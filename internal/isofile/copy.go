@@ -11,7 +11,6 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -60,17 +59,18 @@ func (g *copyContext) close() error {
 
 func (g *copyContext) flags() (err error) {
 	if v, ok := g.i.Flag("chmod"); ok {
-		n, err := strconv.ParseUint(v, 8, 12)
+		mode, err := edit.ParseMode(v)
 		if err != nil {
-			return fmt.Errorf("%w: --chmod=%s: want octal digits", recipe.ErrSyntax, v)
+			return fmt.Errorf("%w: --chmod: %w", recipe.ErrSyntax, err)
 		}
-		mode := uint32(n)
 		g.mode = &mode
 	}
 	if v, ok := g.i.Flag("chown"); ok {
-		if g.owner, err = owner(v); err != nil {
-			return err
+		owner, err := edit.ParseOwner(v)
+		if err != nil {
+			return fmt.Errorf("%w: --chown: %w", recipe.ErrSyntax, err)
 		}
+		g.owner = &owner
 	}
 	_, g.render = g.i.Flag("template")
 	g.ignore, err = g.ignored()

@@ -200,21 +200,21 @@ func setAttributes(i *recipe.Instruction, words []string) (steps []edit.Step, er
 		return nil, fmt.Errorf("%w: want CHMOD MODE PATH…, or CHOWN UID:GID PATH…", recipe.ErrSyntax)
 	}
 	if i.Name == "CHOWN" {
-		o, err := owner(words[0])
+		o, err := edit.ParseOwner(words[0])
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%w: %w", recipe.ErrSyntax, err)
 		}
 		for _, w := range words[1:] {
 			steps = append(steps, edit.Chown{UID: o.UID, GID: o.GID, Path: w})
 		}
 		return steps, nil
 	}
-	mode, err := strconv.ParseUint(words[0], 8, 12)
+	mode, err := edit.ParseMode(words[0])
 	if err != nil {
-		return nil, fmt.Errorf("%w: %q is no mode in octal", recipe.ErrSyntax, words[0])
+		return nil, fmt.Errorf("%w: %w", recipe.ErrSyntax, err)
 	}
 	for _, w := range words[1:] {
-		steps = append(steps, edit.Chmod{Mode: uint32(mode), Path: w})
+		steps = append(steps, edit.Chmod{Mode: mode, Path: w})
 	}
 	return steps, nil
 }
@@ -231,17 +231,6 @@ func (f field) String() string { return "volume text " + f.text }
 func (f field) Apply(s *stage.Stage) error {
 	s.Fields[f.field] = f.text
 	return nil
-}
-
-// owner reads UID:GID.
-func owner(s string) (*edit.Owner, error) {
-	u, g, ok := strings.Cut(s, ":")
-	uid, err := strconv.ParseUint(u, 10, 32)
-	gid, err2 := strconv.ParseUint(g, 10, 32)
-	if !ok || err != nil || err2 != nil {
-		return nil, fmt.Errorf("%w: owner %q: want UID:GID in numbers", recipe.ErrSyntax, s)
-	}
-	return &edit.Owner{UID: uint32(uid), GID: uint32(gid)}, nil
 }
 
 // source is the path of a file of the context.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/isotest"
 )
 
 var (
@@ -26,36 +26,61 @@ var (
 // makeTree runs a tool on a sample of files and reads the image's tree.
 func makeTree(t *testing.T, tool string, args ...string) *Tree {
 	t.Helper()
-	if _, err := exec.LookPath(tool); err != nil {
-		if os.Getenv("CI") == "" {
-			t.Skip(err)
-		}
-		t.Fatal(err)
-	}
-	dir, name := t.TempDir(), filepath.Join(t.TempDir(), "image.iso")
-	for name, data := range map[string]string{
+	return open(t, makeImage(t, map[string]string{
 		"readme.txt": "read me", "verylongname.txt": "long", "colon:and*star": "colon", "dir/file": "file", "dir/sub/deep": "deep",
 		head64 + "_first.txt": "first", "directory_one/1": "1", "directory_two/2": "2",
 		empties[0]: "", empties[1]: "",
-	} {
-		name = filepath.Join(dir, name)
-		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name, []byte(data), 0o644)); err != nil {
+		"link": "->dir/file", "dirlink": "->dir", "hardlink": "=readme.txt",
+	}, tool, args...))
+}
+
+// makeImage runs a tool on files, by name their content: with "->" in front of it symbolic
+// links, with "=" other names of a file, with a slash at the end of the name directories.
+func makeImage(t *testing.T, files map[string]string, tool string, args ...string) []byte {
+	t.Helper()
+	dir, image := t.TempDir(), filepath.Join(t.TempDir(), "image.iso")
+	links := func(f func(string, string) error, mark string) error {
+		for name, data := range files {
+			if to, ok := strings.CutPrefix(data, mark); ok {
+				if err := f(to, filepath.Join(dir, name)); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
+	for name, data := range files {
+		path := filepath.Join(dir, name)
+		err := os.MkdirAll(filepath.Dir(path), 0o755)
+		switch {
+		case err != nil || strings.HasPrefix(data, "->") || strings.HasPrefix(data, "="):
+		case strings.HasSuffix(name, "/"):
+			err = os.MkdirAll(path, 0o755)
+		default:
+			err = os.WriteFile(path, []byte(data), 0o644)
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := errors.Join(os.Symlink("dir/file", dir+"/link"), os.Symlink("dir", dir+"/dirlink"), os.Link(dir+"/readme.txt", dir+"/hardlink")); err != nil {
+	hard := func(to, name string) error { return os.Link(filepath.Join(dir, to), name) }
+	if err := errors.Join(links(os.Symlink, "->"), links(hard, "=")); err != nil {
 		t.Fatal(err)
 	}
 	for i := range args {
-		args[i] = strings.NewReplacer("IMAGE", name, "TREE", dir).Replace(args[i])
+		args[i] = strings.NewReplacer("IMAGE", image, "TREE", dir).Replace(args[i])
 	}
-	if out, err := exec.Command(tool, args...).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	b, err := os.ReadFile(name)
+	isotest.Run(t, tool, args...)
+	b, err := os.ReadFile(image)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return b
+}
+
+// open reads the tree of an image.
+func open(t *testing.T, b []byte) *Tree {
+	t.Helper()
 	img, err := iso9660.Open(bytes.NewReader(b), int64(len(b)), iso9660.Options{})
 	if err != nil {
 		t.Fatal(err)

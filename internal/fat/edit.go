@@ -1,7 +1,6 @@
 package fat
 
 import (
-	"bytes"
 	"fmt"
 	"io/fs"
 	"path"
@@ -239,13 +238,4 @@ func (e *Editor) release(n *node) {
 }
 
 // Bytes makes a source of a file's content in memory, which must not change.
-func Bytes(b []byte) extent.Source { return &memory{b} }
-
-type memory struct{ b []byte }
-
-func (m *memory) Name() string { return "memory" }
-func (m *memory) Size() int64  { return int64(len(m.b)) }
-
-func (m *memory) ReadAt(p []byte, off int64) (int, error) {
-	return bytes.NewReader(m.b).ReadAt(p, off)
-}
+func Bytes(b []byte) extent.Source { return extent.Memory("memory", b) }

@@ -103,7 +103,7 @@ func (l *layout) fileExtents() (out []extent.Extent) {
 		switch {
 		case n.dir:
 		case n.content != nil:
-			out = append(out, l.spread(contentExtents(n.content), l.places[n])...)
+			out = append(out, l.spread(extent.Into(0, n.content, n.content.Size()), l.places[n])...)
 		case l.fresh:
 			old := l.img.extents(n.chain, n.old.size)
 			for i := range old {
@@ -114,16 +114,6 @@ func (l *layout) fileExtents() (out []extent.Extent) {
 		}
 	}
 	return out
-}
-
-func contentExtents(src extent.Source) []extent.Extent {
-	switch m, ok := src.(*memory); {
-	case src.Size() == 0:
-		return nil
-	case ok:
-		return []extent.Extent{extent.BytesOf(0, m.b)}
-	}
-	return []extent.Extent{extent.CopyOf(0, src, 0, src.Size())}
 }
 
 // spread returns the pieces of a file at the clusters of a chain, and zeros

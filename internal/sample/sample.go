@@ -38,11 +38,11 @@ func Plan(when time.Time) (*scan.Result, error) {
 	}
 	none := byte(0)
 	res, err := scan.Plan([]scan.Graft{
-		file("/EFI/BOOT/BOOTX64.EFI", inMemory("EFI program", program)),
-		file("/README.TXT", inMemory("text", []byte(readme))),
-		file("/boot/bios.img", inMemory("boot sector", append(code, make([]byte, iso9660.BlockSize-len(code))...))),
+		file("/EFI/BOOT/BOOTX64.EFI", extent.Memory("EFI program", program)),
+		file("/README.TXT", extent.Memory("text", []byte(readme))),
+		file("/boot/bios.img", extent.Memory("boot sector", append(code, make([]byte, iso9660.BlockSize-len(code))...))),
 		file("/boot/efi.img", esp),
-		file("/docs/numbers/seven.txt", inMemory("text", []byte("7\n"))),
+		file("/docs/numbers/seven.txt", extent.Memory("text", []byte("7\n"))),
 	}, scan.Options{
 		RockRidge: true, Joliet: true, Padding: 150, Epoch: &when,
 		Texts: iso9660.VolumeTexts{System: "LINUX", Volume: "ISOLAYER_SAMPLE", Application: "ISOLAYER"},
@@ -61,15 +61,6 @@ func Plan(when time.Time) (*scan.Result, error) {
 	return res, nil
 }
 
-// inMemory is content that no file holds.
-func inMemory(name string, b []byte) extent.Source {
-	m, err := extent.New([]extent.Extent{extent.BytesOf(0, b)})
-	if err != nil {
-		panic("internal error: " + err.Error()) // bytes are always an extent
-	}
-	return extent.Compose(name, m)
-}
-
 // espWith makes an EFI system partition with a program where firmware looks for one
 // (UEFI 3.5.1.1).
 func espWith(program []byte, when time.Time) (extent.Source, error) {
@@ -86,7 +77,7 @@ func espWith(program []byte, when time.Time) (extent.Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(e.Mkdir("EFI"), e.Mkdir("EFI/BOOT"), e.Add("EFI/BOOT/BOOTX64.EFI", inMemory("EFI program", program))); err != nil {
+	if err := errors.Join(e.Mkdir("EFI"), e.Mkdir("EFI/BOOT"), e.Add("EFI/BOOT/BOOTX64.EFI", extent.Memory("EFI program", program))); err != nil {
 		return nil, err
 	}
 	m, err := e.Map()
@@ -97,5 +88,5 @@ func espWith(program []byte, when time.Time) (extent.Source, error) {
 	if _, err := m.ReadAt(b, 0); err != nil {
 		return nil, err
 	}
-	return inMemory("EFI system partition", b), nil
+	return extent.Memory("EFI system partition", b), nil
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/isolayer/isolayer/internal/baseimage"
 	"github.com/isolayer/isolayer/internal/boot"
 	"github.com/isolayer/isolayer/internal/build"
+	"github.com/isolayer/isolayer/internal/fault"
 	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/layout"
 	"github.com/isolayer/isolayer/internal/stage"
@@ -258,7 +259,16 @@ func (a *app) withTree(path string, session int, f func(*baseimage.Base, *tree.T
 	if err == nil {
 		err = f(base, t)
 	}
-	return baseimage.InImage(path, err)
+	return inImage(path, err)
+}
+
+// inImage names the image whose fault an error is.
+func inImage(path string, err error) error {
+	var named *baseimage.ImageError
+	if kind := fault.Kind(""); errors.As(err, &kind) && !errors.As(err, &named) {
+		return &baseimage.ImageError{Path: path, Err: err}
+	}
+	return err
 }
 
 func (a *app) build(ctx context.Context, path string, o buildOptions, options stage.Options) (err error) {

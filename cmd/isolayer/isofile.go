@@ -22,7 +22,6 @@ import (
 	"github.com/isolayer/isolayer/internal/recipe"
 	"github.com/isolayer/isolayer/internal/stage"
 	"github.com/isolayer/isolayer/internal/store"
-	"github.com/isolayer/isolayer/internal/workspace/strategy"
 	"github.com/isolayer/isolayer/sink"
 )
 
@@ -252,7 +251,7 @@ func (a *app) bakery(s *store.Store, o buildOptions, options stage.Options, quie
 	}
 	k := &isofile.Builder{
 		Store: s, Context: context, Args: args, Secrets: secrets, NoCache: o.noCache, VerifyBase: o.verifyBase,
-		Limits: a.limits, Options: options, Fetch: fetch, Run: strategy.Runner(a.workspace("", 0), a.say),
+		Limits: a.limits, Options: options, Fetch: fetch, Run: runIn(a),
 	}
 	var mu sync.Mutex
 	said := map[string]bool{}

@@ -31,6 +31,8 @@ func carry(s *stage.Stage, step edit.Step) error {
 	switch x := step.(type) {
 	case edit.Add:
 		return applyAdd(s, x)
+	case edit.Put:
+		return applyPut(s, x)
 	case edit.Remove:
 		return applyRemove(s, x)
 	case edit.Move:

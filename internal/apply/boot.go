@@ -21,8 +21,8 @@ func Joined(steps []edit.Step) []edit.Step {
 	var out []edit.Step
 	for _, step := range steps {
 		if i, ok := step.(edit.InitrdAdd); ok && len(out) > 0 {
-			if last, ok := out[len(out)-1].(edit.InitrdAdd); ok {
-				out[len(out)-1] = edit.InitrdAdd{Adds: slices.Concat(last.Adds, i.Adds)}
+			if last, ok := out[len(out)-1].(edit.InitrdAdd); ok && (len(last.Puts) == 0 || len(i.Adds) == 0) {
+				out[len(out)-1] = edit.InitrdAdd{Adds: slices.Concat(last.Adds, i.Adds), Puts: slices.Concat(last.Puts, i.Puts)}
 				continue
 			}
 		}

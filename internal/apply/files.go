@@ -98,10 +98,7 @@ func applyAdd(s *stage.Stage, a edit.Add) error {
 	} else if strings.HasPrefix(a.Dest, "@") {
 		return addObject(s, a, info)
 	}
-	dest := localtree.Destination(a.Dest, a.Source, info.IsDir(), func(dest string) bool {
-		n, err := s.Tree.Lookup(dest)
-		return err == nil && n.IsDir()
-	})
+	dest := localtree.Destination(a.Dest, a.Source, info.IsDir(), func(dest string) bool { return isDir(s, dest) })
 	return localtree.Walk(a.Source, info, nil, func(e localtree.Entry) error {
 		dest := e.Below(dest)
 		if err := s.Place(dest); err != nil {
@@ -111,22 +108,14 @@ func applyAdd(s *stage.Stage, a edit.Add) error {
 	})
 }
 
-// addObject replaces boot equipment by a local file; what is a file of the tree is
-// replaced there.
+// addObject replaces boot equipment by a local file.
 func addObject(s *stage.Stage, a edit.Add, info fs.FileInfo) error {
 	if !info.Mode().IsRegular() {
 		return fmt.Errorf("%s: %w: not a regular file", a.Source, fs.ErrInvalid)
-	}
-	o, ok := s.Boot.Find(a.Dest)
-	if !ok && a.Dest != baseimage.SystemArea {
-		return fmt.Errorf("%s: %w", a.Dest, baseimage.ErrNoObject)
-	}
-	if ok && o.Path != "" {
-		return s.AddFile(localtree.Entry{Path: a.Source, Info: info}, o.Path)
 	}
 	src, err := s.Source(a.Source, info)
 	if err != nil {
 		return err
 	}
-	return s.ReplaceObject(a.Dest, src)
+	return putObject(s, a.Dest, s.Attr(info), src)
 }

@@ -16,7 +16,6 @@ import (
 
 	"github.com/isolayer/isolayer/edit"
 	"github.com/isolayer/isolayer/extent"
-	"github.com/isolayer/isolayer/internal/apply"
 	"github.com/isolayer/isolayer/internal/baseimage"
 	"github.com/isolayer/isolayer/internal/build"
 	"github.com/isolayer/isolayer/internal/fat"
@@ -25,7 +24,6 @@ import (
 	"github.com/isolayer/isolayer/internal/layer"
 	"github.com/isolayer/isolayer/internal/localtree"
 	"github.com/isolayer/isolayer/internal/recipe"
-	"github.com/isolayer/isolayer/internal/stage"
 	"github.com/isolayer/isolayer/internal/store"
 	"github.com/isolayer/isolayer/internal/tree"
 )
@@ -374,24 +372,6 @@ func walkNode(n *tree.Node, f func(*tree.Node) error) error {
 		}
 	}
 	return nil
-}
-
-// putInside gives a file inside of the FAT image that boot equipment is new content, or
-// makes a directory there, as the mode says.
-func putInside(s *stage.Stage, object, inside string, mode uint32, src extent.Source) error {
-	v, err := s.FatNamed(object)
-	if err != nil {
-		return err
-	}
-	return s.EditFAT(v, func(e *fat.Editor) error {
-		switch mode & iso9660.ModeType {
-		case iso9660.ModeDir:
-			return stage.Mkdirs(e, apply.FatPath(inside))
-		case iso9660.ModeRegular:
-			return stage.PutFAT(e, apply.FatPath(inside), src)
-		}
-		return fmt.Errorf("FAT has no symbolic links: %w", iso9660.ErrUnsupported)
-	})
 }
 
 // asBase is a planned image to read from, as if it were a file.

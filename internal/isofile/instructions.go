@@ -16,6 +16,7 @@ import (
 
 	"github.com/isolayer/isolayer/edit"
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/internal/apply"
 	"github.com/isolayer/isolayer/internal/baseimage"
 	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/localtree"
@@ -292,14 +293,6 @@ func (x items) String() string { return x.text }
 
 func (x items) Apply(s *stage.Stage) error {
 	for _, i := range x.list {
-		if err := s.Place(i.dest); err != nil {
-			return err
-		}
-		if i.attr.Mode&iso9660.ModeType == iso9660.ModeDir {
-			if n, err := s.Tree.Lookup(i.dest); err == nil && n.IsDir() {
-				continue
-			}
-		}
 		src := i.src
 		if i.local != "" && src == nil {
 			f, err := s.Files.Add(i.local)
@@ -308,19 +301,7 @@ func (x items) Apply(s *stage.Stage) error {
 			}
 			src = f
 		}
-		if inside, p, ok := stage.SplitObject(i.dest); ok {
-			if err := putInside(s, inside, p, i.attr.Mode, src); err != nil {
-				return fmt.Errorf("%s: %w", i.dest, err)
-			}
-			continue
-		}
-		if strings.HasPrefix(i.dest, "@") {
-			if err := s.ReplaceObject(i.dest, src); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := s.Put(i.dest, i.attr, src); err != nil {
+		if err := apply.PutAt(s, i.dest, i.attr, src); err != nil {
 			return fmt.Errorf("%s: %w", i.dest, err)
 		}
 	}

@@ -149,6 +149,15 @@ func (s *Stage) owner(a tree.Attr, info fs.FileInfo) tree.Attr {
 	return a
 }
 
+// Time is the time that something gets whose time is given: bounded by the epoch, and that
+// of created directories if it is zero.
+func (s *Stage) Time(t time.Time) time.Time {
+	if t.IsZero() {
+		return s.Tree.Epoch
+	}
+	return s.clamp(t)
+}
+
 // clamp bounds a time by the epoch, unless times are to be preserved, and cuts
 // it to the seconds that an image records.
 func (s *Stage) clamp(t time.Time) time.Time {

@@ -4,20 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/moby/patternmatcher"
-
 	"github.com/isolayer/isolayer/edit"
 	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/internal/apply"
-	"github.com/isolayer/isolayer/internal/baseimage"
 	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/localtree"
 	"github.com/isolayer/isolayer/internal/recipe"
@@ -234,45 +227,6 @@ func (f field) Apply(s *stage.Stage) error {
 	return nil
 }
 
-// source is the path of a file of the context.
-func (c *run) source(name string) (string, error) {
-	if name = filepath.FromSlash(name); filepath.IsAbs(name) {
-		name = strings.TrimLeft(name, string(filepath.Separator))
-	}
-	if !filepath.IsLocal(name) {
-		return "", fmt.Errorf("%s %w", name, ErrOutside)
-	}
-	return filepath.Join(c.Context, name), nil
-}
-
-// ignored tells which files of the context are not there: those that .isoignore names.
-func (c *run) ignored() (func(string) (bool, error), error) {
-	b, err := os.ReadFile(filepath.Join(c.Context, ".isoignore"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return func(string) (bool, error) { return false, nil }, nil
-	} else if err != nil {
-		return nil, err
-	}
-	var patterns []string
-	for l := range strings.Lines(string(b)) {
-		l = strings.TrimSpace(l)
-		if l == "" || strings.HasPrefix(l, "#") {
-			continue
-		}
-		not, ok := strings.CutPrefix(l, "!")
-		l = strings.TrimPrefix(path.Clean(filepath.ToSlash(strings.TrimSpace(not))), "/")
-		if ok {
-			l = "!" + l
-		}
-		patterns = append(patterns, l)
-	}
-	m, err := patternmatcher.New(patterns)
-	if err != nil {
-		return nil, fmt.Errorf(".isoignore: %w", err)
-	}
-	return func(p string) (bool, error) { return m.MatchesOrParentMatches(filepath.ToSlash(p)) }, nil
-}
-
 // item is a file, directory or link that COPY puts into the image.
 type item struct {
 	local string // "" for what is not a file of the context
@@ -352,103 +306,4 @@ func (c *run) copy(ctx context.Context, s *state, i *recipe.Instruction) (err er
 	return c.change(ctx, s, i, key, func() ([]edit.Step, func() error, error) {
 		return []edit.Step{items{list: g.list, text: strings.ToLower(i.Name)}}, nil, nil
 	})
-}
-
-// run carries out RUN.
-func (c *run) run(ctx context.Context, s *state, i *recipe.Instruction) error {
-	if c.Run == nil {
-		return fmt.Errorf("RUN: %w", errors.ErrUnsupported)
-	}
-	cmd := RunCommand{Args: i.Words, Secrets: map[string]string{}}
-	for name, value := range s.args {
-		cmd.Env = append(cmd.Env, name+"="+value)
-	}
-	slices.Sort(cmd.Env)
-	if !i.Exact {
-		script := i.Rest
-		for k, d := range i.Docs {
-			if k == 0 && i.Rest == d.Word {
-				script = d.Text
-				break
-			}
-			script += "\n" + d.Text + d.Name
-		}
-		cmd.Args = []string{"/bin/sh", "-e", "-c", script}
-	}
-	switch v, _ := i.Flag("network"); v {
-	case "", "none":
-	case "host":
-		cmd.Network = true
-	default:
-		return fmt.Errorf("%w: --network=%s: want host or none", recipe.ErrSyntax, v)
-	}
-	for _, f := range i.Flags {
-		if f.Name != "mount" {
-			continue
-		}
-		if err := c.mount(&cmd, f.Value); err != nil {
-			return err
-		}
-	}
-	ids := []string{}
-	for id := range cmd.Secrets {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
-	key := keyOfStep(s.key, map[string]any{"name": "RUN", "args": cmd.Args, "env": cmd.Env, "network": cmd.Network, "secrets": ids})
-	return c.change(ctx, s, i, key, func() ([]edit.Step, func() error, error) {
-		image, remove, err := c.materialise(ctx, s)
-		if err != nil {
-			return nil, remove, err
-		}
-		cmd.Image = image
-		edits, cleanup, err := c.Run(ctx, cmd)
-		both := func() error {
-			if cleanup != nil {
-				return errors.Join(cleanup(), remove())
-			}
-			return remove()
-		}
-		return []edit.Step{ran{edits: edits}}, both, err
-	})
-}
-
-// mount reads type=secret,id=x.
-func (c *run) mount(cmd *RunCommand, value string) error {
-	o := map[string]string{}
-	for part := range strings.SplitSeq(value, ",") {
-		k, v, _ := strings.Cut(part, "=")
-		o[k] = v
-	}
-	id := o["id"]
-	if o["type"] != "secret" || id == "" || strings.ContainsAny(id, "/\x00") || id == ".." {
-		return fmt.Errorf("%w: --mount=%s: want type=secret,id=NAME", recipe.ErrSyntax, value)
-	}
-	file, ok := c.Secrets[id]
-	if !ok {
-		return fmt.Errorf("there is no secret %q: give it with --secret id=%s,src=FILE", id, id)
-	}
-	cmd.Secrets[id] = file
-	return nil
-}
-
-// ran makes the edits that a command made. Their times are the epoch.
-type ran struct {
-	edit.Other
-	edits []tree.Edit
-}
-
-func (ran) String() string { return "changes of the command" }
-
-func (r ran) Apply(s *stage.Stage) error {
-	for _, e := range r.edits {
-		if p, ok := e.(tree.Put); ok {
-			p.Attr.ModTime = s.Tree.Epoch
-			e = p
-		}
-		if err := s.Tree.Do(e); err != nil {
-			return fmt.Errorf("%s: %w", e, baseimage.Bare(err))
-		}
-	}
-	return nil
 }

@@ -152,8 +152,8 @@ func (o *isofileOptions) fleet() (list []map[string]string, several bool, err er
 	return list, several, err
 }
 
-// bake makes the images of an Isofile.
-func (a *app) bake(ctx context.Context, o buildOptions, options stage.Options) (err error) {
+// buildRecipe makes the images of an Isofile.
+func (a *app) buildRecipe(ctx context.Context, o buildOptions, options stage.Options) (err error) {
 	r, err := readIsofile(o.file)
 	if err != nil {
 		return err
@@ -173,7 +173,7 @@ func (a *app) bake(ctx context.Context, o buildOptions, options stage.Options) (
 		return err
 	}
 	defer release()
-	k, err := a.bakery(s, o, options, several)
+	k, err := a.builder(s, o, options, several)
 	if err != nil {
 		return err
 	}
@@ -196,12 +196,12 @@ func (a *app) bake(ctx context.Context, o buildOptions, options stage.Options) (
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for n, values := range fleet {
 		if several && n == 0 { // the others find what they share
-			if err := a.bakeOne(ctx, k, r, values, o, several); err != nil {
+			if err := a.buildOne(ctx, k, r, values, o, several); err != nil {
 				return err
 			}
 			continue
 		}
-		g.Go(func() error { return a.bakeOne(ctx, k, r, values, o, several) })
+		g.Go(func() error { return a.buildOne(ctx, k, r, values, o, several) })
 	}
 	return g.Wait()
 }
@@ -214,8 +214,8 @@ func readIsofile(path string) (*recipe.Recipe, error) {
 	return recipe.Parse(path, b)
 }
 
-// bakery makes what bakes.
-func (a *app) bakery(s *store.Store, o buildOptions, options stage.Options, quiet bool) (*isofile.Builder, error) {
+// builder is what makes the images.
+func (a *app) builder(s *store.Store, o buildOptions, options stage.Options, quiet bool) (*isofile.Builder, error) {
 	args, err := pairs("--build-arg", o.buildArgs)
 	if err != nil {
 		return nil, err
@@ -263,14 +263,14 @@ func (a *app) bakery(s *store.Store, o buildOptions, options stage.Options, quie
 			said[w] = true
 			return was && quiet // one for all images
 		})
-		a.sayBaking(b, quiet)
+		a.sayStep(b, quiet)
 	}
 	return k, nil
 }
 
-// sayBaking tells of a step as builds of containers do.
+// sayStep reports a step as builds of containers do.
 // Where several images are made, only warnings stand.
-func (a *app) sayBaking(b isofile.Progress, quiet bool) {
+func (a *app) sayStep(b isofile.Progress, quiet bool) {
 	if !quiet {
 		cached := ""
 		if b.Cached {
@@ -290,8 +290,8 @@ func (a *app) sayBaking(b isofile.Progress, quiet bool) {
 	}
 }
 
-// bakeOne makes one image.
-func (a *app) bakeOne(ctx context.Context, k *isofile.Builder, r *recipe.Recipe, values map[string]string, o buildOptions, several bool) (err error) {
+// buildOne makes one image.
+func (a *app) buildOne(ctx context.Context, k *isofile.Builder, r *recipe.Recipe, values map[string]string, o buildOptions, several bool) (err error) {
 	start := time.Now()
 	if o.output, err = recipe.Render("-o", o.output, values); err != nil {
 		return err

@@ -199,7 +199,7 @@ func (p *isofilePrinter) isDirectory(before []edit.Step, dest string) (is bool, 
 		if strings.HasPrefix(dest, "@") {
 			return nil
 		}
-		edits, err := apply.EditsOf(p.ctx, base, slices.DeleteFunc(slices.Clone(before), untold), p.options)
+		edits, err := apply.EditsOf(p.ctx, base, slices.DeleteFunc(slices.Clone(before), elsewhere), p.options)
 		if errors.Is(err, stage.ErrNoEdit) { // a layer with boot equipment
 			return usagef("let DST end in a slash", "--print-isofile: whether %s is a directory then is not known", dest)
 		}
@@ -216,8 +216,8 @@ func (p *isofilePrinter) isDirectory(before []edit.Step, dest string) (is bool, 
 	return is, err
 }
 
-// untold reports a step that makes no directory in the tree.
-func untold(s edit.Step) bool {
+// elsewhere reports a step that makes no directory in the tree.
+func elsewhere(s edit.Step) bool {
 	switch s := s.(type) {
 	case edit.Add:
 		return strings.HasPrefix(s.Dest, "@")

@@ -8,7 +8,7 @@ import (
 	"github.com/isolayer/isolayer/internal/stage"
 )
 
-// buildIsofile does what build does with an Isofile: bakes it, or prints that of the
+// buildIsofile does what build does with an Isofile: builds it, or prints that of the
 // command line. It reports whether that is all.
 func (a *app) buildIsofile(cmd *cobra.Command, args []string, o *buildOptions) (done bool, err error) {
 	given := cmd.Flags().Changed
@@ -56,7 +56,7 @@ func (a *app) buildIsofile(cmd *cobra.Command, args []string, o *buildOptions) (
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	return true, a.bake(ctx, *o, options)
+	return true, a.buildRecipe(ctx, *o, options)
 }
 
 // optionsFor are the library's options where -o may be missing.

@@ -42,7 +42,7 @@ type LayerOptions struct {
 }
 
 // MakeLayer makes the layer that turns base into b. Both must stay open until it is
-// written. What no layer can say of the change is told, a sentence each.
+// written. What no layer can say of the change is returned, a sentence each.
 func MakeLayer(ctx context.Context, b *baseimage.Base, base *baseimage.Base, o LayerOptions) (l *layer.Layer, unsaid []string, err error) {
 	before, err := Side(base)
 	if err != nil {

@@ -42,7 +42,7 @@ type Builder struct {
 	making map[store.Key]*sync.Mutex
 }
 
-// Result is an image of an Isofile. Close it, and its Bakery, when it is written.
+// Result is an image of an Isofile. Close it, and its Builder, when it is written.
 type Result struct {
 	*build.Image
 	Base   *baseimage.Base
@@ -85,7 +85,7 @@ type state struct {
 	config store.Config
 }
 
-// run is one run of Bake.
+// run is one run of Build.
 type run struct {
 	*Builder
 	r      *recipe.Recipe
@@ -134,7 +134,7 @@ func (k *Builder) Build(ctx context.Context, r *recipe.Recipe, values map[string
 	return b, nil
 }
 
-// needed tells which stages the n-th needs, itself included.
+// needed returns which stages the n-th needs, itself included.
 func (c *run) needed(n int) map[int]bool {
 	out := map[int]bool{}
 	todo := []int{n}

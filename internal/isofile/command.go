@@ -43,8 +43,8 @@ func (c *run) materialise(ctx context.Context, s *state) (path string, remove fu
 	return f.Name(), remove, err
 }
 
-// run carries out RUN.
-func (c *run) run(ctx context.Context, s *state, i *recipe.Instruction) error {
+// command carries out RUN.
+func (c *run) command(ctx context.Context, s *state, i *recipe.Instruction) error {
 	if c.Run == nil {
 		return fmt.Errorf("RUN: %w", errors.ErrUnsupported)
 	}

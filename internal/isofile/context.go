@@ -23,7 +23,7 @@ func (c *run) source(name string) (string, error) {
 	return filepath.Join(c.Context, name), nil
 }
 
-// ignored tells which files of the context are not there: those that .isoignore names.
+// ignored reports which files of the context are not there: those that .isoignore names.
 func (c *run) ignored() (func(string) (bool, error), error) {
 	b, err := os.ReadFile(filepath.Join(c.Context, ".isoignore"))
 	if errors.Is(err, fs.ErrNotExist) {

@@ -37,7 +37,7 @@ func (c *run) instruction(ctx context.Context, s *state, i *recipe.Instruction) 
 		step.done(false)
 		return err
 	case "RUN":
-		return c.run(ctx, s, i)
+		return c.command(ctx, s, i)
 	case "COPY", "ADD":
 		return c.copy(ctx, s, i)
 	}

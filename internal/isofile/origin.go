@@ -13,7 +13,7 @@ import (
 	"github.com/isolayer/isolayer/internal/store"
 )
 
-// Origin tells which layer a file of an image comes from. Files of the base are none.
+// Origin is the layer that a file of an image comes from. Files of the base are none.
 type Origin struct {
 	Path   string       `json:"path"`
 	SHA256 string       `json:"sha256"`

@@ -28,8 +28,8 @@ func (c *run) undefined(vars recipe.Vars, i *recipe.Instruction) {
 	}
 }
 
-// under is a step under way.
-type under struct {
+// step is an instruction under way.
+type step struct {
 	c     *run
 	b     Progress
 	start time.Time
@@ -37,29 +37,29 @@ type under struct {
 }
 
 // begin begins a step. What is not cached says so by working, then both by done.
-func (c *run) begin(text string) *under {
+func (c *run) begin(text string) *step {
 	c.step++
 	c.notes, c.warnings = nil, nil
-	u := &under{c: c, b: Progress{Step: c.step, Of: c.of, Text: text}, start: time.Now(), early: c.early}
+	u := &step{c: c, b: Progress{Step: c.step, Of: c.of, Text: text}, start: time.Now(), early: c.early}
 	c.early = nil
 	return u
 }
 
 // working says that the step begins.
-func (u *under) working() {
+func (u *step) working() {
 	u.say(u.b)
 	u.b.Begun = true
 }
 
 // done says that the step has ended.
-func (u *under) done(cached bool) {
+func (u *step) done(cached bool) {
 	b := u.b
 	b.Cached, b.Done, b.Took = cached, true, time.Since(u.start)
 	b.Notes, b.Warnings = u.c.notes, slices.Concat(u.early, u.c.warnings)
 	u.say(b)
 }
 
-func (u *under) say(b Progress) {
+func (u *step) say(b Progress) {
 	if u.c.Say != nil {
 		u.c.Say(b)
 	}

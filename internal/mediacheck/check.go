@@ -14,7 +14,7 @@ const (
 	bufSize = 1 << 20
 )
 
-// Outcome tells whether an image is what its tag says.
+// Outcome says whether an image is what its tag says.
 type Outcome struct {
 	OK bool `json:"ok"`
 	// Got is the tag with the sums of the image. It is nil where a fragment was wrong:

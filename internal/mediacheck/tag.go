@@ -3,7 +3,7 @@
 // which implantisomd5 writes and checkisomd5 and dracut check, and those of SUSE's
 // tagmedia and checkmedia.
 //
-// Both cover the volume as its descriptor tells its size, not the file, and take the
+// Both cover the volume as its descriptor gives its size, not the file, and take the
 // field that holds them as spaces. They find damage, not tampering.
 package mediacheck
 
@@ -36,7 +36,7 @@ const (
 	offSpaceSizeBE = 84
 )
 
-// Kind tells the programs that understand a tag.
+// Kind names the programs that understand a tag.
 type Kind string
 
 // The kinds.

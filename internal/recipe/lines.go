@@ -167,7 +167,7 @@ func (r *reader) docs(i *Instruction) error {
 	return nil
 }
 
-// announced tells which here-document a word announces: <<EOF, <<-EOF, <<"EOF".
+// announced returns which here-document a word announces: <<EOF, <<-EOF, <<"EOF".
 func announced(word string) (d Doc, tabs, ok bool) {
 	name, ok := strings.CutPrefix(word, "<<")
 	if !ok {

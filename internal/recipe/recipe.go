@@ -217,7 +217,7 @@ func nearest(word string) string {
 	return ""
 }
 
-// near tells whether two words differ by one letter: another, one more, one less, or two
+// near reports whether two words differ by one letter: another, one more, one less, or two
 // that changed places.
 func near(a, b string) bool {
 	if len(a) > len(b) {

@@ -126,7 +126,7 @@ func (s *scan) entry(e Entry, b *master.Boot) (master.Entry, error) {
 	return out, nil
 }
 
-// lacks warns of an option that a boot image needs, or tells that it was added.
+// lacks warns of an option that a boot image needs, or says that it was added.
 func (s *scan) lacks(name, option, otherwise string) {
 	if s.o.Fix {
 		s.notes = append(s.notes, fmt.Sprintf("%s: added %s", name, option))

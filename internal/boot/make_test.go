@@ -366,3 +366,5 @@ func (s spec) parse(tb testing.TB) (*memory, *Equipment) {
 	}
 	return m, e
 }
+
+func crc(b []byte) uint32 { return crc32.ChecksumIEEE(b) }

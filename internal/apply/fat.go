@@ -9,7 +9,6 @@ import (
 	"github.com/bmatcuk/doublestar/v4"
 
 	"github.com/isolayer/isolayer/edit"
-	"github.com/isolayer/isolayer/internal/fat"
 	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/localtree"
 	"github.com/isolayer/isolayer/internal/stage"
@@ -23,10 +22,10 @@ func addInside(s *stage.Stage, a edit.Add, object, dest string, info fs.FileInfo
 		return err
 	}
 	_, dest, _ = stage.SplitObject(localtree.Destination(a.Dest, a.Source, info.IsDir(), func(string) bool {
-		_, isDir, err := v.Img.Lookup(dest)
+		_, isDir, err := v.Lookup(dest)
 		return err == nil && isDir
 	}))
-	return s.EditFAT(v, func(e *fat.Editor) error {
+	return v.Edit(func(e stage.Editor) error {
 		return localtree.Walk(a.Source, info, nil, func(x localtree.Entry) error {
 			return putLocal(s, e, x, FatPath(x.Below(dest)))
 		})
@@ -42,10 +41,10 @@ func FatPath(p string) string {
 }
 
 // putLocal puts a local file or an empty directory into a FAT image.
-func putLocal(s *stage.Stage, e *fat.Editor, x localtree.Entry, dest string) error {
+func putLocal(s *stage.Stage, e stage.Editor, x localtree.Entry, dest string) error {
 	switch {
 	case x.Info.IsDir():
-		return stage.Mkdirs(e, dest)
+		return e.Mkdir(dest)
 	case x.IsLink():
 		return fmt.Errorf("%s: FAT has no symbolic links: %w", x.Path, iso9660.ErrUnsupported)
 	}
@@ -53,7 +52,7 @@ func putLocal(s *stage.Stage, e *fat.Editor, x localtree.Entry, dest string) err
 	if err != nil {
 		return err
 	}
-	return stage.PutFAT(e, dest, src)
+	return e.Put(dest, src)
 }
 
 // removeInside takes away what matches, in any case, in the FAT image that boot
@@ -64,11 +63,11 @@ func removeInside(s *stage.Stage, object, pattern string) error {
 		return err
 	}
 	hits := []string{}
-	if found, _, err := v.Img.Lookup(pattern); err == nil {
+	if found, _, err := v.Lookup(pattern); err == nil {
 		hits = append(hits, found)
 	} else if !doublestar.ValidatePattern(pattern) {
 		return fmt.Errorf("%w: bad pattern", fs.ErrInvalid)
-	} else if err := fs.WalkDir(v.Img, ".", func(p string, d fs.DirEntry, err error) error {
+	} else if err := fs.WalkDir(v, ".", func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -85,9 +84,9 @@ func removeInside(s *stage.Stage, object, pattern string) error {
 	if len(hits) == 0 {
 		return stage.ErrNoMatch
 	}
-	return s.EditFAT(v, func(e *fat.Editor) error {
+	return v.Edit(func(e stage.Editor) error {
 		for _, p := range hits {
-			if err := e.RemoveAll(p); err != nil {
+			if err := e.Remove(p); err != nil {
 				return err
 			}
 		}

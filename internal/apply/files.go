@@ -10,7 +10,6 @@ import (
 
 	"github.com/isolayer/isolayer/edit"
 	"github.com/isolayer/isolayer/internal/baseimage"
-	"github.com/isolayer/isolayer/internal/fat"
 	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/localtree"
 	"github.com/isolayer/isolayer/internal/stage"
@@ -58,7 +57,7 @@ func applyMkdir(s *stage.Stage, m edit.Mkdir) error {
 		if err != nil {
 			return err
 		}
-		return s.EditFAT(v, func(e *fat.Editor) error { return stage.Mkdirs(e, FatPath(inside)) })
+		return v.Edit(func(e stage.Editor) error { return e.Mkdir(FatPath(inside)) })
 	}
 	if err := s.Place(strings.TrimRight(m.Path, "/")); err != nil {
 		return err

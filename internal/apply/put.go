@@ -8,7 +8,6 @@ import (
 	"github.com/isolayer/isolayer/edit"
 	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/internal/baseimage"
-	"github.com/isolayer/isolayer/internal/fat"
 	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/stage"
 	"github.com/isolayer/isolayer/internal/tree"
@@ -115,12 +114,12 @@ func putInside(s *stage.Stage, object, inside string, mode uint32, src extent.So
 	if err != nil {
 		return err
 	}
-	return s.EditFAT(v, func(e *fat.Editor) error {
+	return v.Edit(func(e stage.Editor) error {
 		switch mode & iso9660.ModeType {
 		case iso9660.ModeDir:
-			return stage.Mkdirs(e, FatPath(inside))
+			return e.Mkdir(FatPath(inside))
 		case iso9660.ModeRegular:
-			return stage.PutFAT(e, FatPath(inside), src)
+			return e.Put(FatPath(inside), src)
 		}
 		return fmt.Errorf("FAT has no symbolic links: %w", iso9660.ErrUnsupported)
 	})

@@ -13,7 +13,6 @@ import (
 	"github.com/isolayer/isolayer/internal/fat"
 	"github.com/isolayer/isolayer/internal/menu"
 	"github.com/isolayer/isolayer/internal/stage"
-	"github.com/isolayer/isolayer/internal/tree"
 )
 
 // ErrNoConfig reports an image without a boot menu that could be changed.
@@ -35,26 +34,23 @@ func bootMedium(s *stage.Stage) (menu.Medium, []*stage.BootMenus, error) {
 	m := menu.Medium{Hints: s.Boot.Hints(), Label: s.Medium().Label, UUID: s.Base.Image().Primary().Modified().UUID()}
 	for _, b := range list {
 		known := &s.Programs
-		if b.Fat != nil && b.Fat.Src == s.Base.Source() {
+		if b.Original() {
 			known = &s.Base.Known
 		}
-		known.AddPrograms(&m.Hints, b.Volume)
-		m.Volumes = append(m.Volumes, menu.Volume{Prefix: b.Prefix, Files: b.Volume})
+		known.AddPrograms(&m.Hints, b)
+		m.Volumes = append(m.Volumes, menu.Volume{Prefix: b.Prefix(), Files: b.Volume})
 	}
 	return m, list, nil
 }
 
 // volumes are the file systems that boot loaders read, the tree first.
 func volumes(s *stage.Stage) ([]*stage.BootMenus, error) {
-	volumes, err := s.FatVolumes()
-	if err != nil {
-		return nil, err
-	}
-	list := []*stage.BootMenus{{Prefix: "/", Volume: s.Reader()}}
+	volumes, err := s.Volumes()
+	var list []*stage.BootMenus
 	for _, v := range volumes {
-		list = append(list, &stage.BootMenus{Prefix: v.Name + ":/", Volume: v.Img, Fat: v})
+		list = append(list, &stage.BootMenus{Volume: v})
 	}
-	return list, nil
+	return list, err
 }
 
 // EditMenus finds the boot configurations of the tree and of the FAT images that firmware
@@ -175,7 +171,7 @@ func write(s *stage.Stage, list []*stage.BootMenus, areas *coreos.Karea) error {
 	for _, m := range list {
 		now := m.Set.Changed()
 		for _, p := range slices.Sorted(maps.Keys(now)) {
-			if m.Fat != nil { // of those in the tree the report tells
+			if m.Prefix() != "/" { // of those in the tree the report says it
 				signed(s, m, p)
 			}
 		}
@@ -186,54 +182,46 @@ func write(s *stage.Stage, list []*stage.BootMenus, areas *coreos.Karea) error {
 	return coreos.RewriteAreas(s, areas)
 }
 
+// writeFiles gives configurations new texts. One in the tree that a header names stays at its
+// place where it can.
 func writeFiles(s *stage.Stage, m *stage.BootMenus, now map[string][]byte) error {
-	switch {
-	case len(now) == 0:
-		return nil
-	case m.Fat != nil:
-		sources := map[string]extent.Source{}
-		for name, text := range now {
-			sources[name] = fat.Bytes(text)
+	sources := map[string]extent.Source{}
+	for name, text := range now {
+		sources[name] = fat.Bytes(text)
+		if m.Prefix() != "/" {
+			continue
 		}
-		return putSources(s, m, sources)
-	}
-	for _, p := range slices.Sorted(maps.Keys(now)) {
-		to, attr, src := p, tree.Attr{Mode: stage.NewFileMode, ModTime: s.Tree.Epoch}, fat.Bytes(now[p])
-		if n, err := s.Tree.Lookup(p); err == nil {
-			to, attr = n.Path(), n.Attr
-			if placed, err := coreos.InPlace(s, n, now[p]); err != nil {
+		if n, err := s.Tree.Lookup(name); err == nil {
+			if placed, err := coreos.InPlace(s, n, text); err != nil {
 				return err
 			} else if placed != nil {
-				src = placed
+				sources[name] = placed
 			}
 		}
-		if err := s.Put(to, attr, src); err != nil {
-			return fmt.Errorf("%s: %w", p, err)
-		}
 	}
-	return nil
+	return putSources(m, sources)
 }
 
-// signed warns of a detached signature that does not fit the changed file any more.
-func signed(s *stage.Stage, m *stage.BootMenus, name string) {
-	for _, ext := range []string{".sig", ".asc", ".p7s"} {
-		if found, dir, err := m.Volume.Lookup(name + ext); err == nil && !dir {
-			s.Warn(fmt.Sprintf("%s%s signs the file as it was; a loader that checks signatures will refuse the changed one", m.Prefix, found))
-		}
-	}
-}
-
-// replaceFAT gives files of an image new content; without any the image stays.
-func replaceFAT(s *stage.Stage, v *stage.FatVolume, now map[string][]byte) error {
+// putSources gives files of a file system new content.
+func putSources(v stage.Volume, now map[string]extent.Source) error {
 	if len(now) == 0 {
 		return nil
 	}
-	return s.EditFAT(v, func(e *fat.Editor) error {
-		for _, p := range slices.Sorted(maps.Keys(now)) {
-			if err := e.Replace(p, fat.Bytes(now[p])); err != nil {
+	return v.Edit(func(e stage.Editor) error {
+		for _, name := range slices.Sorted(maps.Keys(now)) {
+			if err := e.Put(name, now[name]); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+// signed warns of a detached signature that does not fit the changed file any more.
+func signed(s *stage.Stage, m *stage.BootMenus, name string) {
+	for _, ext := range []string{".sig", ".asc", ".p7s"} {
+		if found, dir, err := m.Lookup(name + ext); err == nil && !dir {
+			s.Warn(fmt.Sprintf("%s%s signs the file as it was; a loader that checks signatures will refuse the changed one", m.Prefix(), found))
+		}
+	}
 }

@@ -3,7 +3,6 @@ package bootedit
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -11,10 +10,10 @@ import (
 	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/internal/bootcfg"
 	"github.com/isolayer/isolayer/internal/fat"
+	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/menu"
 	"github.com/isolayer/isolayer/internal/pe"
 	"github.com/isolayer/isolayer/internal/stage"
-	"github.com/isolayer/isolayer/internal/tree"
 )
 
 // unifiedDirs are where loaders and firmware find unified kernel images.
@@ -32,7 +31,7 @@ type unifiedImage struct {
 	off  int64
 }
 
-func (u *unifiedImage) String() string { return u.in.Prefix + u.path }
+func (u *unifiedImage) String() string { return u.in.Prefix() + u.path }
 
 // EditUnified changes the kernel arguments of unified kernel images, each as if it were a
 // file of nothing else, and returns how many take part: those that hold what was wanted
@@ -58,7 +57,7 @@ func EditUnified(s *stage.Stage, what string, edit func(*bootcfg.File) (int, err
 				s.Changed(u.String(), what, n)
 			}
 		}
-		if err := putSources(s, m, now); err != nil {
+		if err := putSources(m, now); err != nil {
 			return 0, err
 		}
 	}
@@ -68,11 +67,11 @@ func EditUnified(s *stage.Stage, what string, edit func(*bootcfg.File) (int, err
 // unifiedImages finds those of one file system.
 func unifiedImages(s *stage.Stage, m *stage.BootMenus) (out []*unifiedImage, err error) {
 	for _, dir := range unifiedDirs {
-		found, isDir, err := m.Volume.Lookup(dir)
+		found, isDir, err := m.Lookup(dir)
 		if err != nil || !isDir {
 			continue
 		}
-		names, err := m.Volume.List(found)
+		names, err := m.List(found)
 		if err != nil {
 			return nil, err
 		}
@@ -95,7 +94,7 @@ func unifiedImages(s *stage.Stage, m *stage.BootMenus) (out []*unifiedImage, err
 
 // openUnified opens a program; nil if it carries no kernel.
 func openUnified(s *stage.Stage, m *stage.BootMenus, name string) (*unifiedImage, error) {
-	r, size, err := m.Volume.At(name)
+	r, size, err := m.At(name)
 	if err != nil {
 		return nil, nil // a directory, or a file that cannot be read by itself
 	}
@@ -104,25 +103,11 @@ func openUnified(s *stage.Stage, m *stage.BootMenus, name string) (*unifiedImage
 		return nil, nil
 	}
 	u := &unifiedImage{in: m, path: name, prog: p}
-	if m.Fat != nil {
-		content, err := m.Fat.Img.Content(name)
-		if err != nil {
-			return nil, err
-		}
-		u.src = extent.Compose(name, content)
-		return u, nil
-	}
-	n := s.Tree.Find(name)
-	switch {
-	case n == nil:
-		return nil, fmt.Errorf("%s: %w", name, fs.ErrNotExist)
-	case n.Source != nil:
-		u.src = n.Source
-	case len(n.Content) == 1:
-		u.src, u.off = s.Base.Source(), n.Content[0].LBA.Offset()
-	default:
-		s.Warn(fmt.Sprintf("%s is stored in %d pieces; its kernel arguments stay as they are", u, len(n.Content)))
+	if u.src, u.off, _, err = m.Content(name); errors.Is(err, iso9660.ErrUnsupported) {
+		s.Warn(fmt.Sprintf("%s: %v; its kernel arguments stay as they are", u, err))
 		return nil, nil
+	} else if err != nil {
+		return nil, err
 	}
 	return u, nil
 }
@@ -204,7 +189,7 @@ func editAddon(s *stage.Stage, u *unifiedImage, texts []string, now map[string]e
 		return 0, nil
 	}
 	content := slices.Concat(without(strings.Fields(old), gone), come)
-	s.Warn(fmt.Sprintf("%s %s: %s holds the new arguments; where firmware checks signatures, sign that file too", u, why, u.in.Prefix+name))
+	s.Warn(fmt.Sprintf("%s %s: %s holds the new arguments; where firmware checks signatures, sign that file too", u, why, u.in.Prefix()+name))
 	now[name] = fat.Bytes(pe.Addon(u.prog.Machine, strings.Join(content, " ")))
 	return len(come), nil
 }
@@ -220,7 +205,7 @@ func NoConfig(s *stage.Stage, e *menu.Edit) error {
 
 // addonArguments are those of an addon that an earlier build made.
 func addonArguments(s *stage.Stage, m *stage.BootMenus, name string) (string, error) {
-	r, size, err := m.Volume.At(name)
+	r, size, err := m.At(name)
 	if err != nil {
 		return "", nil
 	}
@@ -235,39 +220,4 @@ func addonArguments(s *stage.Stage, m *stage.BootMenus, name string) (string, er
 // without are the words of a that are not in b.
 func without(a, b []string) []string {
 	return slices.DeleteFunc(slices.Clone(a), func(w string) bool { return slices.Contains(b, w) })
-}
-
-// putSources gives files of a file system new content.
-func putSources(s *stage.Stage, m *stage.BootMenus, now map[string]extent.Source) error {
-	if len(now) == 0 {
-		return nil
-	}
-	names := make([]string, 0, len(now))
-	for n := range now {
-		names = append(names, n)
-	}
-	slices.Sort(names)
-	if m.Fat != nil {
-		return s.EditFAT(m.Fat, func(e *fat.Editor) error {
-			for _, n := range names {
-				if err := stage.PutFAT(e, n, now[n]); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	}
-	for _, n := range names {
-		to, attr := n, tree.Attr{Mode: stage.NewFileMode, ModTime: s.Tree.Epoch}
-		switch found, err := s.Tree.Lookup(n); {
-		case err == nil:
-			to, attr = found.Path(), found.Attr
-		case !errors.Is(err, fs.ErrNotExist):
-			return err
-		}
-		if err := s.Put(to, attr, now[n]); err != nil {
-			return fmt.Errorf("%s: %w", n, err)
-		}
-	}
-	return nil
 }

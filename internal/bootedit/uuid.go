@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/internal/fat"
 	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/pe"
@@ -140,11 +141,11 @@ func bootFile(p string) bool {
 
 // fatFiles changes the files of a FAT image that firmware boots from.
 func (r *renewal) fatFiles(v *stage.FatVolume) error {
-	if _, err := v.Img.Edit(fat.Options{}); err != nil {
-		return nil // damaged; nothing is changed in it
+	if !v.Intact() {
+		return nil // nothing is changed in it
 	}
-	now := map[string][]byte{}
-	err := fs.WalkDir(v.Img, ".", func(p string, d fs.DirEntry, err error) error {
+	now := map[string]extent.Source{}
+	err := fs.WalkDir(v, ".", func(p string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
 			return err
 		}
@@ -152,17 +153,17 @@ func (r *renewal) fatFiles(v *stage.FatVolume) error {
 		if err != nil || info.Size() > maxBootFile {
 			return err
 		}
-		content, err := fs.ReadFile(v.Img, p)
+		content, err := fs.ReadFile(v, p)
 		if err == nil && r.replaces(content) {
-			now[p] = bytes.ReplaceAll(content, r.old, r.now)
-			r.named = append(r.named, v.Name+":/"+p)
+			now[p] = fat.Bytes(bytes.ReplaceAll(content, r.old, r.now))
+			r.named = append(r.named, v.Prefix()+p)
 		}
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("%s: %w", v.Name, err)
+		return fmt.Errorf("%s: %w", v.Prefix(), err)
 	}
-	return replaceFAT(r.s, v, now)
+	return putSources(v, now)
 }
 
 // Note tells what the new UUID is and what named the old one.

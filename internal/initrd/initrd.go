@@ -20,8 +20,6 @@ import (
 	"github.com/isolayer/isolayer/internal/bootedit"
 	"github.com/isolayer/isolayer/internal/coreos"
 	"github.com/isolayer/isolayer/internal/cpio"
-	"github.com/isolayer/isolayer/internal/fat"
-	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/localtree"
 	"github.com/isolayer/isolayer/internal/stage"
 	"github.com/isolayer/isolayer/internal/sums"
@@ -34,9 +32,8 @@ var ErrNoInitrd = errors.New("no boot entry names an initrd of the image")
 // BootInitrd is an initrd that boot entries name, in the tree or in a FAT image.
 type BootInitrd struct {
 	name string // as users see it
-	node *tree.Node
-	fat  *stage.FatVolume
-	path string // in the FAT image
+	in   stage.Volume
+	path string // in that
 
 	src       extent.Source // its bytes, from off on
 	off, size int64
@@ -64,7 +61,7 @@ func initrds(s *stage.Stage) (found []*BootInitrd, lost []string, err error) {
 				i := initrdAt(s, list[0], m, c, names[len(names)-1])
 				switch {
 				case i == nil:
-					lost = append(lost, m.Prefix+c.Path+": "+names[len(names)-1])
+					lost = append(lost, m.Prefix()+c.Path+": "+names[len(names)-1])
 				case !slices.ContainsFunc(found, func(x *BootInitrd) bool { return x.name == i.name }):
 					found = append(found, i)
 				}
@@ -85,16 +82,17 @@ func initrdAt(s *stage.Stage, root, m *stage.BootMenus, c *bootcfg.Config, name 
 		name = bootcfg.Resolve(c.Dir, name)
 	}
 	for _, at := range []*stage.BootMenus{m, root} {
-		found, dir, err := at.Volume.Lookup(stage.Slashless(name))
+		found, dir, err := at.Lookup(stage.Slashless(name))
 		if err != nil || dir {
 			continue
 		}
-		if at.Fat != nil {
-			return &BootInitrd{name: at.Prefix + found, fat: at.Fat, path: found}
+		if _, _, size, err := at.Content(found); err == nil && size == 0 {
+			continue
 		}
-		if n := s.Tree.Find(found); n != nil && n.IsRegular() && n.Size() > 0 {
-			return &BootInitrd{name: n.Path(), node: n}
+		if n := s.Tree.Find(found); n != nil && at.Prefix() == "/" {
+			found = stage.Slashless(n.Path()) // where links lead
 		}
+		return &BootInitrd{name: at.Prefix() + found, in: at.Volume, path: found}
 	}
 	return nil
 }
@@ -111,20 +109,10 @@ func contentOf(src extent.Source, off, size int64) baseimage.Content {
 
 // read opens an initrd and reads what is in it, once for all names and steps.
 func read(s *stage.Stage, i *BootInitrd) (err error) {
-	switch {
-	case i.Open != nil: // before
-	case i.fat != nil:
-		m, err := i.fat.Img.Content(i.path)
-		if err != nil {
+	if i.Open == nil {
+		if i.src, i.off, i.size, err = i.in.Content(i.path); err != nil {
 			return err
 		}
-		i.src, i.size = extent.Compose(i.name, m), m.Size()
-	case i.node.Source != nil:
-		i.src, i.size = i.node.Source, i.node.Source.Size()
-	case len(i.node.Content) != 1:
-		return fmt.Errorf("it is stored in %d pieces: %w", len(i.node.Content), iso9660.ErrUnsupported)
-	default:
-		i.src, i.off, i.size = s.Base.Source(), i.node.Content[0].LBA.Offset(), i.node.Content[0].Size
 	}
 	i.Open, err = unpack(s, i.name, contentOf(i.src, i.off, i.size))
 	return err
@@ -307,15 +295,11 @@ func with(s *stage.Stage, i *BootInitrd, add []stage.Local) (extent.Source, erro
 }
 
 func replaceInitrd(s *stage.Stage, i *BootInitrd, src extent.Source) error {
-	if i.fat != nil {
-		volumes, err := s.FatVolumes() // anew: an earlier one may have changed the same image
-		if err != nil {
-			return err
-		}
-		k := slices.IndexFunc(volumes, func(v *stage.FatVolume) bool { return v.Name == i.fat.Name })
-		return s.EditFAT(volumes[k], func(e *fat.Editor) error { return e.Replace(i.path, src) })
+	v, err := s.Fresh(i.in) // an earlier one may have changed the same image
+	if err != nil {
+		return err
 	}
-	return s.Tree.Do(tree.Put{Path: i.node.Path(), Attr: i.node.Attr, Source: src})
+	return v.Edit(func(e stage.Editor) error { return e.Put(i.path, src) })
 }
 
 // LocalFiles lists what an Add puts into an initrd.

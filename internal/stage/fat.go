@@ -25,16 +25,38 @@ const maxFATFiles = 16
 
 // FatVolume is a FAT image that firmware boots from, as earlier steps left it.
 type FatVolume struct {
-	Name   string       // as users spell it: @efi, or the path of a file
-	object *boot.Object // nil for a file that no boot equipment names
-	node   *tree.Node   // … which is this
-	Img    *fat.Image
-	Src    extent.Source // where its bytes are
+	*fat.Image
+	s      *Stage
+	name   string        // as users spell it: @efi, or the path of a file
+	object *boot.Object  // nil for a file that no boot equipment names
+	node   *tree.Node    // … which is this
+	src    extent.Source // where its bytes are
 	off    int64         // … and from where on
 }
 
+// Prefix implements Volume.
+func (v *FatVolume) Prefix() string { return v.name + ":/" }
+
+// Original implements Volume.
+func (v *FatVolume) Original() bool { return v.src == v.s.Base.Source() }
+
+// Content implements Volume.
+func (v *FatVolume) Content(name string) (extent.Source, int64, int64, error) {
+	m, err := v.Image.Content(name)
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	return extent.Compose(v.Prefix()+name, m), 0, m.Size(), nil
+}
+
+// Intact reports whether the image can be edited.
+func (v *FatVolume) Intact() bool {
+	_, err := v.Image.Edit(fat.Options{})
+	return err == nil
+}
+
 // openFAT opens a FAT image at off of src; nil if it is none.
-func (s *Stage) openFAT(src extent.Source, off, size int64) *fat.Image {
+func openFAT(s *Stage, src extent.Source, off, size int64) *fat.Image {
 	if src == s.Base.Source() {
 		return s.Base.Volumes.Open(src, off, size)
 	}
@@ -58,14 +80,14 @@ func (s *Stage) FatVolumes() (out []*FatVolume, err error) {
 			slices.ContainsFunc(out, func(v *FatVolume) bool { return v.object != nil && v.object.Path == n.Path() }) {
 			return nil
 		}
-		v := &FatVolume{Name: n.Path(), node: n, Src: n.Source}
-		if v.Src == nil {
+		v := &FatVolume{s: s, name: n.Path(), node: n, src: n.Source}
+		if v.src == nil {
 			if len(n.Content) != 1 {
 				return nil
 			}
-			v.Src, v.off = s.Base.Source(), n.Content[0].LBA.Offset()
+			v.src, v.off = s.Base.Source(), n.Content[0].LBA.Offset()
 		}
-		if v.Img = s.openFAT(v.Src, v.off, n.Size()); v.Img != nil {
+		if v.Image = openFAT(s, v.src, v.off, n.Size()); v.Image != nil {
 			out = append(out, v)
 		}
 		return nil
@@ -88,34 +110,36 @@ func (s *Stage) fatObject(o *boot.Object) (*FatVolume, error) {
 	if err != nil || src == nil {
 		return nil, err
 	}
-	v := &FatVolume{Name: o.Name, object: o, Src: src, off: off}
+	v := &FatVolume{s: s, name: o.Name, object: o, src: src, off: off}
 	size := o.Len
 	if src != s.Base.Source() {
 		size = src.Size()
 	}
-	if v.Img = s.openFAT(src, off, size); v.Img == nil {
+	if v.Image = openFAT(s, src, off, size); v.Image == nil {
 		return nil, nil
 	}
 	return v, nil
 }
 
-// EditFAT changes the image: in its place if there is room, else as a larger one.
-func (s *Stage) EditFAT(v *FatVolume, do func(*fat.Editor) error) error {
-	e, err := v.Img.Edit(fat.Options{Time: s.FatTime(), KeepFreed: s.Options.KeepFreed, Base: v.Src, BaseOff: v.off})
+// Edit implements Volume: the image changes in its place if there is room, else a larger one
+// takes it.
+func (v *FatVolume) Edit(change func(Editor) error) error {
+	s := v.s
+	e, err := v.Image.Edit(fat.Options{Time: s.FatTime(), KeepFreed: s.Options.KeepFreed, Base: v.src, BaseOff: v.off})
 	if err != nil {
-		return fmt.Errorf("%s: %w", v.Name, err)
+		return fmt.Errorf("%s: %w", v.name, err)
 	}
-	if err := do(e); err != nil {
-		return fmt.Errorf("%s: %w", v.Name, bareFAT(err))
+	if err := change(fatEditor{e}); err != nil {
+		return fmt.Errorf("%s: %w", v.name, bareFAT(err))
 	}
 	m, err := e.Map()
 	if errors.Is(err, fat.ErrFull) {
 		m, err = e.Grow(0)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", v.Name, err)
+		return fmt.Errorf("%s: %w", v.name, err)
 	}
-	src := extent.Compose(v.Name, m)
+	src := extent.Compose(v.name, m)
 	if v.object != nil {
 		return s.putObject(v.object, src)
 	}
@@ -207,28 +231,34 @@ func (s *Stage) FatNamed(name string) (*FatVolume, error) {
 	return v, err
 }
 
-// Mkdirs makes a directory in a FAT image and what is missing above it.
-func Mkdirs(e *fat.Editor, dir string) error {
+// fatEditor is an Editor of a FAT image.
+type fatEditor struct{ e *fat.Editor }
+
+// Put implements Editor.
+func (f fatEditor) Put(name string, src extent.Source) error {
+	err := f.e.Replace(name, src)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := f.Mkdir(path.Dir(name)); err != nil {
+			return err
+		}
+		return f.e.Add(name, src)
+	}
+	return err
+}
+
+// Mkdir implements Editor.
+func (f fatEditor) Mkdir(dir string) error {
 	if dir == "." {
 		return nil
 	}
-	if err := Mkdirs(e, path.Dir(dir)); err != nil {
+	if err := f.Mkdir(path.Dir(dir)); err != nil {
 		return err
 	}
-	if err := e.Mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := f.e.Mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	return nil
 }
 
-// PutFAT adds or replaces a file in a FAT image.
-func PutFAT(e *fat.Editor, name string, src extent.Source) error {
-	err := e.Replace(name, src)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err := Mkdirs(e, path.Dir(name)); err != nil {
-			return err
-		}
-		return e.Add(name, src)
-	}
-	return err
-}
+// Remove implements Editor.
+func (f fatEditor) Remove(name string) error { return f.e.RemoveAll(name) }

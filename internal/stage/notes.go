@@ -3,23 +3,14 @@ package stage
 import (
 	"slices"
 
-	"github.com/isolayer/isolayer/internal/boot"
 	"github.com/isolayer/isolayer/internal/bootcfg"
 	"github.com/isolayer/isolayer/internal/layout"
 	"github.com/isolayer/isolayer/internal/menu"
 )
 
-// bootVolume is a file system that boot loaders read: tree.Files and fat.Image are some.
-type bootVolume interface {
-	bootcfg.Volume
-	boot.Programs
-}
-
 // BootMenus are the boot configurations of one file system.
 type BootMenus struct {
-	Prefix  string // in front of their paths, for users
-	Volume  bootVolume
-	Fat     *FatVolume // nil for the tree
+	Volume
 	Configs []*bootcfg.Config
 	Set     *menu.Set
 }

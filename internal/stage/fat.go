@@ -67,7 +67,7 @@ func openFAT(s *Stage, src extent.Source, off, size int64) *fat.Image {
 // tree that look like one for it.
 func (s *Stage) FatVolumes() (out []*FatVolume, err error) {
 	for _, o := range s.Boot.Objects() {
-		v, err := s.fatObject(o)
+		v, err := fatObject(s, o)
 		if err != nil {
 			return nil, err
 		}
@@ -105,7 +105,7 @@ func namedFAT(name string) bool {
 }
 
 // fatObject opens boot equipment as a FAT image; nil if it is none or gone.
-func (s *Stage) fatObject(o *boot.Object) (*FatVolume, error) {
+func fatObject(s *Stage, o *boot.Object) (*FatVolume, error) {
 	src, off, err := s.ObjectSource(o)
 	if err != nil || src == nil {
 		return nil, err
@@ -224,7 +224,7 @@ func (s *Stage) FatNamed(name string) (*FatVolume, error) {
 	if !ok {
 		return nil, fmt.Errorf("%s: %w", name, baseimage.ErrNoObject)
 	}
-	v, err := s.fatObject(o)
+	v, err := fatObject(s, o)
 	if err == nil && v == nil {
 		err = fmt.Errorf("%s %w", name, baseimage.ErrNotFAT)
 	}

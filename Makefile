@@ -8,9 +8,9 @@ FUZZTIME ?= 10s
 PACKAGES := internal/isotest/corpus/packages.txt internal/isotest/judges.txt
 UNPACKED := internal/isotest/unpacked.txt
 JUDGES   ?= $(or $(ISOLAYER_JUDGES),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/isolayer-judges)
-TOOLS    := $(CURDIR)/bin/tools
-STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.0
-GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
+# What lint needs is pinned apart, or it would decide versions of what the program is made
+# of. Newer: go get -modfile=tools/tools.mod -tool mvdan.cc/gofumpt@latest
+TOOL     := go tool -modfile=tools/tools.mod
 
 .PHONY: build demo try deps unpacked lint unit fuzz judge left test soak hostile bench boot-matrix fmt clean
 
@@ -44,18 +44,13 @@ unpacked:
 	  (cd "$$tmp" && apt-get download -q "$$p" >/dev/null 2>&1 && dpkg -x ./*.deb root && mv root "../$$p") || echo "no $$p"; \
 	  rm -rf "$$tmp"; done
 
-$(TOOLS)/staticcheck:
-	GOBIN=$(TOOLS) go install $(STATICCHECK)
-$(TOOLS)/gofumpt:
-	GOBIN=$(TOOLS) go install $(GOFUMPT)
-
-lint: $(TOOLS)/staticcheck $(TOOLS)/gofumpt
+lint:
 	@echo "== lint"
 	go vet ./...
 	GOOS=darwin go build ./...
 	GOOS=windows go build ./...
-	$(TOOLS)/staticcheck ./...
-	@bad=$$($(TOOLS)/gofumpt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "not formatted (make fmt): $$bad"; exit 1; }
+	$(TOOL) staticcheck ./...
+	@bad=$$($(TOOL) gofumpt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "not formatted (make fmt): $$bad"; exit 1; }
 	go mod tidy -diff
 
 unit: ## quick tests under the race detector
@@ -99,8 +94,8 @@ hostile: deps ## hostile images and failing system calls (needs strace) through 
 bench: build deps ## times beside other programs, see docs/benchmarks.md
 	go test -tags bench -count 1 -timeout 3h -run TestBench -v ./tools/bench
 
-fmt: $(TOOLS)/gofumpt
-	$(TOOLS)/gofumpt -w $$(git ls-files '*.go')
+fmt:
+	$(TOOL) gofumpt -w $$(git ls-files '*.go')
 
 clean:
 	rm -rf bin

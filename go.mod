@@ -7,7 +7,6 @@ require (
 	github.com/cavaliergopher/cpio v1.0.1
 	github.com/dustin/go-humanize v1.1.0
 	github.com/goccy/go-yaml v1.19.2
-	github.com/google/go-cmp v0.7.0
 	github.com/hanwen/go-fuse/v2 v2.12.1
 	github.com/klauspost/compress v1.20.3
 	github.com/moby/patternmatcher v0.6.0
@@ -23,6 +22,11 @@ require (
 	golang.org/x/term v0.47.0
 	golang.org/x/text v0.44.0
 	mvdan.cc/sh/v3 v3.14.1
+)
+
+// Tests only.
+require (
+	github.com/google/go-cmp v0.7.0
 	pgregory.net/rapid v1.3.0
 )
 

@@ -22,7 +22,6 @@ import (
 	"github.com/isolayer/isolayer/internal/baseimage"
 	"github.com/isolayer/isolayer/internal/boot"
 	"github.com/isolayer/isolayer/internal/build"
-	"github.com/isolayer/isolayer/internal/fault"
 	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/layout"
 	"github.com/isolayer/isolayer/internal/stage"
@@ -259,16 +258,7 @@ func (a *app) withTree(path string, session int, f func(*baseimage.Base, *tree.T
 	if err == nil {
 		err = f(base, t)
 	}
-	return inImage(path, err)
-}
-
-// inImage names the image whose fault an error is.
-func inImage(path string, err error) error {
-	var named *baseimage.ImageError
-	if kind := fault.Kind(""); errors.As(err, &kind) && !errors.As(err, &named) {
-		return &baseimage.ImageError{Path: path, Err: err}
-	}
-	return err
+	return baseimage.InImage(path, err)
 }
 
 func (a *app) build(ctx context.Context, path string, o buildOptions, options stage.Options) (err error) {

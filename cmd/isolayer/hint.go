@@ -69,6 +69,7 @@ var hints = []struct {
 	{workspace.ErrSpecial, "remove it: images get regular files, directories and symbolic links"},
 	{scan.ErrNotUTF8, "rename it, for example with convmv, or leave -J out"},
 	{stage.ErrNoEdit, "leave that edit out, or --strategy"},
+	{strategy.ErrBind, "use --strategy overlay, or none"},
 	{strategy.ErrMastering, "use --mastering xorriso, or native"},
 	{sink.ErrSameFile, "name another file with -o; the base is never written to"},
 	{extent.ErrChanged, "let whoever writes to it finish, then run the command again"},

@@ -22,6 +22,7 @@ import (
 	"github.com/isolayer/isolayer/internal/recipe"
 	"github.com/isolayer/isolayer/internal/stage"
 	"github.com/isolayer/isolayer/internal/store"
+	"github.com/isolayer/isolayer/internal/workspace/strategy"
 	"github.com/isolayer/isolayer/sink"
 )
 
@@ -251,7 +252,7 @@ func (a *app) builder(s *store.Store, o buildOptions, options stage.Options, qui
 	}
 	k := &isofile.Builder{
 		Store: s, Context: context, Args: args, Secrets: secrets, NoCache: o.noCache, VerifyBase: o.verifyBase,
-		Limits: a.limits, Options: options, Fetch: fetch, Run: runIn(a),
+		Limits: a.limits, Options: options, Fetch: fetch, Run: strategy.Runner(a.workspace("", 0), a.say),
 	}
 	var mu sync.Mutex
 	said := map[string]bool{}

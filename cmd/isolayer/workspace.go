@@ -18,16 +18,18 @@ func addWorkspaceFlags(f *pflag.FlagSet, temp *string) {
 }
 
 // prepare makes a workspace and tells where it is not what was to be expected.
-func (a *app) prepare(ctx context.Context, image string, how strategy.How, temp string, session int) (w *workspace.Workspace, err error) {
-	o := a.workspace(temp, session)
-	o.Stdin, _ = a.in.(*os.File)
-	w, err = strategy.Prepare(ctx, image, how, o, func(why string) { fmt.Fprintf(a.err, "isolayer: %s\n", plain(why)) })
-	return w, inImage(image, err)
+func (a *app) prepare(ctx context.Context, image string, how strategy.How, temp string, session int) (*workspace.Workspace, error) {
+	return strategy.Prepare(ctx, image, how, a.workspace(temp, session), a.say)
 }
+
+// say says what is other than was to be expected.
+func (a *app) say(what string) { fmt.Fprintf(a.err, "isolayer: %s\n", plain(what)) }
 
 // workspace are the options that all workspaces share.
 func (a *app) workspace(temp string, session int) workspace.Options {
-	return workspace.Options{Temp: temp, Session: session, Limits: a.limits, Stdout: a.out, Stderr: a.err}
+	o := workspace.Options{Temp: temp, Session: session, Limits: a.limits, Stdout: a.out, Stderr: a.err}
+	o.Stdin, _ = a.in.(*os.File)
+	return o
 }
 
 // notBase refuses to write over the base.

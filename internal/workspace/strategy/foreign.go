@@ -11,28 +11,28 @@ import (
 	"github.com/isolayer/isolayer/internal/iso9660"
 )
 
-// Mastering is another program's way to make an image like a base from a directory.
-type Mastering struct {
-	Commands [][]string // to be run in order; the first one makes the image
-	// Patched are files of the directory that the program writes boot info tables into:
+// mastering is another program's way to make an image like a base from a directory.
+type mastering struct {
+	commands [][]string // to be run in order; the first one makes the image
+	// patched are files of the directory that the program writes boot info tables into:
 	// it must be given copies.
-	Patched []string
+	patched []string
 }
 
 // ErrMastering reports a base whose like the program cannot make.
 var ErrMastering = errors.New("cannot be made by this program")
 
-// Like is an image whose like is to be made, with the texts of a descriptor.
-type Like struct {
-	Path  string
-	Image *iso9660.Image
-	Boot  *boot.Equipment
-	Texts *iso9660.Descriptor
+// like is an image whose like is to be made, with the texts of a descriptor.
+type like struct {
+	path  string
+	image *iso9660.Image
+	boot  *boot.Equipment
+	texts *iso9660.Descriptor
 }
 
-// By returns the commands by which people make such an image of the directory dir, with
+// by returns the commands by which people make such an image of the directory dir, with
 // program genisoimage or xorriso. What they cannot make is an error.
-func (l Like) By(program, dir, out string) (*Mastering, error) {
+func (l like) by(program, dir, out string) (*mastering, error) {
 	names, err := l.names()
 	if err != nil {
 		return nil, err
@@ -48,28 +48,28 @@ func (l Like) By(program, dir, out string) (*Mastering, error) {
 
 // names are the options for the trees and the texts of the descriptors, which both
 // programs share.
-func (l Like) names() ([]string, error) {
+func (l like) names() ([]string, error) {
 	var args []string
-	rr, err := l.Image.RockRidge(iso9660.Primary)
+	rr, err := l.image.RockRidge(iso9660.Primary)
 	if err != nil {
 		return nil, err
 	}
 	if rr {
 		args = append(args, "-R")
 	}
-	if l.Image.Descriptor(iso9660.Joliet) != nil {
+	if l.image.Descriptor(iso9660.Joliet) != nil {
 		args = append(args, "-J", "-joliet-long")
 	}
 	for _, x := range []struct{ flag, text string }{
-		{"-V", l.Texts.VolumeID()},
-		{"-sysid", l.Texts.SystemID()},
-		{"-volset", l.Texts.VolumeSetID()},
-		{"-publisher", l.Texts.Publisher()},
-		{"-p", l.Texts.Preparer()},
-		{"-A", l.Texts.Application()},
-		{"-copyright", l.Texts.Copyright()},
-		{"-abstract", l.Texts.Abstract()},
-		{"-biblio", l.Texts.Bibliographic()},
+		{"-V", l.texts.VolumeID()},
+		{"-sysid", l.texts.SystemID()},
+		{"-volset", l.texts.VolumeSetID()},
+		{"-publisher", l.texts.Publisher()},
+		{"-p", l.texts.Preparer()},
+		{"-A", l.texts.Application()},
+		{"-copyright", l.texts.Copyright()},
+		{"-abstract", l.texts.Abstract()},
+		{"-biblio", l.texts.Bibliographic()},
 	} {
 		if x.text != "" || strings.HasPrefix(x.flag, "-p") || x.flag == "-A" { // which have defaults
 			args = append(args, x.flag, x.text)
@@ -78,39 +78,39 @@ func (l Like) names() ([]string, error) {
 	return args, nil
 }
 
-func (l Like) xorriso(dir, out string, names []string) (*Mastering, error) {
+func (l like) xorriso(dir, out string, names []string) (*mastering, error) {
 	args := append([]string{"xorriso", "-as", "mkisofs", "-quiet", "-iso-level", "3", "--hardlinks"}, names...)
-	base, err := filepath.Abs(l.Path) // it runs elsewhere
+	base, err := filepath.Abs(l.path) // it runs elsewhere
 	if err != nil {
 		return nil, err
 	}
-	for _, o := range l.Boot.Options(base) {
+	for _, o := range l.boot.Options(base) {
 		words, err := words(o)
 		if err != nil {
 			return nil, err
 		}
 		args = append(args, words...)
 	}
-	return &Mastering{Commands: [][]string{append(args, "-o", out, dir)}}, nil
+	return &mastering{commands: [][]string{append(args, "-o", out, dir)}}, nil
 }
 
-func (l Like) genisoimage(dir, out string, names []string) (*Mastering, error) {
-	m := &Mastering{}
+func (l like) genisoimage(dir, out string, names []string) (*mastering, error) {
+	m := &mastering{}
 	args := append([]string{"genisoimage", "-quiet", "-U", "-iso-level", "3"}, names...)
 	hybrid := false
-	if s := l.Boot.System; s.Used {
+	if s := l.boot.System; s.Used {
 		if hybrid = s.MBR != nil && s.MBR.Code == boot.CodeIsohybrid; !hybrid {
-			return nil, fmt.Errorf("%s: genisoimage: the boot code for disks %w", l.Path, ErrMastering)
+			return nil, fmt.Errorf("%s: genisoimage: the boot code for disks %w", l.path, ErrMastering)
 		}
 	}
 	uefi := false
-	if c := l.Boot.Catalog; c != nil {
+	if c := l.boot.Catalog; c != nil {
 		if c.Name != "" {
 			args = append(args, "-c", strings.TrimPrefix(c.Name, "/"))
 		}
 		for i, e := range c.Entries {
 			if e.Image.Name == "" {
-				return nil, fmt.Errorf("%s: genisoimage: boot image %d is no file: it %w", l.Path, i+1, ErrMastering)
+				return nil, fmt.Errorf("%s: genisoimage: boot image %d is no file: it %w", l.path, i+1, ErrMastering)
 			}
 			if i > 0 {
 				args = append(args, "-eltorito-alt-boot")
@@ -131,17 +131,17 @@ func (l Like) genisoimage(dir, out string, names []string) (*Mastering, error) {
 			}
 			if e.Image.BootInfo != nil {
 				args = append(args, "-boot-info-table")
-				m.Patched = append(m.Patched, path.Clean(e.Image.Name))
+				m.patched = append(m.patched, path.Clean(e.Image.Name))
 			}
 		}
 	}
-	m.Commands = append(m.Commands, append(args, "-o", out, dir))
+	m.commands = append(m.commands, append(args, "-o", out, dir))
 	if hybrid {
 		cmd := []string{"isohybrid"}
 		if uefi {
 			cmd = append(cmd, "--uefi")
 		}
-		m.Commands = append(m.Commands, append(cmd, out))
+		m.commands = append(m.commands, append(cmd, out))
 	}
 	return m, nil
 }

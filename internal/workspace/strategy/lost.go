@@ -13,9 +13,9 @@ import (
 	"github.com/isolayer/isolayer/internal/tree"
 )
 
-// Lost compares an image that another program made with what it should be, and returns all
+// lost compares an image that another program made with what it should be, and returns all
 // that it did not keep, a text each.
-func Lost(ctx context.Context, want, got diff.Side, patched []string) ([]string, error) {
+func lost(ctx context.Context, want, got diff.Side, patched []string) ([]string, error) {
 	report, err := diff.Images(ctx, want, got, nil)
 	if err != nil {
 		return nil, err

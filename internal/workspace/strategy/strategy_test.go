@@ -97,7 +97,7 @@ func TestLost(t *testing.T) {
 		{"new", planned(t, scan.Options{Joliet: true, Mark: []string{"marked"}}, local, file("a/file", "same"), file("more", "x"), file("marked", "1"), file("written", "before")), nil, []string{"/more was not there"}},
 		{"records", planned(t, scan.Options{Joliet: true, NoHardLinks: true}, local, file("a/file", "same"), file("marked", "1"), file("written", "before")), nil, []string{"/marked: not marked hidden any more", "/two: no hard link to /one any more"}},
 	} {
-		got, err := Lost(t.Context(), want, c.got, c.patched)
+		got, err := lost(t.Context(), want, c.got, c.patched)
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
 		}
@@ -107,25 +107,25 @@ func TestLost(t *testing.T) {
 		}
 	}
 	plain := planned(t, scan.Options{}, local, file("a/file", "same"), file("marked", "1"), file("written", "before"))
-	lost, err := Lost(t.Context(), want, plain, nil)
-	if err != nil || !slices.ContainsFunc(lost, func(s string) bool { return strings.Contains(s, "Joliet") }) {
-		t.Errorf("without Joliet: %q, %v", lost, err)
+	list, err := lost(t.Context(), want, plain, nil)
+	if err != nil || !slices.ContainsFunc(list, func(s string) bool { return strings.Contains(s, "Joliet") }) {
+		t.Errorf("without Joliet: %q, %v", list, err)
 	}
 }
 
 // TestBy: the options name what the image has, and what genisoimage cannot make is an error.
 func TestBy(t *testing.T) {
 	s := planned(t, scan.Options{Joliet: true, Texts: iso9660.VolumeTexts{Volume: "A LABEL", Publisher: "SOMEBODY"}}, localFiles(t))
-	l := Like{Path: "base.iso", Image: s.Image, Boot: s.Boot, Texts: s.Image.Primary()}
+	l := like{"base.iso", s.Image, s.Boot, s.Image.Primary()}
 	for program, first := range map[string][]string{"xorriso": {"xorriso", "-as", "mkisofs"}, "genisoimage": {"genisoimage", "-quiet", "-U"}} {
-		m, err := l.By(program, "DIR", "OUT")
+		m, err := l.by(program, "DIR", "OUT")
 		if err != nil {
 			t.Fatal(err)
 		}
-		args := m.Commands[0]
+		args := m.commands[0]
 		line := strings.Join(args, "|")
-		if len(m.Commands) != 1 || !slices.Equal(args[:3], first) || !strings.HasSuffix(line, "|-o|OUT|DIR") {
-			t.Errorf("%s: %q", program, m.Commands)
+		if len(m.commands) != 1 || !slices.Equal(args[:3], first) || !strings.HasSuffix(line, "|-o|OUT|DIR") {
+			t.Errorf("%s: %q", program, m.commands)
 		}
 		for _, option := range []string{"|-R|", "|-J|", "|-V|A LABEL|", "|-publisher|SOMEBODY|", "|-A||"} {
 			if !strings.Contains(line, option) {
@@ -133,11 +133,11 @@ func TestBy(t *testing.T) {
 			}
 		}
 	}
-	if _, err := l.By("mkfs", "DIR", "OUT"); !errors.Is(err, errors.ErrUnsupported) {
+	if _, err := l.by("mkfs", "DIR", "OUT"); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("another program: %v", err)
 	}
-	l.Boot = &boot.Equipment{System: boot.System{Used: true, MBR: &boot.MBR{Code: boot.CodeGRUB2}}}
-	if _, err := l.By("genisoimage", "DIR", "OUT"); !errors.Is(err, ErrMastering) {
+	l.boot = &boot.Equipment{System: boot.System{Used: true, MBR: &boot.MBR{Code: boot.CodeGRUB2}}}
+	if _, err := l.by("genisoimage", "DIR", "OUT"); !errors.Is(err, ErrMastering) {
 		t.Errorf("boot code of GRUB by genisoimage: %v", err)
 	}
 }

@@ -2,9 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
+	"github.com/isolayer/isolayer/internal/baseimage"
+	"github.com/isolayer/isolayer/internal/isofile"
 	"github.com/isolayer/isolayer/internal/stage"
 )
 
@@ -67,4 +72,31 @@ func (o *buildOptions) optionsFor(given func(string) bool) (stage.Options, error
 		return p.options(given)
 	}
 	return o.options(given)
+}
+
+// printIsofile prints the Isofile, to lie in the current directory, that does what a
+// command line does.
+func (a *app) printIsofile(ctx context.Context, path string, o buildOptions, options stage.Options) (err error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	base, err := a.openBase(path, o.session)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, base.Close()) }()
+	text, err := isofile.Text(ctx, base, path, dir, o.steps, options)
+	switch {
+	case errors.Is(err, isofile.ErrNotText):
+		return usagef("rename the file", "--print-isofile: %w", err)
+	case errors.Is(err, isofile.ErrUnknownDestination):
+		return usagef("let DST end in a slash", "--print-isofile: %w", err)
+	case errors.Is(err, isofile.ErrOutside):
+		return hinted{err, "run the command in a directory that holds all its files, and put the Isofile there"}
+	case err != nil:
+		return baseimage.InImage(path, err)
+	}
+	_, err = fmt.Fprint(a.out, text)
+	return err
 }

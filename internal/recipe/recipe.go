@@ -116,6 +116,12 @@ var known = map[string][]string{
 	"MEDIACHECK": {},
 }
 
+// Known reports whether there is an instruction of that name.
+func Known(name string) bool {
+	_, ok := known[name]
+	return ok
+}
+
 // Instructions lists what an Isofile can hold, sorted.
 func Instructions() []string {
 	var out []string

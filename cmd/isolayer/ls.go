@@ -160,7 +160,7 @@ func first(n *tree.Node) int64 {
 		return int64(n.Content[0].LBA)
 	}
 	if e := n.Found[iso9660.Primary]; e != nil && n.IsDir() {
-		return int64(e.Raws[0].Record.LBA())
+		return int64(e.Record().LBA())
 	}
 	return 0
 }

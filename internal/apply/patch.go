@@ -68,7 +68,7 @@ func LowersOf(s *stage.Stage) (*Lowers, error) {
 // compressed reports a file of the base that is not stored as it is read.
 func compressed(n *tree.Node) bool {
 	for _, e := range n.Found {
-		if e != nil && e.Compressed != nil {
+		if e != nil && e.Attributes().Compressed != nil {
 			return true
 		}
 	}

@@ -154,8 +154,8 @@ func (b *Base) measure() error {
 			continue
 		}
 		for e := range root.Walk() {
-			for i := range e.Raws {
-				if r := e.Raws[i].Record; r.Size() > 0 {
+			for r := range e.Records() {
+				if r.Size() > 0 {
 					b.end = max(b.end, int64(r.LBA())+int64(r.XAR())+iso9660.Blocks(int64(r.Size())))
 				}
 			}
@@ -284,7 +284,7 @@ func (b *Base) Charge(n *tree.Node, size int64) error {
 	off := int64(0)
 	for _, e := range n.Found {
 		if e != nil {
-			off = e.Raws[0].Off
+			off = e.Off()
 		}
 	}
 	return fmt.Errorf("%s: %w", n.Path(), fault.At(off, "file", "size", fmt.Errorf("%d bytes: %w", size, err)))

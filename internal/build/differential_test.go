@@ -277,7 +277,7 @@ func ourManifest(t *testing.T, image string) isotest.Manifest {
 		case e.IsDir():
 			out[p] = isotest.Entry{Type: 'd'}
 		case e.StMode()&iso9660.ModeType == iso9660.ModeSymlink:
-			out[p] = isotest.Entry{Type: 'l', Link: e.Link}
+			out[p] = isotest.Entry{Type: 'l', Link: e.Attributes().Link}
 		default:
 			r, size, err := img.Open(e)
 			if err != nil {

@@ -154,7 +154,7 @@ func record(t *testing.T, b *baseimage.Base, path string) iso9660.Record {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return n.Found[iso9660.Primary].Raws[0].Record
+	return n.Found[iso9660.Primary].Record()
 }
 
 // content is how long an extent is, reads how much of it was read.

@@ -142,11 +142,11 @@ func claimsOfEntry(out []claim, e *iso9660.Entry) []claim {
 		}
 		return out
 	}
-	r := e.Raws[0].Record
+	r := e.Record()
 	at := r.LBA().Offset()
 	out = append(out, claim{at, at + int64(r.Size()), 3, RegionDirectory, path})
-	for i := range e.Raws {
-		for _, a := range e.Raws[i].Areas {
+	for raw := range e.Sequence() {
+		for _, a := range raw.Areas {
 			out = append(out, claim{a.Off, a.Off + int64(len(a.Data)), 3, RegionDirectory, path})
 		}
 	}

@@ -149,7 +149,7 @@ func usable(s string) bool {
 func (m *maker) inode(e *iso9660.Entry, parent *inode, known map[identity]*inode) *inode {
 	n := &inode{entry: e, parent: parent, nlink: 1}
 	if s := e.Sections(); e.StMode()&iso9660.ModeType == iso9660.ModeRegular && len(s) > 0 {
-		key := identity{s[0], e.StMode(), e.UID, e.GID, e.ModTime().UnixNano()}
+		key := identity{s[0], e.StMode(), e.Attributes().UID, e.Attributes().GID, e.ModTime().UnixNano()}
 		switch old := known[key]; {
 		case old == nil:
 			known[key] = n
@@ -166,7 +166,7 @@ func (m *maker) inode(e *iso9660.Entry, parent *inode, known map[identity]*inode
 func (m *maker) content(n *inode) error {
 	switch n.entry.StMode() & iso9660.ModeType {
 	case iso9660.ModeSymlink:
-		n.data = []byte(n.entry.Link)
+		n.data = []byte(n.entry.Attributes().Link)
 		n.size = int64(len(n.data))
 		return nil
 	case iso9660.ModeRegular:
@@ -174,7 +174,7 @@ func (m *maker) content(n *inode) error {
 		return nil
 	}
 	n.size = n.entry.Size()
-	if n.entry.ContentSize() != n.size || n.entry.Compressed != nil {
+	if n.entry.ContentSize() != n.size || n.entry.Attributes().Compressed != nil {
 		return fmt.Errorf("compressed content: %w", ErrUnsupported)
 	}
 	return m.chunks(n)
@@ -304,13 +304,13 @@ func (n *inode) encode(b []byte, number uint32) {
 	case len(n.indexes) > 0:
 		le.PutUint16(b[16:], n.chunk)
 	case t == iso9660.ModeChar || t == iso9660.ModeBlock:
-		le.PutUint32(b[16:], (e.Minor&0xff)|(e.Major&0xfff)<<8|(e.Minor&^0xff)<<12)
+		le.PutUint32(b[16:], (e.Attributes().Minor&0xff)|(e.Attributes().Major&0xfff)<<8|(e.Attributes().Minor&^0xff)<<12)
 	default:
 		le.PutUint32(b[16:], uint32(n.block))
 	}
 	le.PutUint32(b[20:], number)
-	le.PutUint32(b[24:], e.UID)
-	le.PutUint32(b[28:], e.GID)
+	le.PutUint32(b[24:], e.Attributes().UID)
+	le.PutUint32(b[28:], e.Attributes().GID)
 	le.PutUint64(b[32:], uint64(e.ModTime().Unix()))
 	le.PutUint32(b[40:], uint32(e.ModTime().Nanosecond()))
 	le.PutUint32(b[44:], n.nlink)

@@ -91,12 +91,12 @@ func agree(img *iso9660.Image, size int64, b []byte) error {
 
 // same compares the attributes and the place of the content.
 func same(e *iso9660.Entry, n *node) error {
-	if uint32(n.mode) != e.StMode()&0xffff || n.uid != e.UID || n.gid != e.GID || n.time != e.ModTime().Unix() {
+	if uint32(n.mode) != e.StMode()&0xffff || n.uid != e.Attributes().UID || n.gid != e.Attributes().GID || n.time != e.ModTime().Unix() {
 		return fmt.Errorf("mode %o, owner %d:%d, time %d", n.mode, n.uid, n.gid, n.time)
 	}
 	switch e.StMode() & iso9660.ModeType {
 	case iso9660.ModeSymlink:
-		if n.text != e.Link {
+		if n.text != e.Attributes().Link {
 			return fmt.Errorf("leads to %q", n.text)
 		}
 	case iso9660.ModeRegular:

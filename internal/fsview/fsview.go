@@ -145,7 +145,7 @@ func (v *View) add(e *iso9660.Entry, parent uint64, o Options) uint64 {
 // attrOf are the attributes of an entry, without its number.
 func attrOf(e *iso9660.Entry, o Options) fuse.Attr {
 	a := fuse.Attr{Mode: e.StMode(), Nlink: 1, Blksize: 1 << 17}
-	a.Uid, a.Gid = e.UID, e.GID
+	a.Uid, a.Gid = e.Attributes().UID, e.Attributes().GID
 	if o.Root {
 		a.Uid, a.Gid = 0, 0
 	}
@@ -157,11 +157,11 @@ func attrOf(e *iso9660.Entry, o Options) fuse.Attr {
 		a.Nlink = 2
 		a.Size = uint64(iso9660.BlockSize)
 	case iso9660.ModeSymlink:
-		a.Size = uint64(len(e.Link))
+		a.Size = uint64(len(e.Attributes().Link))
 	case iso9660.ModeRegular:
 		a.Size = uint64(e.ContentSize())
 	case iso9660.ModeChar, iso9660.ModeBlock:
-		a.Rdev = (e.Minor & 0xff) | (e.Major&0xfff)<<8 | (e.Minor&^0xff)<<12
+		a.Rdev = (e.Attributes().Minor & 0xff) | (e.Attributes().Major&0xfff)<<8 | (e.Attributes().Minor&^0xff)<<12
 	}
 	a.Blocks = (a.Size + 511) / 512
 	return a

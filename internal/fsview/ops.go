@@ -64,7 +64,7 @@ func (v *View) Readlink(_ <-chan struct{}, h *fuse.InHeader) ([]byte, fuse.Statu
 	if n == nil || n.attr.Mode&iso9660.ModeType != iso9660.ModeSymlink {
 		return nil, fuse.EINVAL
 	}
-	return []byte(n.entry.Link), fuse.OK
+	return []byte(n.entry.Attributes().Link), fuse.OK
 }
 
 // Open implements fuse.RawFileSystem.
@@ -93,7 +93,7 @@ func (v *View) Read(_ <-chan struct{}, in *fuse.ReadIn, buf []byte) (fuse.ReadRe
 	if err != nil || in.Offset > n.attr.Size {
 		return nil, fuse.EIO
 	}
-	if s := n.entry.Sections(); len(s) > 0 && n.entry.Compressed == nil {
+	if s := n.entry.Sections(); len(s) > 0 && n.entry.Attributes().Compressed == nil {
 		v.ahead.read(s[0].LBA.Offset()+int64(in.Offset), int64(len(buf)))
 	}
 	buf = buf[:min(uint64(len(buf)), n.attr.Size-in.Offset)]

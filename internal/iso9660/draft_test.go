@@ -45,10 +45,10 @@ func store(t interface{ Fatal(...any) }, d *Draft) *Entry {
 	if w := img.Warnings(); len(w) > 0 {
 		t.Fatal(w)
 	}
-	if len(root.Children) != 1 {
-		t.Fatal("children:", len(root.Children))
+	if len(root.Children()) != 1 {
+		t.Fatal("children:", len(root.Children()))
 	}
-	return root.Children[0]
+	return root.Children()[0]
 }
 
 // What is packed is read back the same, whatever finds room where.
@@ -78,11 +78,11 @@ func TestPack(t *testing.T) {
 			t.Fatalf("record of %d bytes says %d", n, d.Record[0])
 		}
 		e := store(t, d)
-		got := Stat{e.Mode, e.Nlink, e.UID, e.GID, e.Serial, e.Major, e.Minor, e.Modified, e.Link}
-		if diff := cmp.Diff(s, got); diff != "" || e.Name != name {
-			t.Fatalf("%q %s", e.Name, diff)
+		got := Stat{e.Attributes().Mode, e.Attributes().Nlink, e.Attributes().UID, e.Attributes().GID, e.Attributes().Serial, e.Attributes().Major, e.Attributes().Minor, e.Attributes().Modified, e.Attributes().Link}
+		if diff := cmp.Diff(s, got); diff != "" || e.Name() != name {
+			t.Fatalf("%q %s", e.Name(), diff)
 		}
-		again := e.Raws[0].Draft(0)
+		again := e.Raws()[0].Draft(0)
 		if !bytes.Equal(again.Record, d.Record) || !slices.EqualFunc(again.Areas, d.Areas, bytes.Equal) {
 			t.Fatal("the draft of what was read is another")
 		}
@@ -90,8 +90,8 @@ func TestPack(t *testing.T) {
 		again.SetOwner(ModeRegular, 1, 2)
 		again.AddLinks(3)
 		e = store(t, again)
-		if e.Name != "other" || e.Mode != ModeRegular || e.UID != 1 || e.GID != 2 || e.Nlink != 4 || e.Link != s.Link || string(e.Raws[0].Record.ID()) != "Y" {
-			t.Fatalf("%q %+v", e.Name, e.Attributes)
+		if e.Name() != "other" || e.Attributes().Mode != ModeRegular || e.Attributes().UID != 1 || e.Attributes().GID != 2 || e.Attributes().Nlink != 4 || e.Attributes().Link != s.Link || string(e.Record().ID()) != "Y" {
+			t.Fatalf("%q %+v", e.Name(), e.Attributes())
 		}
 	})
 }
@@ -132,9 +132,9 @@ func TestDraftOfOddRecords(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	records := []Record{root.Self.Record, root.Up.Record}
-	for _, c := range root.Children {
-		records = append(records, c.Raws[0].Draft(0).Record)
+	records := []Record{root.Self().Record, root.Up().Record}
+	for _, c := range root.Children() {
+		records = append(records, c.Raws()[0].Draft(0).Record)
 	}
 	copy(m[atRoot*BlockSize:], PackDirectory(records))
 	if got := survey(bytes.NewReader(m), int64(len(m))); got.err != nil || !strings.Contains(got.list, `"/Z"`) {
@@ -160,8 +160,8 @@ func TestDraftLargeArea(t *testing.T) {
 	if len(d.Areas) != 2 || len(d.Entries()) != 16 {
 		t.Errorf("%d areas, %d entries", len(d.Areas), len(d.Entries()))
 	}
-	if e := store(t, d); e.Name != "x" || len(e.Raws[0].Areas) != 2 {
-		t.Errorf("%q, %d areas", e.Name, len(e.Raws[0].Areas))
+	if e := store(t, d); e.Name() != "x" || len(e.Raws()[0].Areas) != 2 {
+		t.Errorf("%q, %d areas", e.Name(), len(e.Raws()[0].Areas))
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"iter"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/isolayer/isolayer/internal/fault"
 )
@@ -26,23 +25,78 @@ var Hierarchies = []Hierarchy{Primary, Joliet, Enhanced}
 
 func (h Hierarchy) String() string { return [...]string{"primary", "Joliet", "enhanced"}[h] }
 
-// Entry is a file or directory of one hierarchy, as found.
-type Entry struct {
-	Attributes        // meaningful if RockRidge reports true
-	Name       string // as this hierarchy shows it
-	Raws       []Raw  // its record; one a section if the file has several
+// Entry is a file or directory of one hierarchy, as found. It is a view of its record in
+// the bytes of the directory: names and attributes are decoded when they are asked for.
+type Entry struct{ view }
 
-	Parent   *Entry   // physical; the root is its own
-	Children []*Entry // physical, in the order of the records
-	Self, Up *Raw     // a directory's "." and ".." records
-
-	// A directory deeper than eight levels may live elsewhere: Target is set on
-	// the empty record at its logical place, Holder on the directory itself.
-	Target, Holder *Entry
-
-	self, up *Attributes // of those records; nil without them
+// directory is what a directory has besides its record.
+type directory struct {
+	rules    *rules
+	data     []byte // its extent
+	off      int64  // … in the image
+	children []*Entry
+	self, up *Raw
 
 	index atomic.Pointer[map[string]*Entry] // of the logical children, made when a path is looked up
+}
+
+// rules are what it takes to decode the records of a hierarchy.
+type rules struct {
+	h    Hierarchy
+	susp bool // system use fields are to be read
+	skip int  // LEN_SKP of SP (SUSP 5.3)
+}
+
+// more is what few entries have.
+type more struct {
+	raws           []Raw // of several sections, with continuation areas, or unlike the bytes of the directory
+	target, holder *Entry
+}
+
+// EntryOf is an entry with these records, which is in no image.
+func EntryOf(raws ...Raw) *Entry { return &Entry{view{more: &more{raws: raws}}} }
+
+// Children returns the entries of a directory, as they are stored, in the order of the
+// records.
+func (e *Entry) Children() []*Entry {
+	if e.dir == nil {
+		return nil
+	}
+	return e.dir.children
+}
+
+// Self returns a directory's own "." record, nil if it is none.
+func (e *Entry) Self() *Raw {
+	if e.dir == nil {
+		return nil
+	}
+	return e.dir.self
+}
+
+// Up returns a directory's ".." record, nil without one.
+func (e *Entry) Up() *Raw {
+	if e.dir == nil {
+		return nil
+	}
+	return e.dir.up
+}
+
+// Target returns the directory that the entry stands for: one deeper than eight levels may
+// be stored elsewhere. nil for most entries.
+func (e *Entry) Target() *Entry {
+	if e.more == nil {
+		return nil
+	}
+	return e.more.target
+}
+
+// Holder returns the entry that stands at the logical place of a directory, nil if it is
+// stored there.
+func (e *Entry) Holder() *Entry {
+	if e.more == nil {
+		return nil
+	}
+	return e.more.holder
 }
 
 // Section is one part of a file's content (ECMA-119 6.4).
@@ -51,102 +105,30 @@ type Section struct {
 	Size int64 // bytes
 }
 
-// IsDir reports a directory. The placeholder of a relocated one is none, whatever its flags.
-func (e *Entry) IsDir() bool { return e.Raws[0].Record.Flags()&FlagDirectory != 0 && !e.hasCL }
-
-// RockRidge reports whether the record has Rock Ridge entries.
-func (e *Entry) RockRidge() bool { return e.rr }
-
-// PXLen returns the length of the record's PX entry: 36, 44, or 0 without one.
-func (e *Entry) PXLen() int { return e.px }
-
-// Associated reports an associated file (a resource fork), which no listing shows.
-func (e *Entry) Associated() bool { return e.Raws[0].Record.Flags()&FlagAssociated != 0 }
-
 // Own returns the attributes in the directory's own "." record.
-func (e *Entry) Own() *Attributes {
-	if e.self == nil {
-		return &Attributes{}
+func (e *Entry) Own() Attributes {
+	if e.dir == nil || e.dir.self == nil {
+		return Attributes{}
 	}
-	return e.self
-}
-
-// Sections returns where the content lies, none for an empty file.
-func (e *Entry) Sections() []Section { return e.AppendSections(nil) }
-
-// AppendSections appends the sections to out.
-func (e *Entry) AppendSections(out []Section) []Section {
-	if e.hasCL { // whatever its record says of an extent is that of the directory
-		return out
+	skip := e.dir.rules.skip
+	if e.Parent == e {
+		skip = spAt(e.dir.self.Record) // LEN_SKP does not hold for the record that has SP
 	}
-	for i := range e.Raws {
-		if r := e.Raws[i].Record; r.Size() > 0 {
-			out = append(out, Section{r.LBA() + LBA(r.XAR()), int64(r.Size())})
-		}
-	}
-	return out
-}
-
-// Start returns the first block of the content, 0 for an empty file.
-func (e *Entry) Start() LBA {
-	if e.hasCL {
-		return 0
-	}
-	for i := range e.Raws {
-		if r := e.Raws[i].Record; r.Size() > 0 {
-			return r.LBA() + LBA(r.XAR())
-		}
-	}
-	return 0
-}
-
-// Size returns the stored length of the content in bytes.
-func (e *Entry) Size() int64 {
-	var n int64
-	if e.hasCL {
-		return 0
-	}
-	for _, raw := range e.Raws {
-		n += int64(raw.Record.Size())
-	}
-	return n
-}
-
-// ModTime returns the modification time: that of Rock Ridge, else the recording date.
-func (e *Entry) ModTime() time.Time {
-	if !e.Modified.IsZero() {
-		return e.Modified
-	}
-	return e.Raws[0].Record.Time()
-}
-
-// StMode returns st_mode. Without Rock Ridge everything is readable by all.
-func (e *Entry) StMode() uint32 {
-	switch {
-	case e.IsDir() && e.px > 0:
-		return ModeDir | e.Mode&0o7777 // the record's flag decides what it is
-	case e.IsDir():
-		return ModeDir | 0o555
-	case e.px == 0:
-		return ModeRegular | 0o444
-	case e.Mode&ModeType == ModeDir || e.Mode&ModeType == 0:
-		return ModeRegular | e.Mode&0o7777
-	}
-	return e.Mode
+	return e.dir.rules.decode(*e.dir.self, skip)
 }
 
 // Entries returns the logical children: relocated directories are where they
 // belong, not where they are stored, and associated files are left out.
 func (e *Entry) Entries() []*Entry {
-	return e.appendEntries(make([]*Entry, 0, len(e.Children)))
+	return e.appendEntries(make([]*Entry, 0, len(e.Children())))
 }
 
 func (e *Entry) appendEntries(out []*Entry) []*Entry {
-	for _, c := range e.Children {
+	for _, c := range e.Children() {
 		switch {
-		case c.Associated(), c.Holder != nil, c.storesRelocated():
-		case c.Target != nil:
-			out = append(out, c.Target)
+		case c.Associated(), c.Holder() != nil, c.storesRelocated():
+		case c.Target() != nil:
+			out = append(out, c.Target())
 		default:
 			out = append(out, c)
 		}
@@ -156,20 +138,20 @@ func (e *Entry) appendEntries(out []*Entry) []*Entry {
 
 // storesRelocated reports a directory that holds nothing but relocated ones.
 func (e *Entry) storesRelocated() bool {
-	for _, c := range e.Children {
-		if c.Holder == nil {
+	for _, c := range e.Children() {
+		if c.Holder() == nil {
 			return false
 		}
 	}
-	return len(e.Children) > 0
+	return len(e.Children()) > 0
 }
 
 // LogicalName returns the name at the logical place.
 func (e *Entry) LogicalName() string {
-	if e.Holder != nil {
-		return e.Holder.Name
+	if h := e.Holder(); h != nil {
+		return h.Name()
 	}
-	return e.Name
+	return e.Name()
 }
 
 // Walk yields e and all below it, as listings show them, parents first.
@@ -201,7 +183,7 @@ func (img *Image) Tree(h Hierarchy) (*Entry, error) {
 			w = img.walk(h, d, img.budget)
 		}
 		root, err := w.root, w.err
-		t.root, t.rr, t.err = root, w.susp, err
+		t.root, t.rr, t.err = root, w.rules.susp, err
 		img.mu.Lock()
 		defer img.mu.Unlock()
 		for _, f := range w.warn.list {
@@ -239,9 +221,9 @@ func (img *Image) ReadTrees() error {
 
 // walk reads the hierarchy under d and charges that to b.
 func (img *Image) walk(h Hierarchy, d *Descriptor, b *fault.Budget) *walker {
-	w := &walker{Image: img, h: h, warn: &warnings{}, budget: b}
+	w := &walker{Image: img, rules: &rules{h: h}, warn: &warnings{}, budget: b}
 	w.root, w.err = w.tree(d)
-	w.dirs, w.order = nil, nil
+	w.dirs, w.order, w.cells = nil, nil, nil
 	return w
 }
 
@@ -274,17 +256,16 @@ func (img *Image) checkContent(root *Entry) {
 	stack := []*Entry{root}
 	for len(stack) > 0 && len(img.missing) < maxMissing {
 		e := stack[len(stack)-1]
-		stack = append(stack[:len(stack)-1], e.Children...)
-		if e.IsDir() || e.Associated() || e.Target != nil {
+		stack = append(stack[:len(stack)-1], e.Children()...)
+		if e.IsDir() || e.Associated() || e.Target() != nil {
 			continue
 		}
-		for i := range e.Raws {
-			r := e.Raws[i].Record
+		for r := range e.Records() {
 			if r.Size() == 0 {
 				continue
 			}
 			if err := img.checkRange((r.LBA() + LBA(r.XAR())).Offset(), int64(r.Size())); err != nil {
-				img.missing = append(img.missing, fmt.Errorf("%s: %w", e.Path(), fault.At(e.Raws[0].Off, "directory record", "extent", err)))
+				img.missing = append(img.missing, fmt.Errorf("%s: %w", e.Path(), fault.At(e.Off(), "directory record", "extent", err)))
 				break
 			}
 		}
@@ -302,17 +283,17 @@ func (img *Image) Missing() []error {
 // Path returns the logical path from the root, with a leading slash.
 func (e *Entry) Path() string {
 	at := e
-	if e.Holder != nil {
-		at = e.Holder
+	if h := e.Holder(); h != nil {
+		at = h
 	}
 	if at.Parent == at {
 		return "/"
 	}
 	dir := at.Parent.Path()
 	if dir == "/" {
-		return dir + at.Name
+		return dir + at.Name()
 	}
-	return dir + "/" + at.Name
+	return dir + "/" + at.Name()
 }
 
 // Open returns a reader of the file's content, uncompressed if it is stored by
@@ -321,12 +302,12 @@ func (img *Image) Open(e *Entry) (io.ReaderAt, int64, error) {
 	var parts []Section
 	for _, s := range e.Sections() {
 		if err := img.checkRange(s.LBA.Offset(), s.Size); err != nil {
-			return nil, 0, fault.At(e.Raws[0].Off, "directory record", "extent", err)
+			return nil, 0, fault.At(e.Off(), "directory record", "extent", err)
 		}
 		parts = append(parts, s)
 	}
 	c := &content{img.r, parts}
-	if z := e.Compressed; z != nil && !z.version2 && e.Size() > 0 {
+	if z := e.zisofs(); z != nil && !z.version2 && e.Size() > 0 {
 		zr, err := newZisofsReader(z, io.NewSectionReader(c, 0, e.Size()), parts[0].LBA.Offset())
 		if err != nil {
 			return nil, 0, fmt.Errorf("%s: %w", e.Path(), err)
@@ -367,7 +348,7 @@ func (c *content) ReadAt(p []byte, off int64) (int, error) {
 
 // ISOName is the plain ISO 9660 identifier without version and without the dot
 // of an empty extension (ECMA-119 7.5).
-func (e *Entry) ISOName() string { return isoName(e.Raws[0].Record) }
+func (e *Entry) ISOName() string { return isoName(e.Record()) }
 
 // Unlisted reports an entry that no listing shows: an associated file, or a
 // directory that only stores relocated ones.

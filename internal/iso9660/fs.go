@@ -37,7 +37,7 @@ func (img *Image) Preferred() (Hierarchy, error) {
 	if err != nil || img.joliet == nil {
 		return Primary, err
 	}
-	if root := img.trees[Primary].root; rr && len(root.Children) > 0 {
+	if root := img.trees[Primary].root; rr && len(root.Children()) > 0 {
 		return Primary, nil
 	}
 	return Joliet, nil
@@ -82,24 +82,25 @@ func (f *FS) lookup(op, name string, follow bool) (*Entry, error) {
 		if next == nil {
 			return nil, &fs.PathError{Op: op, Path: name, Err: fs.ErrNotExist}
 		}
-		if next.StMode()&ModeType != ModeSymlink || len(rest) == 0 && !follow {
+		at := next.Stat()
+		if at.Mode&ModeType != ModeSymlink || len(rest) == 0 && !follow {
 			e = next
 			continue
 		}
 		if links++; links > maxLinks {
 			return nil, &fs.PathError{Op: op, Path: name, Err: errors.New("too many levels of symbolic links")}
 		}
-		if strings.HasPrefix(next.Link, "/") {
+		if strings.HasPrefix(at.Link, "/") {
 			e = f.root
 		}
-		rest = append(strings.Split(next.Link, "/"), rest...)
+		rest = append(strings.Split(at.Link, "/"), rest...)
 	}
 	return e, nil
 }
 
 func (e *Entry) logicalParent() *Entry {
-	if e.Holder != nil {
-		return e.Holder.Parent
+	if h := e.Holder(); h != nil {
+		return h.Parent
 	}
 	return e.Parent
 }
@@ -109,7 +110,7 @@ func (e *Entry) find(name string) *Entry {
 	if !e.IsDir() {
 		return nil
 	}
-	if names := e.index.Load(); names != nil {
+	if names := e.dir.index.Load(); names != nil {
 		return (*names)[name]
 	}
 	children := e.Entries()
@@ -119,7 +120,7 @@ func (e *Entry) find(name string) *Entry {
 			names[n] = c
 		}
 	}
-	e.index.Store(&names) // who came at the same time made the same
+	e.dir.index.Store(&names) // who came at the same time made the same
 	return names[name]
 }
 
@@ -182,10 +183,11 @@ func (f *FS) ReadLink(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if e.StMode()&ModeType != ModeSymlink {
+	s := e.Stat()
+	if s.Mode&ModeType != ModeSymlink {
 		return "", &fs.PathError{Op: "readlink", Path: name, Err: fs.ErrInvalid}
 	}
-	return e.Link, nil
+	return s.Link, nil
 }
 
 // ReadDir lists a directory, sorted by name.
@@ -235,7 +237,7 @@ func (i *fileInfo) Mode() fs.FileMode { return FileMode(i.e.StMode()) }
 
 // ContentSize returns how many bytes Open yields.
 func (e *Entry) ContentSize() int64 {
-	if z := e.Compressed; z != nil && !z.version2 && e.Size() > 0 {
+	if z := e.zisofs(); z != nil && !z.version2 && e.Size() > 0 {
 		return z.Size
 	}
 	return e.Size()

@@ -166,8 +166,8 @@ func repack(t *testing.T, m image, img *Image) {
 		t.Fatal(err)
 	}
 	rock := RockOf(root)
-	for _, e := range root.Children {
-		d := e.Raws[0].Draft(rock.Skip)
+	for _, e := range root.Children() {
+		d := e.Raws()[0].Draft(rock.Skip)
 		before := d.Entries()
 		d.Pack(before)
 		for _, a := range d.Areas {

@@ -252,7 +252,7 @@ func TestRaisedLimits(t *testing.T) {
 	}
 	if root, err := got.Tree(Primary); err != nil {
 		t.Error(err)
-	} else if n := len(root.Children); n == 0 {
+	} else if n := len(root.Children()); n == 0 {
 		t.Error("the tree is empty")
 	}
 	if got, err = open(m, Options{Budget: fault.NewBudget(1<<20, fault.Limits{Depth: 2000})}); err != nil {

@@ -96,8 +96,8 @@ func survey(r io.ReaderAt, size int64) (res result) {
 			fmt.Fprintf(&b, "%q\n", id)
 		}
 		for e := range root.Walk() {
-			fmt.Fprintf(&b, "%v %q %o %d %q %v %v\n", h, e.Path(), e.StMode(), e.Size(), e.Link, e.ModTime(), e.Sections())
-			for _, raw := range e.Raws {
+			fmt.Fprintf(&b, "%v %q %o %d %q %v %v\n", h, e.Path(), e.StMode(), e.Size(), e.Attributes().Link, e.ModTime(), e.Sections())
+			for _, raw := range e.Raws() {
 				fmt.Fprintf(&b, "%x\n", raw.Draft(0).Record)
 			}
 			if !e.IsDir() {

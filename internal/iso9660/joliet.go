@@ -1,6 +1,7 @@
 package iso9660
 
 import (
+	"bytes"
 	"encoding/binary"
 	"strings"
 	"unicode/utf16"
@@ -9,7 +10,19 @@ import (
 
 // decodeUCS2 decodes big-endian UCS-2 or UTF-16; a lone surrogate becomes U+FFFD.
 func decodeUCS2(b []byte) string {
-	text := make([]byte, 0, maxRecord) // on the stack
+	return string(appendUCS2(make([]byte, 0, maxRecord), b)) // on the stack
+}
+
+// jolietShown is an identifier as readers show it: without version.
+func jolietShown(id []byte) string {
+	return string(appendJoliet(make([]byte, 0, maxRecord), id))
+}
+
+func appendJoliet(text, id []byte) []byte {
+	return bytes.TrimSuffix(appendUCS2(text, id), []byte(";1"))
+}
+
+func appendUCS2(text, b []byte) []byte {
 	for ; len(b) >= 2; b = b[2:] {
 		r := rune(binary.BigEndian.Uint16(b))
 		if utf16.IsSurrogate(r) {
@@ -23,7 +36,7 @@ func decodeUCS2(b []byte) string {
 		}
 		text = utf8.AppendRune(text, r)
 	}
-	return string(text)
+	return text
 }
 
 // encodeUCS2 encodes s big-endian. What UCS-2 cannot hold becomes '_'.

@@ -43,11 +43,11 @@ func NamingOf(h Hierarchy, root *Entry) *Naming {
 	for stack := []*Entry{root}; len(stack) > 0; {
 		e := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
-		for _, c := range e.Children {
-			if len(c.Children) > 0 {
+		for _, c := range e.Children() {
+			if len(c.Children()) > 0 {
 				stack = append(stack, c)
 			}
-			id := c.Raws[0].Record.ID()
+			id := c.Record().ID()
 			if h == Joliet {
 				if len(id)/2 > jolietShort {
 					n.joliet = jolietLong

@@ -15,7 +15,8 @@ import (
 // learned are the rules of an image whose root directory has these entries; a
 // name that ends in "/" is a directory.
 func learned(h Hierarchy, names ...string) *Naming {
-	root := &Entry{Raws: []Raw{{Record: sub("\x00", atRoot)}}}
+	root := EntryOf(Raw{Record: sub("\x00", atRoot)})
+	root.dir = &directory{}
 	for _, name := range names {
 		flags := byte(0)
 		if base, ok := strings.CutSuffix(name, "/"); ok {
@@ -24,7 +25,7 @@ func learned(h Hierarchy, names ...string) *Naming {
 		if h == Joliet {
 			name = ucs(name)
 		}
-		root.Children = append(root.Children, &Entry{Parent: root, Raws: []Raw{{Record: rec(name, 0, 0, flags)}}})
+		root.dir.children = append(root.dir.children, EntryOf(Raw{Record: rec(name, 0, 0, flags)}))
 	}
 	return NamingOf(h, root)
 }

@@ -35,17 +35,17 @@ func TestShortEntries(t *testing.T) {
 			m := newImage()
 			m.Dir(atRoot, atRoot, sp(0), nil, rec("X.;1", 0, 0, 0, c.su))
 			e := only(t, m)
-			if e.Name != "x" || e.Mode&0o7777 != c.mode || !e.Modified.Equal(c.time) {
-				t.Errorf("%q %o %s", e.Name, e.Mode, e.Modified)
+			if e.Name() != "x" || e.Attributes().Mode&0o7777 != c.mode || !e.Attributes().Modified.Equal(c.time) {
+				t.Errorf("%q %o %s", e.Name(), e.Attributes().Mode, e.Attributes().Modified)
 			}
-			d := e.Raws[0].Draft(0)
+			d := e.Raws()[0].Draft(0)
 			d.SetTime(later)
 			d.SetOwner(ModeRegular|0o751, 8, 9)
 			again := newImage()
 			again.Dir(atRoot, atRoot, sp(0), nil, d.Record)
 			got := only(t, again)
-			if got.Mode != ModeRegular|0o751 || got.UID != 8 || got.GID != 9 {
-				t.Errorf("after SetOwner: %o %d %d", got.Mode, got.UID, got.GID)
+			if got.Attributes().Mode != ModeRegular|0o751 || got.Attributes().UID != 8 || got.Attributes().GID != 9 {
+				t.Errorf("after SetOwner: %o %d %d", got.Attributes().Mode, got.Attributes().UID, got.Attributes().GID)
 			}
 			if c.timed && !got.ModTime().Equal(later) {
 				t.Errorf("after SetTime: %s", got.ModTime())
@@ -65,10 +65,10 @@ func only(t *testing.T, m image) *Entry {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(root.Children) != 1 {
-		t.Fatal("children:", len(root.Children))
+	if len(root.Children()) != 1 {
+		t.Fatal("children:", len(root.Children()))
 	}
-	return root.Children[0]
+	return root.Children()[0]
 }
 
 // SP is found wherever a writer puts it, and other entries do without it.
@@ -89,8 +89,8 @@ func TestFindSP(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			m := newImage()
 			m.Dir(atRoot, atRoot, c.dot, nil, rec("X.;1", 0, 0, 0, make([]byte, c.skip), px(ModeRegular|0o600), nm("long name")))
-			if e := only(t, m); e.Name != "long name" {
-				t.Errorf("%q", e.Name)
+			if e := only(t, m); e.Name() != "long name" {
+				t.Errorf("%q", e.Name())
 			}
 		})
 	}

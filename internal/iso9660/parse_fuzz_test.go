@@ -33,8 +33,8 @@ func FuzzEntries(f *testing.F) {
 		}
 		watched(t, b, func() {
 			var warn warnings
-			a := &Attributes{}
-			p := rrParser{a: a, warn: &warn}
+			p := rrParser{warn: &warn}
+			a := &p.a
 			last, n := int64(-1), 0
 			err := warn.area(b, 0, func(e SystemUseEntry, off int64) error {
 				if off <= last || len(e) < 4 || int(off)+len(e) > len(b) {
@@ -70,7 +70,7 @@ func FuzzRecord(f *testing.F) {
 			return
 		}
 		name := isoName(r)
-		if checkName(name) == nil && (name == "" || name == "." || name == ".." || bytes.ContainsAny([]byte(name), "/\x00")) {
+		if checkName([]byte(name)) == nil && (name == "" || name == "." || name == ".." || bytes.ContainsAny([]byte(name), "/\x00")) {
 			t.Fatalf("%q is taken for a name", name)
 		}
 		if len(r.ID())+len(r.SystemUse()) > len(r)-recordFixed {

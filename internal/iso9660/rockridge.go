@@ -69,7 +69,7 @@ func shortest(sig string) int {
 // within the area. One that is cut short, as several writers leave it, is read as far as it
 // goes, or passed over.
 func (p *rrParser) entry(e SystemUseEntry, off int64) error {
-	a, sig := p.a, e.Sig()
+	a, sig := &p.a, e.Sig()
 	if need := shortest(sig); len(e) < need {
 		if sig == "ZF" { // the content would be shown as it is stored
 			return fault.At(off, "zisofs ZF", "length", errorf(ErrFormat, "%d, at least %d", len(e), need))
@@ -116,7 +116,7 @@ func (p *rrParser) entry(e SystemUseEntry, off int64) error {
 
 // rrParser carries what spans several entries.
 type rrParser struct {
-	a        *Attributes
+	a        Attributes
 	warn     *warnings
 	nmDone   bool
 	slCont   bool // the last component continues in the next piece
@@ -127,7 +127,7 @@ type rrParser struct {
 
 // px takes the numbers that are whole: RRIP 1.09 has four of them, 1.12 five.
 func (p *rrParser) px(e SystemUseEntry, off int64) {
-	a := p.a
+	a := &p.a
 	if len(e) < pxShort {
 		p.warn.add(off, "Rock Ridge PX", "length", errorf(ErrFormat, "%d, at least %d", len(e), pxShort))
 	}
@@ -149,7 +149,7 @@ func device(hi, lo uint32) (major, minor uint32) {
 }
 
 func (p *rrParser) nm(e SystemUseEntry, off int64) error {
-	a := p.a
+	a := &p.a
 	if e[4]&0x06 != 0 || p.nmDone { // current or parent directory: no name
 		return nil
 	}

@@ -17,7 +17,7 @@ type Rock struct {
 // RockOf tells from the root directory, whose hierarchy must have Rock Ridge.
 func RockOf(root *Entry) Rock {
 	var r Rock
-	d := root.Self.Draft(spAt(root.Self.Record))
+	d := root.Self().Draft(spAt(root.Self().Record))
 	for e := range d.views() {
 		switch e.Sig() {
 		case "SP":
@@ -45,7 +45,7 @@ func RockOf(root *Entry) Rock {
 // directory's own record, which in the root is not LEN_SKP.
 func (r Rock) SelfSkip(e *Entry) int {
 	if e.Parent == e {
-		return spAt(e.Self.Record)
+		return spAt(e.Self().Record)
 	}
 	return r.Skip
 }

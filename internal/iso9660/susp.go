@@ -63,11 +63,11 @@ func (w *warnings) area(b []byte, off int64, f func(e SystemUseEntry, off int64)
 func signature(c byte) bool { return c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' }
 
 // systemUse calls f for every entry of the record's system use field except CE,
-// following the continuation areas, and stores those in raw.
-func (t *walker) systemUse(raw *Raw, f func(e SystemUseEntry, off int64) error) error {
+// skipping the first bytes and following the continuation areas, and stores those in raw.
+func (t *walker) systemUse(raw *Raw, skip int, f func(e SystemUseEntry, off int64) error) error {
 	su := raw.Record.SystemUse()
 	off := raw.Off + int64(len(raw.Record)-len(su))
-	if skip := t.skip; skip > 0 {
+	if skip > 0 {
 		if skip > len(su) {
 			return nil
 		}
@@ -139,6 +139,9 @@ type warnings struct {
 const maxWarnings = 100
 
 func (w *warnings) add(off int64, structure, field string, err error) {
+	if w == nil { // what is decoded again was complained about
+		return
+	}
 	if len(w.list) == maxWarnings {
 		w.more++
 		return

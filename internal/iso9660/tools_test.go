@@ -194,10 +194,10 @@ func TestPathTableOfTools(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				dirs, order := []PathTableDir{{[]byte{0}, root.Raws[0].Record.LBA(), 0}}, []*Entry{root}
+				dirs, order := []PathTableDir{{[]byte{0}, root.Record().LBA(), 0}}, []*Entry{root}
 				for i := 0; i < len(order); i++ { // tools list directories in the order of the standard
-					for _, e := range order[i].Children {
-						if r := e.Raws[0].Record; e.IsDir() {
+					for _, e := range order[i].Children() {
+						if r := e.Record(); e.IsDir() {
 							dirs, order = append(dirs, PathTableDir{r.ID(), r.LBA(), i}), append(order, e)
 						}
 					}
@@ -243,8 +243,8 @@ func TestZisofs(t *testing.T) {
 	if err != nil || info.Size() != int64(want.Len()) {
 		t.Fatal(info, err)
 	}
-	if e := info.Sys().(*Entry); e.Compressed == nil || e.Size() >= info.Size() {
-		t.Errorf("stored in %d bytes, %v", e.Size(), e.Compressed)
+	if e := info.Sys().(*Entry); e.Attributes().Compressed == nil || e.Size() >= info.Size() {
+		t.Errorf("stored in %d bytes, %v", e.Size(), e.Attributes().Compressed)
 	}
 	got, err := io.ReadAll(f)
 	if err != nil || !bytes.Equal(got, want.Bytes()) {
@@ -276,7 +276,7 @@ func TestMultiExtent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		e := root.Children[0]
+		e := root.Children()[0]
 		got := e.Sections()
 		if diff := cmp.Diff(SplitSections(got[0].LBA, size), got); diff != "" || e.Size() != size {
 			t.Errorf("%v: %d bytes, %s", h, e.Size(), diff)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/isolayer/isolayer/internal/fault"
 )
@@ -13,18 +12,18 @@ import (
 // to its counters, so that no image can make it run or grow without bound.
 type walker struct {
 	*Image
-	h       Hierarchy
+	rules   *rules
 	warn    *warnings
 	budget  *fault.Budget
-	skip    int  // LEN_SKP of SP (SUSP 5.3)
-	susp    bool // system use fields are to be read
 	records int
 	dirs    map[LBA]*Entry // every directory by its extent
 	order   []*Entry       // the same, as they were read
+	holders int            // placeholders of relocated directories
 
-	cells []cell // to come
+	cells []Entry // to come
 
 	rr    rrParser // of the record that is being read
+	text  []byte   // its name, where that is not in its bytes
 	entry func(SystemUseEntry, int64) error
 
 	astray   int // directories whose "." or ".." point elsewhere
@@ -36,12 +35,12 @@ type walker struct {
 
 // tree reads the hierarchy under d.
 func (t *walker) tree(d *Descriptor) (*Entry, error) {
-	root := &Entry{Raws: []Raw{{Off: d.Block.Offset() + OffRootRecord, Record: d.Root()}}}
+	root := EntryOf(Raw{Off: d.Block.Offset() + OffRootRecord, Record: d.Root()})
 	if d.Root().Flags()&FlagDirectory == 0 {
-		return nil, fault.At(root.Raws[0].Off, "volume descriptor", "root directory", errorf(ErrFormat, "is no directory"))
+		return nil, fault.At(root.Off(), "volume descriptor", "root directory", errorf(ErrFormat, "is no directory"))
 	}
 	if d.Root()[32] > 1 {
-		return nil, fault.At(root.Raws[0].Off, "volume descriptor", "root directory", errorf(ErrFormat, "identifier of %d bytes", d.Root()[32]))
+		return nil, fault.At(root.Off(), "volume descriptor", "root directory", errorf(ErrFormat, "identifier of %d bytes", d.Root()[32]))
 	}
 	root.Parent = root
 	t.dirs = map[LBA]*Entry{}
@@ -54,14 +53,14 @@ func (t *walker) tree(d *Descriptor) (*Entry, error) {
 		next := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
 		if next.depth > t.budget.Depth {
-			return nil, fault.At(next.e.Raws[0].Off, "directory", "", errorf(ErrLimit, "deeper than %d levels; --limits depth raises that", t.budget.Depth))
+			return nil, fault.At(next.e.Off(), "directory", "", errorf(ErrLimit, "deeper than %d levels; --limits depth raises that", t.budget.Depth))
 		}
 		if err := t.directory(next.e); err != nil {
 			return nil, err
 		}
 		// Pushed backwards: directories are read in the order they are listed.
-		for i := len(next.e.Children) - 1; i >= 0; i-- {
-			if c := next.e.Children[i]; c.IsDir() {
+		for _, c := range slices.Backward(next.e.Children()) {
+			if c.IsDir() {
 				stack = append(stack, task{c, next.depth + 1})
 			}
 		}
@@ -74,7 +73,7 @@ func (t *walker) tree(d *Descriptor) (*Entry, error) {
 
 // directory reads the records of e's extent (ECMA-119 6.8.1).
 func (t *walker) directory(e *Entry) error {
-	rec, at := e.Raws[0].Record, e.Raws[0].Off
+	rec, at := e.Record(), e.Off()
 	first := rec.LBA() + LBA(rec.XAR())
 	if err := t.enter(e, first); err != nil {
 		return fault.At(at, "directory record", "extent", err)
@@ -90,6 +89,7 @@ func (t *walker) directory(e *Entry) error {
 	if err != nil {
 		return fault.At(at, "directory record", "extent", err)
 	}
+	e.dir = &directory{rules: t.rules, data: data, off: first.Offset()}
 	if len(data) == 0 {
 		t.warn.add(at, "directory record", "data length", errorf(ErrFormat, "0"))
 	}
@@ -112,12 +112,12 @@ func (t *walker) directory(e *Entry) error {
 		used := min(int(block[0]), len(block))
 		data, off, n = data[used:], off+int64(used), n+1
 	}
-	if e.Self == nil {
+	if e.dir.self == nil {
 		return fault.At(first.Offset(), "directory", "", errorf(ErrFormat, "no directory begins at this block"))
 	}
-	if k := len(e.Children); k > 0 {
-		raws := e.Children[k-1].Raws
-		if raw := raws[len(raws)-1]; raw.Record.Flags()&FlagMultiExtent != 0 {
+	e.dir.children = slices.Clip(e.dir.children)
+	if k := len(e.dir.children); k > 0 {
+		if raw := e.dir.children[k-1].last(); raw.Record.Flags()&FlagMultiExtent != 0 {
 			return fault.At(raw.Off, "directory record", "flags", errorf(ErrFormat, "announces a further section, but the directory ends"))
 		}
 	}
@@ -135,14 +135,14 @@ func (t *walker) enter(e *Entry, first LBA) error {
 		return nil
 	}
 	for up := e; up.Parent != up; up = up.Parent {
-		if r := up.Parent.Raws[0].Record; r.LBA()+LBA(r.XAR()) == first {
+		if r := up.Parent.Record(); r.LBA()+LBA(r.XAR()) == first {
 			return errorf(ErrLoop, "the directory at block %d contains itself", first)
 		}
 	}
 	if err := t.budget.Alias(); err != nil {
 		return fmt.Errorf("directories listed twice: %w", err)
 	}
-	t.warn.add(e.Raws[0].Off, "directory record", "extent", errorf(ErrConflict, "the directory at block %d is listed twice", first))
+	t.warn.add(e.Off(), "directory record", "extent", errorf(ErrConflict, "the directory at block %d is listed twice", first))
 	return nil
 }
 
@@ -162,58 +162,50 @@ func (t *walker) record(e *Entry, r Record, off int64, n int) error {
 		if !r.isSelf() {
 			return fault.At(off, "directory", "", errorf(ErrFormat, "does not begin with its own record"))
 		}
-		e.Self, e.self = &Raw{Off: off, Record: r}, &Attributes{}
+		e.dir.self = &Raw{Off: off, Record: r}
 		if e.Parent == e {
-			t.detectSUSP(e.Self)
+			t.detectSUSP(e.dir.self)
 		}
-		err := t.attributes(e.Self, e.self)
-		if e.Parent == e {
-			e.Attributes = *e.self
-			e.hasCL = false
-		}
-		return err
+		return t.attributes(e.dir.self)
 	}
-	if r.isParent() && e.Up == nil {
-		e.Up, e.up = &Raw{Off: off, Record: r}, &Attributes{}
-		return t.attributes(e.Up, e.up)
+	if r.isParent() && e.dir.up == nil {
+		e.dir.up = &Raw{Off: off, Record: r}
+		return t.attributes(e.dir.up)
 	}
 	return t.child(e, r, off)
 }
 
-// cell is an entry with its record: most have one.
-type cell struct {
-	Entry
-	raw [1]Raw
-}
-
 // child adds an entry, or one more section of the last one (ECMA-119 6.5.1).
 func (t *walker) child(dir *Entry, r Record, off int64) error {
-	if len(t.cells) == 0 {
-		t.cells = make([]cell, 32)
-	}
-	x := &t.cells[0]
-	t.cells = t.cells[1:]
-	x.raw[0] = Raw{Off: off, Record: r}
-	e := &x.Entry
-	e.Parent, e.Raws = dir, x.raw[:]
-	a := &e.Attributes
-	if err := t.attributes(&e.Raws[0], a); err != nil {
+	raw, a := Raw{Off: off, Record: r}, &t.rr.a
+	if err := t.attributes(&raw); err != nil {
 		return err
 	}
-	if k := len(dir.Children); k > 0 {
-		last := dir.Children[k-1]
-		tail := last.Raws[len(last.Raws)-1].Record
+	if k := len(dir.dir.children); k > 0 {
+		last := dir.dir.children[k-1]
+		tail := last.last().Record
 		if tail.Flags()&FlagMultiExtent != 0 {
 			if !bytes.Equal(tail.ID(), r.ID()) {
 				return fault.At(off, "directory record", "identifier", errorf(ErrFormat, "a further section of %q was expected", tail.ID()))
 			}
-			last.Raws = append(last.Raws, e.Raws[0])
+			last.extra().raws = append(last.Raws(), raw)
 			return nil
 		}
 	}
-	var err error
-	if e.Name, err = t.name(r, a, off); err != nil {
+	if err := t.name(r, a, off); err != nil {
 		return err
+	}
+	if len(t.cells) == 0 {
+		t.cells = make([]Entry, 128)
+	}
+	e := &t.cells[0]
+	t.cells = t.cells[1:]
+	e.Parent, e.at, e.cl = dir, uint32(off-dir.dir.off), a.hasCL
+	if len(raw.Areas) > 0 || len(r) != int(r[0]) {
+		e.extra().raws = []Raw{raw}
+	}
+	if e.cl {
+		t.holders++
 	}
 	if e.IsDir() && a.Mode&ModeType != ModeDir && a.px > 0 {
 		t.warn.add(off, "Rock Ridge PX", "mode", errorf(ErrConflict, "%o for a directory", a.Mode))
@@ -221,21 +213,22 @@ func (t *walker) child(dir *Entry, r Record, off int64) error {
 	if !e.IsDir() && a.Mode&ModeType == ModeDir && a.px > 0 && !a.hasCL {
 		t.warn.add(off, "Rock Ridge PX", "mode", errorf(ErrConflict, "%o for a file", a.Mode))
 	}
-	dir.Children = append(dir.Children, e)
+	dir.dir.children = append(dir.dir.children, e)
 	return nil
 }
 
 // detectSUSP decides from the root's own record whether system use fields are
 // read and how many bytes of each are skipped (SUSP 5.3).
 func (t *walker) detectSUSP(root *Raw) {
-	if t.h == Joliet {
+	x := t.rules
+	if x.h == Joliet {
 		return
 	}
 	su := root.Record.SystemUse()
 	if sp, _ := findSP(su); sp != nil {
-		t.skip = int(sp[6])
-		if t.susp = t.skip <= maxRecord-recordFixed-1; !t.susp {
-			t.warn.add(root.Off, "system use entry SP", "skip", errorf(ErrFormat, "no record has %d bytes to skip", t.skip))
+		x.skip = int(sp[6])
+		if x.susp = x.skip <= maxRecord-recordFixed-1; !x.susp {
+			t.warn.add(root.Off, "system use entry SP", "skip", errorf(ErrFormat, "no record has %d bytes to skip", x.skip))
 		}
 		return
 	}
@@ -243,30 +236,69 @@ func (t *walker) detectSUSP(root *Raw) {
 	if len(su) >= 4 {
 		switch string(su[:2]) {
 		case "RR", "PX", "TF", "CE", "ER":
-			t.susp = int(su[2]) >= 5 && int(su[2]) <= len(su)
+			x.susp = int(su[2]) >= 5 && int(su[2]) <= len(su)
 		}
 	}
 }
 
-// attributes decodes the system use field of a record.
-func (t *walker) attributes(raw *Raw, a *Attributes) error {
-	if !t.susp {
+// attributes checks the system use field of a record, reads its continuation areas and
+// leaves in t.rr what it says.
+func (t *walker) attributes(raw *Raw) error {
+	t.rr = rrParser{warn: t.warn}
+	if !t.rules.susp {
 		return nil
 	}
-	skip := t.skip
+	skip := t.rules.skip
 	if raw.Record.isSelf() && len(t.order) == 1 {
-		t.skip = spAt(raw.Record) // LEN_SKP does not hold for the record that has SP
+		skip = spAt(raw.Record) // LEN_SKP does not hold for the record that has SP
 	}
 	if t.entry == nil {
 		t.entry = t.rr.entry
 	}
-	t.rr = rrParser{a: a, warn: t.warn}
-	err := t.systemUse(raw, t.entry)
-	t.skip = skip
+	err := t.systemUse(raw, skip, t.entry)
 	if err == nil {
 		err = t.rr.finish(raw.Off)
 	}
 	return err
+}
+
+// decode decodes the system use field of a record that was checked before.
+func (x *rules) decode(raw Raw, skip int) Attributes {
+	var p rrParser
+	if x.susp {
+		raw.each(skip, func(e SystemUseEntry) bool { return p.entry(e, 0) == nil })
+	}
+	return p.a
+}
+
+// each calls f for the system use entries but CE of a record that was checked before, until
+// it returns false.
+func (raw Raw) each(skip int, f func(SystemUseEntry) bool) {
+	su := raw.Record.SystemUse()
+	if skip > len(su) {
+		return
+	}
+	su = su[skip:]
+	for i := 0; ; i++ {
+		for len(su) >= 4 && signature(su[0]) && signature(su[1]) && int(su[2]) >= 4 && int(su[2]) <= len(su) {
+			e := SystemUseEntry(su[:su[2]])
+			if e.Sig() == "ST" || e.Sig() != "CE" && !f(e) {
+				break
+			}
+			su = su[len(e):]
+		}
+		if i == len(raw.Areas) {
+			return
+		}
+		su = raw.Areas[i].Data
+	}
+}
+
+// named is the name that NM entries give a record, in its bytes if it is in one piece.
+func (raw Raw) named(skip int) []byte {
+	var p rrParser
+	raw.each(skip, func(e SystemUseEntry) bool { return e.Sig() != "NM" || p.entry(e, 0) == nil })
+	return p.a.name
 }
 
 // findSP returns the entry SP of the root's own record, nil without one, and where the
@@ -300,48 +332,50 @@ func wholeEntries(b []byte) bool {
 	return n > 0 && len(b) == 0
 }
 
-// name decides what a record is called in this hierarchy.
-func (t *walker) name(r Record, a *Attributes, off int64) (string, error) {
-	id := r.ID()
-	name := string(a.name)
+// name checks what a record is called in this hierarchy; see Entry.Name.
+func (t *walker) name(r Record, a *Attributes, off int64) error {
+	name := a.name
 	switch {
-	case t.h == Joliet:
-		if len(id)%2 != 0 {
-			return "", fault.At(off, "directory record", "identifier", errorf(ErrFormat, "%d bytes of UCS-2", len(id)))
+	case t.rules.h == Joliet:
+		if id := r.ID(); len(id)%2 != 0 {
+			return fault.At(off, "directory record", "identifier", errorf(ErrFormat, "%d bytes of UCS-2", len(id)))
 		}
-		name = strings.TrimSuffix(decodeUCS2(id), ";1")
-	case !a.named || name == "":
+		t.text = appendJoliet(t.text[:0], r.ID())
+		name = t.text
+	case len(name) == 0:
 		if a.named {
 			t.warn.add(off, "Rock Ridge NM", "name", errorf(ErrName, "empty"))
 		}
-		name = isoName(r)
+		name = isoID(r)
 	}
 	if err := checkName(name); err != nil {
-		return "", fault.At(off, "directory record", "name", err)
+		return fault.At(off, "directory record", "name", err)
 	}
-	return name, nil
+	return nil
 }
 
 // isoName is the plain identifier as readers show it: without version and
 // without the dot of an empty extension (ECMA-119 7.5).
-func isoName(r Record) string {
-	name := string(r.ID())
+func isoName(r Record) string { return string(isoID(r)) }
+
+func isoID(r Record) []byte {
+	name := r.ID()
 	if r.Flags()&FlagDirectory != 0 {
 		return name
 	}
-	if base, ok := strings.CutSuffix(name, ";1"); ok {
+	if base, ok := bytes.CutSuffix(name, []byte(";1")); ok {
 		name = base
 	}
-	if base, ok := strings.CutSuffix(name, "."); ok && base != "" {
+	if base, ok := bytes.CutSuffix(name, []byte(".")); ok && len(base) > 0 {
 		name = base
 	}
 	return name
 }
 
 // checkName refuses what is no single component of a path.
-func checkName(name string) error {
+func checkName(name []byte) error {
 	switch {
-	case name == "", name == ".", name == "..", strings.ContainsAny(name, "/\x00"):
+	case len(name) == 0, string(name) == ".", string(name) == "..", bytes.IndexByte(name, '/') >= 0, bytes.IndexByte(name, 0) >= 0:
 		return errorf(ErrName, "%q", name)
 	case len(name) > 4*maxName:
 		return errorf(ErrName, "longer than %d bytes", 4*maxName)
@@ -353,11 +387,11 @@ func checkName(name string) error {
 // That ".." of Joliet trees points to the directory itself is how libisofs has it: package
 // verify tells.
 func (t *walker) addressing(e *Entry) {
-	here, parent := e.Raws[0].Record.LBA(), e.Parent.Raws[0].Record.LBA()
-	up := e.Up != nil && (e.Up.Record.LBA() == parent || t.h == Joliet && e.Up.Record.LBA() == here)
-	if e.Self.Record.LBA() != here || !up {
+	here, parent := e.Record().LBA(), e.Parent.Record().LBA()
+	up := e.dir.up != nil && (e.dir.up.Record.LBA() == parent || t.rules.h == Joliet && e.dir.up.Record.LBA() == here)
+	if e.dir.self.Record.LBA() != here || !up {
 		if t.astray == 0 {
-			t.astrayAt = e.Self.Off
+			t.astrayAt = e.dir.self.Off
 		}
 		t.astray++
 	}
@@ -366,46 +400,52 @@ func (t *walker) addressing(e *Entry) {
 // relocate connects the placeholders of deep directories with the directories
 // they stand for (RRIP 1.12, 4.1.5) and sees to it that the logical tree is one.
 func (t *walker) relocate(root *Entry) error {
+	if t.holders == 0 {
+		return nil
+	}
 	var holders []*Entry
 	for _, d := range t.order {
-		for _, c := range d.Children {
-			if c.hasCL {
+		for _, c := range d.dir.children {
+			if c.cl {
 				holders = append(holders, c)
 			}
 		}
 	}
 	for _, h := range holders {
-		off := h.Raws[0].Off
-		target := t.dirs[h.child]
+		off, child := h.Off(), h.Attributes().child
+		target := t.dirs[child]
 		switch {
 		case target == nil:
-			if err := t.checkRange(h.child.Offset(), BlockSize); err != nil {
+			if err := t.checkRange(child.Offset(), BlockSize); err != nil {
 				return fault.At(off, "Rock Ridge CL", "location", err)
 			}
-			return fault.At(off, "Rock Ridge CL", "location", errorf(ErrFormat, "no relocated directory at block %d", h.child))
-		case target.Holder != nil || target == root:
-			return fault.At(off, "Rock Ridge CL", "location", errorf(ErrLoop, "the directory at block %d has two parents", h.child))
-		case target.up == nil || !target.up.hasPL:
-			return fault.At(off, "Rock Ridge CL", "location", errorf(ErrFormat, "the directory at block %d does not point back", h.child))
+			return fault.At(off, "Rock Ridge CL", "location", errorf(ErrFormat, "no relocated directory at block %d", child))
+		case target.Holder() != nil || target == root:
+			return fault.At(off, "Rock Ridge CL", "location", errorf(ErrLoop, "the directory at block %d has two parents", child))
+		case !target.pointsBack():
+			return fault.At(off, "Rock Ridge CL", "location", errorf(ErrFormat, "the directory at block %d does not point back", child))
 		}
-		h.Target, target.Holder = target, h
-	}
-	if len(holders) == 0 {
-		return nil
+		h.extra().target, target.extra().holder = target, h
 	}
 	seen, placed := 0, 0
 	for e := range root.Walk() {
-		if e.Holder != nil {
+		if e.Holder() != nil {
 			placed++
 		}
 		if seen++; seen > t.records {
-			return fault.At(root.Raws[0].Off, "Rock Ridge CL", "", errorf(ErrLoop, "a relocated directory contains itself"))
+			return fault.At(root.Off(), "Rock Ridge CL", "", errorf(ErrLoop, "a relocated directory contains itself"))
 		}
 	}
 	if placed < len(holders) { // cut off from the root, with itself as an ancestor
-		return fault.At(root.Raws[0].Off, "Rock Ridge CL", "", errorf(ErrLoop, "a relocated directory contains itself"))
+		return fault.At(root.Off(), "Rock Ridge CL", "", errorf(ErrLoop, "a relocated directory contains itself"))
 	}
 	return nil
+}
+
+// pointsBack reports a directory whose ".." names the place that it is shown at (RRIP 1.12,
+// 4.1.5).
+func (e *Entry) pointsBack() bool {
+	return e.dir.up != nil && e.dir.rules.decode(*e.dir.up, e.dir.rules.skip).hasPL
 }
 
 // FilesIn returns the paths of the files with content in a range of bytes, in the

@@ -93,16 +93,16 @@ func (b *hierarchy) stayAreas() ([]span, bool) {
 }
 
 // recordsOf yields the records of a directory of the base, "." and ".." first.
-func recordsOf(e *iso9660.Entry) iter.Seq[*iso9660.Raw] {
-	return func(yield func(*iso9660.Raw) bool) {
-		for _, raw := range []*iso9660.Raw{e.Self, e.Up} {
-			if raw != nil && !yield(raw) {
+func recordsOf(e *iso9660.Entry) iter.Seq[iso9660.Raw] {
+	return func(yield func(iso9660.Raw) bool) {
+		for _, raw := range []*iso9660.Raw{e.Self(), e.Up()} {
+			if raw != nil && !yield(*raw) {
 				return
 			}
 		}
-		for _, c := range e.Children {
-			for i := range c.Raws {
-				if !yield(&c.Raws[i]) {
+		for _, c := range e.Children() {
+			for raw := range c.Sequence() {
+				if !yield(raw) {
 					return
 				}
 			}

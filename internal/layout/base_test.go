@@ -106,7 +106,7 @@ func open(t *testing.T, b []byte) Base {
 			continue
 		}
 		for e := range root.Walk() {
-			r := e.Raws[0].Record
+			r := e.Record()
 			v.End = max(v.End, int64(r.LBA())+iso9660.Blocks(int64(r.Size())))
 			if !e.IsDir() && e.Size() > 0 && at[e.Start()] == nil {
 				at[e.Start()] = e
@@ -190,7 +190,7 @@ func where(t *testing.T, b []byte, path string) int64 {
 	}
 	for e := range root.Walk() {
 		if e.Path() == path {
-			return int64(e.Raws[0].Record.LBA())
+			return int64(e.Record().LBA())
 		}
 	}
 	t.Fatalf("%s is not in the image", path)

@@ -63,8 +63,8 @@ func (p *planner) placeCompact() error {
 				continue
 			}
 			content = set{}.content(content, e)
-			for _, raw := range e.Raws {
-				starts[int64(raw.Record.LBA())] = raw.Record.Size() > 0 || starts[int64(raw.Record.LBA())]
+			for r := range e.Records() {
+				starts[int64(r.LBA())] = r.Size() > 0 || starts[int64(r.LBA())]
 			}
 		}
 	}

@@ -114,9 +114,9 @@ func TestLinkCounts(t *testing.T) {
 		}
 		counts := map[string]uint32{}
 		for e := range root.Walk() {
-			counts[e.Path()] = e.Nlink
-			if e.Nlink != e.Own().Nlink {
-				t.Errorf("%v: %s: %d links in its record, %d in its own", c.edit, e.Path(), e.Nlink, e.Own().Nlink)
+			counts[e.Path()] = e.Attributes().Nlink
+			if e.Attributes().Nlink != e.Own().Nlink {
+				t.Errorf("%v: %s: %d links in its record, %d in its own", c.edit, e.Path(), e.Attributes().Nlink, e.Own().Nlink)
 			}
 		}
 		for path, n := range c.want {

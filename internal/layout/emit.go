@@ -13,7 +13,7 @@ import (
 // count is how many records d has, "." and ".." apart.
 func (d *directory) count() int {
 	if d.as {
-		return len(d.found.Children)
+		return len(d.found.Children())
 	}
 	return len(d.records)
 }
@@ -168,20 +168,20 @@ func (b *hierarchy) astray(r iso9660.Record) bool {
 // files whose content moves. Such have one section (see movable).
 func (p *planner) patchAddresses(b *hierarchy, d *directory) []extent.Extent {
 	var out []extent.Extent
-	for _, e := range d.found.Children {
-		raw := e.Raws[0]
-		if b.astray(raw.Record) {
-			r := slices.Clone(raw.Record)
+	for _, e := range d.found.Children() {
+		record := e.Record()
+		if b.astray(record) {
+			r := slices.Clone(record)
 			r.SetExtent(0, 0)
-			out = append(out, extent.BytesOf(b.origin*iso9660.BlockSize+raw.Off, r))
+			out = append(out, extent.BytesOf(b.origin*iso9660.BlockSize+e.Off(), r))
 		}
-		if len(p.moved) == 0 || raw.Record.Size() == 0 || e.IsDir() {
+		if len(p.moved) == 0 || record.Size() == 0 || e.IsDir() {
 			continue
 		}
-		if to, ok := p.moved[b.origin+int64(raw.Record.LBA())]; ok {
-			r := slices.Clone(raw.Record)
+		if to, ok := p.moved[b.origin+int64(record.LBA())]; ok {
+			r := slices.Clone(record)
 			r.SetExtent(b.rel(to), r.Size())
-			out = append(out, extent.BytesOf(b.origin*iso9660.BlockSize+raw.Off, r))
+			out = append(out, extent.BytesOf(b.origin*iso9660.BlockSize+e.Off(), r))
 		}
 	}
 	return out

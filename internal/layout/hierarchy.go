@@ -178,8 +178,8 @@ func (b *hierarchy) dir(n *tree.Node) *directory {
 		d = &directory{node: n, found: b.entry(n)}
 		b.of[n] = d
 		if e := d.found; e != nil {
-			d.oldLBA = b.origin + int64(e.Raws[0].Record.LBA())
-			d.oldLen = int64(e.Raws[0].Record.Size())
+			d.oldLBA = b.origin + int64(e.Record().LBA())
+			d.oldLen = int64(e.Record().Size())
 			d.oldBlocks = iso9660.Blocks(d.oldLen)
 		}
 	}
@@ -193,7 +193,7 @@ func (b *hierarchy) fill(d *directory) error {
 		d.as = true
 		for _, n := range d.node.Children {
 			if e := b.entry(n); n.IsDir() && e != nil && n.In[b.h] {
-				d.records = append(d.records, &record{node: n, raws: e.Raws})
+				d.records = append(d.records, &record{node: n, raws: e.Raws()})
 			}
 		}
 		return nil
@@ -205,7 +205,7 @@ func (b *hierarchy) fill(d *directory) error {
 // nothing needs to be written for it if it stays where it is.
 func (b *hierarchy) asIs(d *directory) bool {
 	e := d.found
-	if e == nil || d.home == d || e.Holder != nil || d.node.Moved() || altered(d.node) || altered(d.home.node) {
+	if e == nil || d.home == d || e.Holder() != nil || d.node.Moved() || altered(d.node) || altered(d.home.node) {
 		return false
 	}
 	stay := 0
@@ -217,14 +217,14 @@ func (b *hierarchy) asIs(d *directory) bool {
 				return false
 			}
 			continue
-		case x.Parent != e, x.Holder != nil, x.Target != nil, n.Hidden && n.IsDir():
+		case x.Parent != e, x.Holder() != nil, x.Target() != nil, n.Hidden && n.IsDir():
 			return false
 		case n.Moved(), n.Renamed(), altered(n), !b.wants(n):
 			return false
 		}
 		stay++
 	}
-	return stay == len(e.Children)
+	return stay == len(e.Children())
 }
 
 // altered reports a node whose attributes or content are not those of the base.
@@ -243,8 +243,8 @@ func (b *hierarchy) draftAll(d *directory) error {
 				here[e] = n
 			}
 		}
-		d.records = make([]*record, 0, len(d.found.Children)+1)
-		for _, e := range d.found.Children {
+		d.records = make([]*record, 0, len(d.found.Children())+1)
+		for _, e := range d.found.Children() {
 			r := b.stay(d, e, here)
 			if r == nil {
 				d.changed = true
@@ -313,8 +313,8 @@ func (b *hierarchy) countLinks(d *directory) error {
 		}
 	}
 	if d.found != nil {
-		for _, e := range d.found.Children {
-			if e.IsDir() || e.Target != nil {
+		for _, e := range d.found.Children() {
+			if e.IsDir() || e.Target() != nil {
 				d.links--
 			}
 		}

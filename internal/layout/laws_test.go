@@ -144,7 +144,7 @@ func places(t *testing.T, base Base) map[string]int {
 			out[fmt.Sprint(h, " tables")] = len(tableSpans(s.img.Descriptor(h)))
 			for e := range physical(root) {
 				if e.IsDir() {
-					out[fmt.Sprint(h, e.Path(), s.origin+int64(e.Raws[0].Record.LBA()))] = 1
+					out[fmt.Sprint(h, e.Path(), s.origin+int64(e.Record().LBA()))] = 1
 				}
 				for raw := range recordsOf(e) {
 					for _, a := range raw.Areas {
@@ -162,11 +162,11 @@ func places(t *testing.T, base Base) map[string]int {
 func occupied(t *testing.T, s set, h iso9660.Hierarchy, root *iso9660.Entry, old map[string]int) (out []owned) {
 	t.Helper()
 	for e := range physical(root) {
-		r := e.Raws[0].Record
+		r := e.Record()
 		at := s.origin + int64(r.LBA())
 		if !e.IsDir() {
-			for i := range e.Raws {
-				if r := e.Raws[i].Record; r.Size() > 0 && e.Target == nil {
+			for r := range e.Records() {
+				if r.Size() > 0 && e.Target() == nil {
 					at := s.origin + int64(r.LBA())
 					out = append(out, owned{span{at, at + iso9660.Blocks(int64(r.Size()))}, e.Path(), true})
 				}
@@ -175,8 +175,8 @@ func occupied(t *testing.T, s set, h iso9660.Hierarchy, root *iso9660.Entry, old
 		}
 		who := fmt.Sprintf("%s directory %s", h, e.Path())
 		out = append(out, owned{span{at, at + iso9660.Blocks(int64(r.Size()))}, who, false})
-		if up := e.Parent; up != e && r.LBA() <= up.Raws[0].Record.LBA() && old[fmt.Sprint(h, e.Path(), at)] == 0 {
-			t.Errorf("%s at %d lies in front of its parent at %d", who, r.LBA(), e.Parent.Raws[0].Record.LBA())
+		if up := e.Parent; up != e && r.LBA() <= up.Record().LBA() && old[fmt.Sprint(h, e.Path(), at)] == 0 {
+			t.Errorf("%s at %d lies in front of its parent at %d", who, r.LBA(), e.Parent.Record().LBA())
 		}
 		areas := map[int64]bool{}
 		for raw := range recordsOf(e) {
@@ -192,8 +192,8 @@ func occupied(t *testing.T, s set, h iso9660.Hierarchy, root *iso9660.Entry, old
 				t.Errorf("%s at %d has a continuation area at %d", who, at, b)
 			}
 		}
-		for i := 1; i < len(e.Children); i++ {
-			x, y := e.Children[i-1].Raws[0].Record, e.Children[i].Raws[0].Record
+		for i := 1; i < len(e.Children()); i++ {
+			x, y := e.Children()[i-1].Record(), e.Children()[i].Record()
 			if iso9660.Less(h, y.ID(), x.ID()) {
 				t.Errorf("%s: %q stands in front of %q", who, x.ID(), y.ID())
 			}
@@ -215,7 +215,7 @@ func pathTables(t *testing.T, s set, h iso9660.Hierarchy, root *iso9660.Entry, b
 	parents := map[uint32]uint32{} // by address
 	for e := range physical(root) {
 		if e.IsDir() && e.Parent != e {
-			parents[uint32(e.Raws[0].Record.LBA())] = uint32(e.Parent.Raws[0].Record.LBA())
+			parents[uint32(e.Record().LBA())] = uint32(e.Parent.Record().LBA())
 		}
 	}
 	d := s.img.Descriptor(h)
@@ -304,7 +304,7 @@ func placed(t *testing.T, base Base, tr *tree.Tree, o Options, r *Result, got Ba
 			t.Errorf("%s, of %d bytes, is at block %d: its source is at %d", n.Path(), n.Size(), at, source)
 		}
 		e := x.Found[iso9660.Primary]
-		for _, raw := range e.Raws {
+		for _, raw := range e.Raws() {
 			for _, a := range raw.Areas {
 				if block := a.Off / blockSize; block >= at && (n.Replaced() || moved[n.Path()] || old[fmt.Sprint("area ", block)] == 0) && !warned(n.Path()) {
 					t.Errorf("%s lies at %d, in front of the continuation area of its name at %d", n.Path(), at, block)

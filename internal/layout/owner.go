@@ -114,7 +114,7 @@ func (p *planner) named() (fixed, meta, tables []span, content spans, err error)
 				}
 				meta = s.metadata(meta, e)
 				dirs++
-				for _, c := range e.Children {
+				for _, c := range e.Children() {
 					if !c.IsDir() {
 						files = s.content(files, c)
 					}
@@ -221,7 +221,7 @@ func physical(root *iso9660.Entry) iter.Seq[*iso9660.Entry] {
 			if !yield(e) {
 				return
 			}
-			stack = append(stack, e.Children...)
+			stack = append(stack, e.Children()...)
 		}
 	}
 }
@@ -229,7 +229,7 @@ func physical(root *iso9660.Entry) iter.Seq[*iso9660.Entry] {
 // metadata appends the blocks of a directory's extent and of the continuation areas of
 // its records.
 func (s set) metadata(out []span, e *iso9660.Entry) []span {
-	r := e.Raws[0].Record
+	r := e.Record()
 	at := s.origin + int64(r.LBA())
 	out = append(out, span{at, at + int64(r.XAR()) + iso9660.Blocks(int64(r.Size()))})
 	for raw := range recordsOf(e) {
@@ -248,8 +248,8 @@ func (s set) area(a iso9660.Area) span {
 
 // content appends the blocks of a file's sections, extended attribute records included.
 func (s set) content(out []span, e *iso9660.Entry) []span {
-	for i := range e.Raws {
-		if r := e.Raws[i].Record; r.Size() > 0 {
+	for r := range e.Records() {
+		if r.Size() > 0 {
 			at := s.origin + int64(r.LBA())
 			next := span{at, at + int64(r.XAR()) + iso9660.Blocks(int64(r.Size()))}
 			if n := len(out); n > 0 && out[n-1].to == next.from { // as most files lie

@@ -118,7 +118,7 @@ func (b *hierarchy) staying(kept spans) (spans, bool) {
 		if deep && d.home != d && d.node.Moved() && !d.node.Hidden {
 			return nil, false // where one is stored and where it is shown have an order
 		}
-		if d.blocks > d.oldBlocks || d.found.Raws[0].Record.XAR() != 0 {
+		if d.blocks > d.oldBlocks || d.found.Record().XAR() != 0 {
 			return nil, false
 		}
 		if d.home != d && (d.node.Moved() || d.node.Replaced()) && (d.home.found == nil || d.home.oldLBA > d.oldLBA) {

@@ -162,7 +162,7 @@ func TestExtendedAttributes(t *testing.T) {
 	record := make(iso9660.Record, 34)
 	record[0], record[1], record[32] = 34, 2, 1
 	record.SetExtent(100, 5000)
-	e := &iso9660.Entry{Raws: []iso9660.Raw{{Record: record}}}
+	e := iso9660.EntryOf(iso9660.Raw{Record: record})
 	s := set{origin: 16}
 	for what, got := range map[string][]span{"file": s.content(nil, e), "directory": s.metadata(nil, e)} {
 		if len(got) != 1 || got[0] != (span{116, 121}) {

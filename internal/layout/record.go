@@ -21,7 +21,7 @@ func (b *hierarchy) wants(n *tree.Node) bool {
 // it goes: readers would show it.
 func (b *hierarchy) stores(n *tree.Node) bool {
 	e := b.entry(n)
-	return e != nil && slices.ContainsFunc(e.Children, b.relocated)
+	return e != nil && slices.ContainsFunc(e.Children(), b.relocated)
 }
 
 // stay makes the record for entry e of the base's directory, nil if it is gone.
@@ -30,9 +30,9 @@ func (b *hierarchy) stores(n *tree.Node) bool {
 func (b *hierarchy) stay(d *directory, e *iso9660.Entry, here map[*iso9660.Entry]*tree.Node) *record {
 	r := &record{role: plain}
 	switch {
-	case e.Target != nil: // d shows a directory that is stored elsewhere
-		r.role, r.node = holder, b.node(e.Target)
-	case e.Holder != nil:
+	case e.Target() != nil: // d shows a directory that is stored elsewhere
+		r.role, r.node = holder, b.node(e.Target())
+	case e.Holder() != nil:
 		r.node = b.node(e)
 	default:
 		r.node = here[e]
@@ -40,7 +40,7 @@ func (b *hierarchy) stay(d *directory, e *iso9660.Entry, here map[*iso9660.Entry
 	if r.node == nil || !b.wants(r.node) {
 		return nil
 	}
-	if e.Holder != nil { // d stores a directory that is shown elsewhere
+	if e.Holder() != nil { // d stores a directory that is shown elsewhere
 		if !b.relocated(e) {
 			return nil
 		}
@@ -57,7 +57,7 @@ func (b *hierarchy) stay(d *directory, e *iso9660.Entry, here map[*iso9660.Entry
 	if r.node.Parent != d.node || r.node.Moved() {
 		return nil
 	}
-	if r.role == holder && !b.relocated(e.Target) {
+	if r.role == holder && !b.relocated(e.Target()) {
 		r.role = plain
 		return r
 	}
@@ -72,13 +72,13 @@ func (b *hierarchy) stay(d *directory, e *iso9660.Entry, here map[*iso9660.Entry
 func (b *hierarchy) draft(r *record, e *iso9660.Entry) {
 	n := r.node
 	if n.Replaced() {
-		r.drafts, r.dirty = b.fresh(n, e.Raws[0].Record.ID()), true
+		r.drafts, r.dirty = b.fresh(n, e.Record().ID()), true
 		return
 	}
-	for _, raw := range e.Raws {
+	r.raws = e.Raws()
+	for _, raw := range r.raws {
 		r.drafts = append(r.drafts, raw.Draft(b.skip()))
 	}
-	r.raws = e.Raws
 	for _, dr := range r.drafts {
 		r.dirty = b.alter(dr, n) || r.dirty
 	}
@@ -131,12 +131,12 @@ func (b *hierarchy) rename(d *directory, r *record, names *iso9660.Namer) error 
 		return nil
 	}
 	if b.relocated(e) {
-		r.role, e = holder, e.Holder
+		r.role, e = holder, e.Holder()
 		b.dir(n).logical = d
 	}
-	for _, raw := range e.Raws {
+	for _, raw := range e.Raws() {
 		dr := raw.Draft(b.skip())
-		if e.Holder != nil {
+		if e.Holder() != nil {
 			dr.DropRelocation()
 		}
 		var nm []iso9660.SystemUseEntry
@@ -162,10 +162,10 @@ func (d *directory) idOf(n *tree.Node) []byte {
 
 // entryRecord is the record at the entry's logical place.
 func entryRecord(e *iso9660.Entry) iso9660.Record {
-	if e.Holder != nil {
-		e = e.Holder
+	if e.Holder() != nil {
+		e = e.Holder()
 	}
-	return e.Raws[0].Record
+	return e.Record()
 }
 
 // fresh makes the drafts of a new file, directory or link, one a section.
@@ -215,7 +215,7 @@ func (b *hierarchy) serial(key any) uint32 {
 	if b.serials.next == 0 {
 		for n := range nodes(b.root) {
 			if e := b.entry(n); e != nil && n.In[b.h] {
-				b.serials.next = max(b.serials.next, e.Serial)
+				b.serials.next = max(b.serials.next, e.Attributes().Serial)
 			}
 		}
 	}
@@ -261,9 +261,9 @@ func (b *hierarchy) ends(d *directory) {
 	if b.rock != nil {
 		skip = b.rock.SelfSkip(d.found)
 	}
-	d.self = special(d.found.Self, 0, skip, d.node)
-	d.up = special(d.found.Up, 1, b.skip(), parent)
-	if d.found.Holder != nil && !b.relocated(d.found) {
+	d.self = special(d.found.Self(), 0, skip, d.node)
+	d.up = special(d.found.Up(), 1, b.skip(), parent)
+	if d.found.Holder() != nil && !b.relocated(d.found) {
 		d.up.drafts[0].DropRelocation()
 		d.up.raws, d.up.dirty, d.changed = nil, true, true
 	}

@@ -12,7 +12,7 @@ import (
 // shown. One that gets another place is stored there: readers want no placeholders in the
 // root, and all know directories of any depth.
 func (b *hierarchy) relocated(e *iso9660.Entry) bool {
-	if e.Holder == nil || b.flat || b.misled() {
+	if e.Holder() == nil || b.flat || b.misled() {
 		return false
 	}
 	n := b.node(e)
@@ -54,7 +54,7 @@ func (p *planner) flatten(b *hierarchy) (*hierarchy, error) {
 
 // deep reports a hierarchy of the base with relocated directories.
 func (b *hierarchy) deep() bool {
-	return slices.ContainsFunc(b.dirs, func(d *directory) bool { return d.found != nil && d.found.Holder != nil })
+	return slices.ContainsFunc(b.dirs, func(d *directory) bool { return d.found != nil && d.found.Holder() != nil })
 }
 
 // guestsFirst puts the relocated directories behind the root and the directory that stores

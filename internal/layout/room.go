@@ -59,7 +59,7 @@ func (p *planner) candidates() []candidate {
 func movable(ns []*tree.Node) bool {
 	for _, n := range ns {
 		for _, e := range n.Found {
-			if e != nil && (len(e.Raws) != 1 || e.Raws[0].Record.XAR() != 0) {
+			if e != nil && (len(e.Raws()) != 1 || e.Record().XAR() != 0) {
 				return false
 			}
 		}

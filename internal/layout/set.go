@@ -56,14 +56,14 @@ func (s set) twins(h iso9660.Hierarchy, first, second *iso9660.Entry) map[*iso96
 		e := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
 		byID := map[string]*iso9660.Entry{}
-		key := func(c *iso9660.Entry) string { return fmt.Sprint(c.Associated(), string(c.Raws[0].Record.ID())) }
-		for _, c := range out[e].Children {
+		key := func(c *iso9660.Entry) string { return fmt.Sprint(c.Associated(), string(c.Record().ID())) }
+		for _, c := range out[e].Children() {
 			byID[key(c)] = c
 		}
-		for _, c := range e.Children {
+		for _, c := range e.Children() {
 			if t := byID[key(c)]; t != nil && s.same(c, t) {
 				out[c] = t
-				if len(c.Children) > 0 {
+				if len(c.Children()) > 0 {
 					stack = append(stack, c)
 				}
 			}
@@ -83,7 +83,7 @@ func (s set) same(first, second *iso9660.Entry) bool {
 			return false
 		}
 	}
-	return bytes.Equal(first.Raws[0].Record.ID(), second.Raws[0].Record.ID())
+	return bytes.Equal(first.Record().ID(), second.Record().ID())
 }
 
 // shift moves the areas that a set's reader found to their place in the image.

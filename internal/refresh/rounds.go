@@ -456,7 +456,7 @@ func (b *checks) content(n *tree.Node) (io.ReaderAt, int64, error) {
 		case e == nil:
 		case b.img != nil:
 			return b.img.Open(e)
-		case n.Source == nil && e.Compressed != nil:
+		case n.Source == nil && e.Attributes().Compressed != nil:
 			return b.s.Base.Open(n)
 		}
 	}

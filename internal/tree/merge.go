@@ -94,7 +94,8 @@ func (t *Tree) node(found [3]*iso9660.Entry) *Node {
 	}
 	e := t.chief(found)
 	n.Name = e.LogicalName()
-	n.Attr = Attr{Mode: e.StMode(), UID: e.UID, GID: e.GID, Major: e.Major, Minor: e.Minor, ModTime: e.ModTime(), Link: e.Link}
+	s := e.Stat()
+	n.Attr = Attr{Mode: s.Mode, UID: s.UID, GID: s.GID, Major: s.Major, Minor: s.Minor, ModTime: s.Time, Link: s.Link}
 	if p := found[iso9660.Primary]; p != nil && e != p {
 		n.Mode = p.StMode()
 	}
@@ -185,7 +186,7 @@ func (t *Tree) unlisted(n *Node) {
 			continue
 		}
 		var owners map[string]*Node
-		for _, c := range e.Children {
+		for _, c := range e.Children() {
 			switch {
 			case !c.Unlisted():
 				continue
@@ -198,8 +199,8 @@ func (t *Tree) unlisted(n *Node) {
 			if owners == nil {
 				owners = n.byIdentifier(h)
 			}
-			of := owners[string(c.Raws[0].Record.ID())]
-			if known := forks[owned{of, c.Name}]; known != nil && of != nil && known.Found[h] == nil {
+			of := owners[string(c.Record().ID())]
+			if known := forks[owned{of, c.Name()}]; known != nil && of != nil && known.Found[h] == nil {
 				known.Found[h], known.In[h] = c, true
 				continue
 			}
@@ -208,7 +209,7 @@ func (t *Tree) unlisted(n *Node) {
 			x := t.adopt(n, found, true)
 			if x.Of = of; of != nil {
 				of.forks = append(of.forks, x)
-				forks[owned{of, c.Name}] = x
+				forks[owned{of, c.Name()}] = x
 			}
 		}
 	}
@@ -219,7 +220,7 @@ func (n *Node) byIdentifier(h int) map[string]*Node {
 	out := make(map[string]*Node, len(n.Children))
 	for _, c := range n.Children {
 		if e := c.Found[h]; e != nil && !c.IsDir() && !c.Hidden {
-			out[string(e.Raws[0].Record.ID())] = c
+			out[string(e.Record().ID())] = c
 		}
 	}
 	return out

@@ -287,7 +287,7 @@ func (n *Node) exact(name string) *Node {
 func (c *Node) otherNames() []string {
 	var out []string
 	if e := c.Found[iso9660.Joliet]; e != nil && !c.Hidden {
-		out = append(out, e.Name)
+		out = append(out, e.Name())
 	}
 	if e := c.Found[iso9660.Primary]; e != nil && !c.Hidden {
 		out = append(out, isoKey(e.ISOName()))

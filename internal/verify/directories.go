@@ -55,8 +55,8 @@ func physical(root *iso9660.Entry) iter.Seq[*iso9660.Entry] {
 			if !yield(e) {
 				return
 			}
-			for i := len(e.Children) - 1; i >= 0; i-- {
-				stack = append(stack, e.Children[i])
+			for i := len(e.Children()) - 1; i >= 0; i-- {
+				stack = append(stack, e.Children()[i])
 			}
 		}
 	}
@@ -87,7 +87,7 @@ func (c *checker) hierarchy(h iso9660.Hierarchy, root *iso9660.Entry) int {
 		if !sorted(h, e) {
 			unsorted.count(e)
 		}
-		if e.Raws[0].Record.LBA() < e.Parent.Raws[0].Record.LBA() {
+		if e.Record().LBA() < e.Parent.Record().LBA() {
 			backward.count(e)
 		}
 		c.names(h, e)
@@ -109,25 +109,25 @@ func (c *checker) hierarchy(h iso9660.Hierarchy, root *iso9660.Entry) int {
 
 // selfAndParent checks the first two records of a directory (ECMA-119 6.8.2.2).
 func (c *checker) selfAndParent(h iso9660.Hierarchy, e *iso9660.Entry, upward *tally) {
-	rec, self := e.Raws[0].Record, e.Self.Record
+	rec, self := e.Record(), e.Self().Record
 	if self.LBA() != rec.LBA() || self.Size() != rec.Size() {
-		c.at(Problem, e.Self.Off, `directory %s, ".": block %d, %d bytes, but it is listed with block %d, %d bytes`, lazy{e}, self.LBA(), self.Size(), rec.LBA(), rec.Size())
+		c.at(Problem, e.Self().Off, `directory %s, ".": block %d, %d bytes, but it is listed with block %d, %d bytes`, lazy{e}, self.LBA(), self.Size(), rec.LBA(), rec.Size())
 	}
-	parent := e.Parent.Raws[0].Record
+	parent := e.Parent.Record()
 	switch {
-	case e.Up == nil:
-		c.at(Problem, e.Self.Off, `directory %s has no ".." record`, lazy{e})
-	case h != iso9660.Primary && e.Up.Record.LBA() == rec.LBA() && rec.LBA() != parent.LBA():
+	case e.Up() == nil:
+		c.at(Problem, e.Self().Off, `directory %s has no ".." record`, lazy{e})
+	case h != iso9660.Primary && e.Up().Record.LBA() == rec.LBA() && rec.LBA() != parent.LBA():
 		upward.count(e)
-	case e.Up.Record.LBA() != parent.LBA() || e.Up.Record.Size() != parent.Size():
-		c.at(Problem, e.Up.Off, `directory %s, "..": block %d, %d bytes, but its parent has block %d, %d bytes`, lazy{e}, e.Up.Record.LBA(), e.Up.Record.Size(), parent.LBA(), parent.Size())
+	case e.Up().Record.LBA() != parent.LBA() || e.Up().Record.Size() != parent.Size():
+		c.at(Problem, e.Up().Off, `directory %s, "..": block %d, %d bytes, but its parent has block %d, %d bytes`, lazy{e}, e.Up().Record.LBA(), e.Up().Record.Size(), parent.LBA(), parent.Size())
 	}
 }
 
 // sorted tells whether the children have the order of ECMA-119 9.3.
 func sorted(h iso9660.Hierarchy, e *iso9660.Entry) bool {
-	for i := 1; i < len(e.Children); i++ {
-		a, b := e.Children[i-1].Raws[0].Record.ID(), e.Children[i].Raws[0].Record.ID()
+	for i := 1; i < len(e.Children()); i++ {
+		a, b := e.Children()[i-1].Record().ID(), e.Children()[i].Record().ID()
 		if iso9660.Less(h, b, a) {
 			return false
 		}
@@ -138,22 +138,22 @@ func sorted(h iso9660.Hierarchy, e *iso9660.Entry) bool {
 // names looks for identifiers and names that a directory has twice, and for names
 // that Linux cuts.
 func (c *checker) names(h iso9660.Hierarchy, dir *iso9660.Entry) {
-	ids := make(map[string]bool, len(dir.Children))
-	names := make(map[string]bool, len(dir.Children))
-	for _, e := range dir.Children {
+	ids := make(map[string]bool, len(dir.Children()))
+	names := make(map[string]bool, len(dir.Children()))
+	for _, e := range dir.Children() {
 		if e.Associated() {
 			continue
 		}
-		id := e.Raws[0].Record.ID()
+		id := e.Record().ID()
 		switch {
 		case ids[string(id)]:
-			c.at(Problem, e.Raws[0].Off, "directory record: %s has the identifier %q twice", lazy{dir}, bytes.TrimRight(id, "\x00"))
-		case names[e.Name]:
-			c.at(Problem, e.Raws[0].Off, "directory record: %s has the name %q twice in the %s hierarchy", lazy{dir}, e.Name, h)
+			c.at(Problem, e.Off(), "directory record: %s has the identifier %q twice", lazy{dir}, bytes.TrimRight(id, "\x00"))
+		case names[e.Name()]:
+			c.at(Problem, e.Off(), "directory record: %s has the name %q twice in the %s hierarchy", lazy{dir}, e.Name(), h)
 		}
-		ids[string(id)], names[e.Name] = true, true
-		if len(e.Name) > linuxName {
-			c.at(Notice, e.Raws[0].Off, "directory record: name of %d bytes, Linux shows %d at most: %q", len(e.Name), linuxName, e.Name)
+		ids[string(id)], names[e.Name()] = true, true
+		if len(e.Name()) > linuxName {
+			c.at(Notice, e.Off(), "directory record: name of %d bytes, Linux shows %d at most: %q", len(e.Name()), linuxName, e.Name())
 		}
 	}
 }

@@ -120,17 +120,17 @@ func tableExtents(h iso9660.Hierarchy, d *iso9660.Descriptor) (out []owned) {
 
 // extentsOf returns the directory extent or content, and the continuation areas.
 func extentsOf(e *iso9660.Entry) (out []owned) {
-	raws, k := e.Raws, content
+	raws, k := e.Raws(), content
 	if e.IsDir() {
 		k = directory
-		for _, raw := range []*iso9660.Raw{e.Self, e.Up} {
+		for _, raw := range []*iso9660.Raw{e.Self(), e.Up()} {
 			if raw != nil {
 				raws = append(raws[:len(raws):len(raws)], *raw)
 			}
 		}
 	}
 	for i, raw := range raws {
-		if r := raw.Record; i < len(e.Raws) && r.Size() > 0 {
+		if r := raw.Record; i < len(e.Raws()) && r.Size() > 0 {
 			from := r.LBA().Offset()
 			out = append(out, owned{from, from + int64(r.XAR())*iso9660.BlockSize + int64(r.Size()), k, e, ""})
 		}

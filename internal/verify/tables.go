@@ -49,7 +49,7 @@ func (c *checker) tablesOf(h iso9660.Hierarchy, d *iso9660.Descriptor) (int, err
 	l, optL, m, optM := d.PathTables()
 	field := d.Block.Offset() + iso9660.OffPathTableSize
 	if d.PathTableSize() == 0 && l == 0 && m == 0 && optL == 0 && optM == 0 {
-		if root := c.trees[h]; root != nil && len(root.Children) > 0 { // systemd-repart makes empty trees without
+		if root := c.trees[h]; root != nil && len(root.Children()) > 0 { // systemd-repart makes empty trees without
 			c.at(Notice, field, "%s path table: there is none; Linux and boot loaders do without", h)
 		}
 		return 0, nil
@@ -190,7 +190,7 @@ func (c *checker) copyOf(at iso9660.LBA) (iso9660.LBA, error) {
 }
 
 func keyOf(e, root *iso9660.Entry) tableKey {
-	k := tableKey{e.Raws[0].Record.LBA(), e.Parent.Raws[0].Record.LBA(), string(e.Raws[0].Record.ID())}
+	k := tableKey{e.Record().LBA(), e.Parent.Record().LBA(), string(e.Record().ID())}
 	if e == root {
 		k.id = "\x00"
 	}

@@ -88,7 +88,7 @@ func explained(n *tree.Node) bool {
 		return true
 	}
 	for _, e := range n.Found {
-		if e != nil && (e.Raws[0].Record.Flags()&iso9660.FlagHidden != 0 || e.Unlisted()) {
+		if e != nil && (e.Record().Flags()&iso9660.FlagHidden != 0 || e.Unlisted()) {
 			return true
 		}
 	}

@@ -176,7 +176,7 @@ func (s *scene) entry(h iso9660.Hierarchy, path string) *iso9660.Entry {
 
 // record is the directory record of a file, as it lies in the image.
 func (s *scene) record(h iso9660.Hierarchy, path string) []byte {
-	return s.b[s.entry(h, path).Raws[0].Off:]
+	return s.b[s.entry(h, path).Off():]
 }
 
 // both sets a number that is recorded in both byte orders.
@@ -226,8 +226,8 @@ var damages = []struct {
 		both32(s.b[(s.img.Sessions()[1].Start+16).Offset()+158:], 1<<30)
 	}, check: "descriptors", text: "session "},
 
-	{name: "dot", image: "rhel9-isolinux", do: func(s *scene) { both32(s.b[s.entry(primary, "/isolinux").Self.Off+2:], 99) }, check: "directories", text: `directory /isolinux, ".": block 99`},
-	{name: "dot dot", image: "rhel9-isolinux", do: func(s *scene) { both32(s.b[s.entry(primary, "/isolinux").Up.Off+2:], 99) }, check: "directories", text: `directory /isolinux, "..": block 99`},
+	{name: "dot", image: "rhel9-isolinux", do: func(s *scene) { both32(s.b[s.entry(primary, "/isolinux").Self().Off+2:], 99) }, check: "directories", text: `directory /isolinux, ".": block 99`},
+	{name: "dot dot", image: "rhel9-isolinux", do: func(s *scene) { both32(s.b[s.entry(primary, "/isolinux").Up().Off+2:], 99) }, check: "directories", text: `directory /isolinux, "..": block 99`},
 	{name: "broken Joliet directory", image: "rhel9-isolinux", do: func(s *scene) { both32(s.record(joliet, "/isolinux")[2:], 1<<30) }, check: "directories", text: "Joliet hierarchy"},
 	{name: "same identifier", image: "rhel9-isolinux", do: func(s *scene) {
 		copy(s.record(primary, "/isolinux/isolinux.bin")[33:], "ISOLINUX.CFG")
@@ -272,7 +272,7 @@ var damages = []struct {
 	}, check: "second trees", text: "terminator"},
 
 	{name: "file in a directory", image: "rhel9-isolinux", do: func(s *scene) {
-		to := s.entry(primary, "/isolinux").Raws[0].Record.LBA()
+		to := s.entry(primary, "/isolinux").Record().LBA()
 		both32(s.record(primary, "/isolinux/isolinux.cfg")[2:], uint32(to))
 		both32(s.record(joliet, "/isolinux/isolinux.cfg")[2:], uint32(to))
 	}, check: "extents", text: "overlap by"},
@@ -346,7 +346,7 @@ var damages = []struct {
 		s.rename("/images/pxeboot/initrd.img", "initrd", "inxtrd")
 	}, check: "boot files", text: "initrd /images/pxeboot/initrd.img is not in the image"},
 
-	{name: "byte of a file", image: "rhel9-isolinux", do: func(s *scene) { s.b[s.entry(primary, "/isolinux/isolinux.cfg").Raws[0].Record.LBA().Offset()]++ }, check: "media check", text: "fragment "},
+	{name: "byte of a file", image: "rhel9-isolinux", do: func(s *scene) { s.b[s.entry(primary, "/isolinux/isolinux.cfg").Record().LBA().Offset()]++ }, check: "media check", text: "fragment "},
 	{name: "fragment sums", image: "rhel9-isolinux", do: func(s *scene) {
 		i := bytes.Index(s.b[:20*2048], []byte("FRAGMENT SUMS = "))
 		s.b[i+20] ^= 1

@@ -84,7 +84,7 @@ func contentOf(img *iso9660.Image, n *tree.Node) (io.ReaderAt, int64, error) {
 			return nil, 0, err
 		}
 		if err := img.Budget().Out(size); err != nil {
-			return nil, 0, fault.At(e.Raws[0].Off, "file", "size", fmt.Errorf("%d bytes: %w", size, err))
+			return nil, 0, fault.At(e.Off(), "file", "size", fmt.Errorf("%d bytes: %w", size, err))
 		}
 		return r, size, nil
 	}

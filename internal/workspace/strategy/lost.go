@@ -189,7 +189,7 @@ func (l *losses) record(n *tree.Node, was, is *iso9660.Entry) (missing bool) {
 	if was == nil || is == nil {
 		return false
 	}
-	if was.Raws[0].Record.Flags()&iso9660.FlagHidden > is.Raws[0].Record.Flags()&iso9660.FlagHidden {
+	if was.Record().Flags()&iso9660.FlagHidden > is.Record().Flags()&iso9660.FlagHidden {
 		l.said.Add("not marked hidden any more", n.Path())
 		missing = true
 	}
@@ -206,7 +206,7 @@ func (l *losses) record(n *tree.Node, was, is *iso9660.Entry) (missing bool) {
 // entriesOf are the signatures of the system use entries of a file's first record.
 func entriesOf(e *iso9660.Entry) map[string]bool {
 	out := map[string]bool{}
-	for _, s := range e.Raws[0].Draft(0).Entries() {
+	for _, s := range e.Raws()[0].Draft(0).Entries() {
 		out[s.Sig()] = true
 	}
 	return out

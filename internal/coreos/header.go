@@ -100,16 +100,15 @@ func InPlace(s *stage.Stage, n *tree.Node, text []byte) (extent.Source, error) {
 	for to > from && old[to-1] == text[to-1] {
 		to--
 	}
-	whole, err := extent.New([]extent.Extent{extent.CopyOf(0, s.Base.Source(), off, was.Size())})
+	p := extent.Patched{Src: s.Base.Source(), Off: off, Len: was.Size()}
+	if from < to {
+		p.Patches = []extent.Extent{extent.BytesOf(int64(from), text[from:to])}
+	}
+	m, err := p.Map()
 	if err != nil {
 		return nil, err
 	}
-	if from < to {
-		if whole, err = whole.Overlay([]extent.Extent{extent.BytesOf(int64(from), text[from:to])}); err != nil {
-			return nil, err
-		}
-	}
-	return extent.Compose(n.Path(), whole), nil
+	return extent.Compose(n.Path(), m), nil
 }
 
 // RelabelDefaults brings the label in line in the arguments that coreos-installer resets

@@ -83,11 +83,7 @@ func WriteIgnition(s *stage.Stage, files []distro.File) error {
 	if rest := bytes.TrimRight(old, "\x00"); len(rest) > len(archive) {
 		over = append(over, extent.ZeroOf(a.Offset+int64(len(archive)), int64(len(rest)-len(archive))))
 	}
-	whole, err := extent.New([]extent.Extent{extent.CopyOf(0, src, off, n.Size())})
-	if err != nil {
-		return err
-	}
-	m, err := whole.Overlay(over)
+	m, err := extent.Patched{Src: src, Off: off, Len: n.Size(), Patches: over}.Map()
 	if err != nil {
 		return err
 	}

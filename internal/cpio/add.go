@@ -45,11 +45,7 @@ func (i *Initrd) Add(src extent.Source, off int64, files []File) (*extent.Map, e
 	if last := i.Archives[len(i.Archives)-1]; reachesEnd(last.Compression) {
 		at = last.Off
 	}
-	w := &writer{initrd: i, made: map[string]bool{}, front: at < i.size}
-	if at > 0 {
-		w.out = append(w.out, extent.CopyOf(0, src, off, at))
-	}
-	w.at = at
+	w := &writer{initrd: i, made: map[string]bool{}, front: at < i.size, at: at}
 	w.pad()
 	for _, f := range files {
 		if err := w.file(f); err != nil {
@@ -62,7 +58,7 @@ func (i *Initrd) Add(src extent.Source, off int64, files []File) (*extent.Map, e
 	if at < i.size {
 		w.out = append(w.out, extent.CopyOf(w.at, src, off+at, i.size-at))
 	}
-	return extent.New(w.out)
+	return extent.Patched{Src: src, Off: off, Len: at, Patches: w.out}.Map()
 }
 
 // New makes an initrd of one archive, not compressed.

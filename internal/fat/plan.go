@@ -46,11 +46,11 @@ func (e *Editor) Map() (*extent.Map, error) {
 	if err != nil {
 		return nil, err
 	}
-	base, err := extent.New([]extent.Extent{extent.CopyOf(0, e.opt.Base, e.opt.BaseOff, e.img.size)})
+	m, err := extent.Patched{Src: e.opt.Base, Off: e.opt.BaseOff, Len: e.img.size, Patches: patches, Size: e.img.size}.Map()
 	if err != nil {
 		return nil, fmt.Errorf("base of the image: %w", err)
 	}
-	return base.Overlay(patches)
+	return m, nil
 }
 
 // diff returns the sectors of new that differ from old, as patches at off.

@@ -85,11 +85,7 @@ func (b *Binary) WithCmdlines(src extent.Source, off int64, texts []string) (*ex
 			over = append(over, extent.BytesOf(place.off, padded))
 		}
 	}
-	m, err := extent.New([]extent.Extent{extent.CopyOf(0, src, off, b.size)})
-	if err != nil {
-		return nil, err
-	}
-	return m.Resize(end).Overlay(over)
+	return extent.Patched{Src: src, Off: off, Len: b.size, Patches: over, Size: end}.Map()
 }
 
 // room is how many bytes a section may have in memory: up to the next one, or to the end

@@ -80,6 +80,7 @@ var hints = []struct {
 	{boot.ErrMedia, "leave the medium to the image's size: floppy disks have 1200, 1440 or 2880 KiB, others want -no-emul-boot or -hard-disk-boot"},
 	{isofile.ErrBaseDigest, "pin the digest of the base that you mean: FROM base.iso@sha256:…"},
 	{isofile.ErrOutside, "copy it into the folder of the Isofile; images are made of what is there"},
+	{isofile.ErrSecret, "give it with --secret id=ID,src=FILE"},
 	{isofile.ErrCommand, "nothing of it is kept; its own messages stand above"},
 	{recipe.ErrSyntax, "instructions are those of Dockerfiles: FROM, COPY, RUN … and REMOVE, RENAME, VOLID, KARG, KICKSTART …"},
 	{recipe.ErrValues, "want KEY: VALUE lines, or a list of such; a value is a text or a number"},

@@ -6,6 +6,7 @@ import (
 
 	"github.com/isolayer/isolayer/edit"
 	"github.com/isolayer/isolayer/internal/baseimage"
+	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/stage"
 	"github.com/isolayer/isolayer/internal/tree"
 )
@@ -25,6 +26,20 @@ func (e Edits) Apply(s *stage.Stage) error {
 			return fmt.Errorf("%s: %w", x, baseimage.Bare(err))
 		}
 	}
+	return nil
+}
+
+// VolumeText sets a text of the volume descriptors.
+type VolumeText struct {
+	edit.Other
+	Field iso9660.Field
+	Text  string
+}
+
+func (v VolumeText) String() string { return "volume text " + v.Text }
+
+func (v VolumeText) Apply(s *stage.Stage) error {
+	s.Fields[v.Field] = v.Text
 	return nil
 }
 

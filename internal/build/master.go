@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/isolayer/isolayer/internal/baseimage"
-	"github.com/isolayer/isolayer/internal/fault"
 	"github.com/isolayer/isolayer/internal/layout"
 	"github.com/isolayer/isolayer/internal/master/scan"
 	"github.com/isolayer/isolayer/internal/mediacheck"
@@ -17,7 +16,7 @@ import (
 // Master plans a new image of local files. Nothing is written; of files only those that
 // boot are read. Close the image when it has been written.
 func Master(sources []scan.Graft, o scan.Options) (*Image, error) {
-	res, err := scan.Plan(sources, o, donor)
+	res, err := scan.Plan(sources, o)
 	if err != nil {
 		return nil, err
 	}
@@ -29,15 +28,6 @@ func Master(sources []scan.Graft, o scan.Options) (*Image, error) {
 		return nil, errors.Join(err, img.Close())
 	}
 	return img, nil
-}
-
-// donor opens an image whose boot equipment is made again.
-func donor(path string, limits fault.Limits) (*scan.Donor, error) {
-	b, err := baseimage.Open(path, baseimage.OpenOptions{Limits: limits})
-	if err != nil {
-		return nil, err
-	}
-	return &scan.Donor{Boot: b.Boot(), Label: b.Image().Primary().VolumeID(), Close: b.Close}, nil
 }
 
 // mastered is the image of a plan.

@@ -57,6 +57,8 @@ var (
 	ErrBaseDigest = errors.New("the base is not the one that is pinned")
 	// ErrOutside reports a source that is not in the context.
 	ErrOutside = errors.New("is outside of the Isofile's folder")
+	// ErrSecret reports a secret that RUN names and nobody gave.
+	ErrSecret = errors.New("there is no secret")
 	// ErrCommand reports a command of RUN that failed.
 	ErrCommand = errors.New("the command failed")
 )

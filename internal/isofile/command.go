@@ -7,11 +7,11 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/isolayer/isolayer/edit"
-	"github.com/isolayer/isolayer/internal/baseimage"
+	"github.com/isolayer/isolayer/internal/apply"
 	"github.com/isolayer/isolayer/internal/recipe"
-	"github.com/isolayer/isolayer/internal/stage"
 	"github.com/isolayer/isolayer/internal/tree"
 )
 
@@ -98,7 +98,7 @@ func (c *run) command(ctx context.Context, s *state, i *recipe.Instruction) erro
 			}
 			return remove()
 		}
-		return []edit.Step{ran{edits: edits}}, both, err
+		return []edit.Step{apply.Edits{List: atTime(edits, c.epoch(s.base)), From: "the command"}}, both, err
 	})
 }
 
@@ -115,29 +115,19 @@ func (c *run) mount(cmd *RunCommand, value string) error {
 	}
 	file, ok := c.Secrets[id]
 	if !ok {
-		return fmt.Errorf("there is no secret %q: give it with --secret id=%s,src=FILE", id, id)
+		return fmt.Errorf("%w %q", ErrSecret, id)
 	}
 	cmd.Secrets[id] = file
 	return nil
 }
 
-// ran makes the edits that a command made. Their times are the epoch.
-type ran struct {
-	edit.Other
-	edits []tree.Edit
-}
-
-func (ran) String() string { return "changes of the command" }
-
-func (r ran) Apply(s *stage.Stage) error {
-	for _, e := range r.edits {
+// atTime gives what edits put into the image a time.
+func atTime(edits []tree.Edit, t time.Time) []tree.Edit {
+	for i, e := range edits {
 		if p, ok := e.(tree.Put); ok {
-			p.Attr.ModTime = s.Tree.Epoch
-			e = p
-		}
-		if err := s.Tree.Do(e); err != nil {
-			return fmt.Errorf("%s: %w", e, baseimage.Bare(err))
+			p.Attr.ModTime = t
+			edits[i] = p
 		}
 	}
-	return nil
+	return edits
 }

@@ -152,7 +152,7 @@ func (c *run) plain(ctx context.Context, i *recipe.Instruction, words []string) 
 		}
 	case "VOLSET", "PUBLISHER", "PREPARER", "APPID":
 		if err = number(i, words, 1, "TEXT"); err == nil {
-			steps = []edit.Step{field{field: fieldOf[i.Name], text: words[0]}}
+			steps = []edit.Step{apply.VolumeText{Field: fieldOf[i.Name], Text: words[0]}}
 		}
 	case "KARG":
 		_, keep := i.Flag("keep")
@@ -211,20 +211,6 @@ func setAttributes(i *recipe.Instruction, words []string) (steps []edit.Step, er
 		steps = append(steps, edit.Chmod{Mode: mode, Path: w})
 	}
 	return steps, nil
-}
-
-// field sets a text of the descriptors.
-type field struct {
-	edit.Other
-	field iso9660.Field
-	text  string
-}
-
-func (f field) String() string { return "volume text " + f.text }
-
-func (f field) Apply(s *stage.Stage) error {
-	s.Fields[f.field] = f.text
-	return nil
 }
 
 // item is a file, directory or link that COPY puts into the image.

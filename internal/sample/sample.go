@@ -54,7 +54,7 @@ func Plan(when time.Time) (*scan.Result, error) {
 			},
 			Spec: boot.Spec{Code: boot.CodeOther, Boot: code, Protective: true, MBRType: &none},
 		},
-	}, nil)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("sample: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"path"
 
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/internal/baseimage"
 	"github.com/isolayer/isolayer/internal/boot"
 	"github.com/isolayer/isolayer/internal/fault"
 	"github.com/isolayer/isolayer/internal/iso9660"
@@ -15,12 +16,12 @@ import (
 // bootFrom takes the boot equipment of an image over: its boot images go where they are
 // in that image, unless the sources have a file there.
 func (s *scan) bootFrom(image string, limits fault.Limits) (out Boot, sources []extent.Source, err error) {
-	b, err := s.open(image, limits)
+	b, err := baseimage.Open(image, baseimage.OpenOptions{Limits: limits})
 	if err != nil {
 		return out, nil, err
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
-	if b.Boot.Catalog == nil && !b.Boot.System.Used {
+	if b.Boot().Catalog == nil && !b.Boot().System.Used {
 		return out, nil, fmt.Errorf("%s: %w", image, errNotBootable)
 	}
 	file, err := s.files.Add(image)
@@ -34,11 +35,11 @@ func (s *scan) bootFrom(image string, limits fault.Limits) (out Boot, sources []
 		}
 		return extent.Compose(image+" "+what, m), nil
 	}
-	s.label = b.Label
-	spec, entries, notes := b.Boot.Again()
+	s.label = b.Image().Primary().VolumeID()
+	spec, entries, notes := b.Boot().Again()
 	out.Spec, s.notes = spec, append(s.notes, notes...)
 	for i, a := range spec.Appended {
-		o, _ := b.Boot.Find(fmt.Sprintf("@part%d", a.Number))
+		o, _ := b.Boot().Find(fmt.Sprintf("@part%d", a.Number))
 		if o == nil {
 			return out, nil, fmt.Errorf("%s: partition %d: %w", image, a.Number, boot.ErrNoObject)
 		}
@@ -50,8 +51,8 @@ func (s *scan) bootFrom(image string, limits fault.Limits) (out Boot, sources []
 		out.Appended[i].Size = src.Size()
 	}
 	for i, e := range entries {
-		r := b.Boot.ImageRange(i)
-		m := Entry{EntrySpec: e, Path: r.Name, Appended: b.Boot.AppendedEntry(i)}
+		r := b.Boot().ImageRange(i)
+		m := Entry{EntrySpec: e, Path: r.Name, Appended: b.Boot().AppendedEntry(i)}
 		if m.Appended > 0 {
 			m.Path = ""
 		} else if m, err = s.imageOf(m, i, r, part); err != nil {
@@ -59,7 +60,7 @@ func (s *scan) bootFrom(image string, limits fault.Limits) (out Boot, sources []
 		}
 		out.Entries = append(out.Entries, m)
 	}
-	if c := b.Boot.Catalog; c != nil {
+	if c := b.Boot().Catalog; c != nil {
 		out.Catalog, out.CatalogHidden = c.Name, c.Name == ""
 	}
 	return out, sources, nil

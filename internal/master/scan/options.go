@@ -114,13 +114,3 @@ type Entry struct {
 
 // MediaBySize is the medium of a boot image that is a floppy disk of its own size.
 const MediaBySize boot.Media = 0xff
-
-// Opener opens the image that Boot.From names.
-type Opener func(path string, limits fault.Limits) (*Donor, error)
-
-// Donor is an open image whose boot equipment is made again.
-type Donor struct {
-	Boot  *boot.Equipment
-	Label string // of the volume
-	Close func() error
-}

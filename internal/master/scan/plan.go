@@ -25,11 +25,10 @@ type Result struct {
 // Close closes the files that the image reads.
 func (r *Result) Close() error { return r.files.Close() }
 
-// Plan plans a new image of local files. Of files only those that boot are read; open is
-// called for Boot.From. Close the result when the image has been written.
-func Plan(sources []Graft, o Options, open Opener) (res *Result, err error) {
+// Plan plans a new image of local files. Of files only those that boot are read. Close the
+// result when the image has been written.
+func Plan(sources []Graft, o Options) (res *Result, err error) {
 	s := newScan(o)
-	s.open = open
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.files.Close())

@@ -20,7 +20,6 @@ import (
 
 // scan turns local files into the tree of a new image.
 type scan struct {
-	open    Opener
 	label   string // of the image that equipment comes from
 	o       Options
 	tree    *tree.Tree

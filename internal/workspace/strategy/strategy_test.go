@@ -45,7 +45,7 @@ var epoch = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
 func planned(t *testing.T, o scan.Options, sources ...scan.Graft) diff.Side {
 	t.Helper()
 	o.RockRidge, o.Epoch = true, &epoch
-	res, err := scan.Plan(sources, o, nil)
+	res, err := scan.Plan(sources, o)
 	if err != nil {
 		t.Fatal(err)
 	}

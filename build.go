@@ -49,7 +49,7 @@ type BuildOptions struct {
 	// made invalid.
 	SigningKey string
 	// Working, unless nil, hears what begins that may take seconds, in a few words, such as
-	// "unpack /isolinux/initrd.img". It is called by the goroutine that called Build.
+	// "unpacking /isolinux/initrd.img". It is called by the goroutine that called Build.
 	Working func(what string)
 }
 
@@ -58,15 +58,20 @@ type BuildOptions struct {
 // starts no program unless RefreshRepo or SigningKey say so. When the context ends, so does
 // Build. The same steps give the same image, byte for byte.
 //
-// An error names the step. Of what a step could not do everywhere, [Report.Warnings] tell.
+// An error names the step. What a step could not do, or not everywhere, is listed in the
+// Warnings of the image's [Report].
 func (b *Base) Build(ctx context.Context, steps []edit.Step, o BuildOptions) (*Image, error) {
-	img, err := build.Build(ctx, b.in, steps, stage.Options{
-		Epoch: o.Epoch, Preserve: stage.Preserve{Mode: o.PreserveMode, Owner: o.PreserveOwner, Time: o.PreserveTime},
-		MediaCheck: stage.MediaCheck(o.MediaCheck), KeepFreed: o.KeepFreed, Compact: o.Compact, InPlace: o.InPlace,
-		NewUUID: o.NewUUID, RefreshRepo: o.RefreshRepo, Resign: o.SigningKey, Working: o.Working,
-	})
+	img, err := build.Build(ctx, b.in, steps, o.internal())
 	if err != nil {
 		return nil, err
 	}
 	return &Image{img}, nil
+}
+
+func (o BuildOptions) internal() stage.Options {
+	return stage.Options{
+		Epoch: o.Epoch, Preserve: stage.Preserve{Mode: o.PreserveMode, Owner: o.PreserveOwner, Time: o.PreserveTime},
+		MediaCheck: stage.MediaCheck(o.MediaCheck), KeepFreed: o.KeepFreed, Compact: o.Compact, InPlace: o.InPlace,
+		NewUUID: o.NewUUID, RefreshRepo: o.RefreshRepo, Resign: o.SigningKey, Working: o.Working,
+	}
 }

@@ -57,12 +57,12 @@ type Options struct {
 	// entry gets insecure=1. Other installers have no such argument.
 	Insecure bool
 	// Working, unless nil, hears what is begun that may take seconds, in a few words, such
-	// as "unpack /isolinux/initrd.img". It is called by the goroutine that called Build.
+	// as "unpacking /isolinux/initrd.img". It is called by the goroutine that called Build.
 	Working func(what string)
 	// Fields are texts of the volume descriptors to set.
 	Fields map[iso9660.Field]string
 
-	// draft leaves lists of checksums and the like as they are: the image is compared
+	// Draft leaves lists of checksums and the like as they are: the image is compared
 	// only, and what is made of it brings them in line.
 	Draft bool
 }

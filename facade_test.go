@@ -1,0 +1,96 @@
+package isolayer_test
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/isolayer/isolayer"
+)
+
+// TestIsofileWithoutStore: layers are then kept until the image is closed, and nowhere else.
+func TestIsofileWithoutStore(t *testing.T) {
+	dir := exampleDir()
+	defer os.RemoveAll(dir)
+	t.Setenv("TMPDIR", t.TempDir())
+	t.Chdir(t.TempDir())
+	file, err := isolayer.ParseIsofile("Isofile", []byte("FROM base.iso\nREMOVE /README\nMKDIR /new\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	image, err := isolayer.BuildIsofile(t.Context(), file, isolayer.IsofileOptions{Context: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := image.Seal(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, io.NewSectionReader(sealed, 0, sealed.Size())); err != nil {
+		t.Error(err)
+	}
+	if err := image.Close(); err != nil {
+		t.Error(err)
+	}
+	for _, d := range []string{".", os.TempDir()} {
+		if left, err := filepath.Glob(filepath.Join(d, "*")); err != nil || len(left) > 0 {
+			t.Errorf("%s, %v", left, err)
+		}
+	}
+}
+
+// TestIsofileRefuses: what an Isofile has no meaning for is an error, not passed over.
+func TestIsofileRefuses(t *testing.T) {
+	dir := exampleDir()
+	defer os.RemoveAll(dir)
+	for text, o := range map[string]isolayer.BuildOptions{
+		"FROM base.iso\n":           {InPlace: true},
+		"FROM base.iso\n\n":         {PreserveMode: true},
+		"FROM base.iso\nRUN true\n": {},
+		"FROM base.iso\nADD --checksum=sha256:0000000000000000000000000000000000000000000000000000000000000000 https://localhost/x /\n": {},
+	} {
+		file, err := isolayer.ParseIsofile("Isofile", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = isolayer.BuildIsofile(t.Context(), file, isolayer.IsofileOptions{Context: dir, Store: filepath.Join(dir, "store"), Build: o})
+		if !errors.Is(err, errors.ErrUnsupported) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+// TestMasterBoots: what machines boot from is in the boot catalog, beside the first of it.
+func TestMasterBoots(t *testing.T) {
+	roots := []isolayer.Root{{Dest: "/boot/bios.img", Content: text("bios")}, {Dest: "/boot/efi.img", Content: text("efi")}}
+	for _, o := range []isolayer.MasterOptions{
+		{BIOS: "/boot/no"}, {BIOS: "/boot"}, {BIOS: "/boot/bios.img", BootFrom: "base.iso"}, {UEFI: "/boot/efi.img", BootFrom: "base.iso"},
+	} {
+		if _, err := isolayer.Master(t.Context(), roots, o); !errors.Is(err, fs.ErrInvalid) && !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%+v: %v", o, err)
+		}
+	}
+	for _, o := range []isolayer.MasterOptions{{BIOS: "/boot/bios.img"}, {UEFI: "/boot/efi.img"}, {BIOS: "/boot/bios.img", UEFI: "/boot/efi.img"}} {
+		image, err := isolayer.Master(t.Context(), roots, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		regions, err := image.Regions()
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := false
+		for _, r := range regions {
+			found = found || r.Path == "/boot/boot.cat"
+		}
+		if !found {
+			t.Errorf("%+v: no boot catalog in %+v", o, regions)
+		}
+		if err := image.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -36,7 +36,7 @@ func empty(t *testing.T) *stage.Stage {
 	if err := os.WriteFile(filepath.Join(dir, "efi.img"), b, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	res, err := scan.Plan([]scan.Graft{{Source: dir}}, scan.Options{RockRidge: true}, nil)
+	res, err := scan.Plan([]scan.Graft{{Source: dir}}, scan.Options{RockRidge: true})
 	if err != nil {
 		t.Fatal(err)
 	}

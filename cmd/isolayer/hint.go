@@ -96,7 +96,6 @@ var hints = []struct {
 	{build.ErrFieldUsed, "only isolayer md5 implant --force overwrites it"},
 	{mediacheck.ErrShort, "such small images have no media check"},
 	{baseimage.ErrNotFAT, "isolayer info tells what the boot images are"},
-	{distro.ErrKind, "isolayer info tells what the image is"},
 	{stage.ErrReserved, "leave the file as it is, or remove what names it with --rm too"},
 	{pkgrepo.ErrProgram, "install it, or leave --refresh-repo out and write the metadata yourself"},
 	{pkgrepo.ErrComponent, "add it below pool/COMPONENT/ of a component that has an index for its architecture"},
@@ -155,22 +154,40 @@ func hintFor(err error) string {
 			return h.hint
 		}
 	}
+	var kind *distro.KindError
+	if errors.As(err, &kind) {
+		return answerHint(kind)
+	}
 	return missingHint(err)
+}
+
+// answerHint is advice for an answer file that the installer does not read.
+func answerHint(e *distro.KindError) string {
+	switch {
+	case e.Release.Family == distro.Generic:
+		return "put the file in with --add and name it with --karg"
+	case len(e.Takes) == 0:
+		return "isolayer info says what the image is"
+	}
+	var out []string
+	for _, k := range e.Takes {
+		out = append(out, "--"+string(k)+" FILE")
+	}
+	return "use " + strings.Join(out, ", or ")
 }
 
 // limitHint is advice for what is too much: only what reading an image may cost can be
 // raised, and such an error names the limit.
 func limitHint(err error) string {
-	_, name, ok := strings.Cut(err.Error(), "--limits ")
+	var over *fault.Exceeded
 	var inImage *fault.Error
 	switch {
-	case !ok && errors.As(err, &inImage):
+	case errors.As(err, &over):
+		return "if you trust the image, raise the limit: --limits " + over.Limit + "=NUMBER"
+	case errors.As(err, &inImage):
 		return "if you trust the image, raise the limit; --limits lists them"
-	case !ok:
-		return ""
 	}
-	name, _, _ = strings.Cut(name, " ")
-	return "if you trust the image, raise the limit: --limits " + name + "=NUMBER"
+	return ""
 }
 
 // missingHint is advice for something that is not there: in the image, or here.

@@ -97,7 +97,7 @@ func kargs(s *stage.Stage, k edit.Kargs, answers bool) error {
 			s.Note(changes[i].Idle())
 		}
 		if bootcfg.Blank(k.Args[i]) {
-			s.Warn(fmt.Sprintf("%q is one kernel argument with a blank; two arguments are two --karg", k.Args[i]))
+			s.Warn(fmt.Sprintf("%q is one kernel argument with a blank; two are given one by one", k.Args[i]))
 		}
 	}
 	return err

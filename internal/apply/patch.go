@@ -100,7 +100,7 @@ func lower(s *stage.Stage, n *tree.Node) (extent.Source, error) {
 // charge counts content that is read to be patched.
 func charge(s *stage.Stage, src extent.Source) error {
 	if most := s.Base.Image().Budget().OutBytes; src.Size() > most-s.Patched {
-		return fault.Errorf(fault.Bomb, "layers patch more than %d bytes of content; --limits out-bytes is that", most)
+		return fault.Exceed(fault.Bomb, "out-bytes", "layers patch more than %d bytes of content", most)
 	}
 	s.Patched += src.Size()
 	return nil

@@ -61,7 +61,7 @@ var (
 func (r *Release) Answer(m Medium, kind Kind, answer File) (Plan, error) {
 	rule := r.Family.Answers[kind]
 	if rule == nil {
-		return Plan{}, fmt.Errorf("%s %w %s file; %s", r, ErrKind, kind, r.reads())
+		return Plan{}, r.wrongKind(kind, r.reads())
 	}
 	if len(answer.Content) == 0 {
 		return Plan{}, fmt.Errorf("%s %w: it is empty", answer.Path, ErrAnswer)
@@ -114,18 +114,47 @@ func (r *Release) Placed(m Medium, fresh func(path string) bool) (out []Placed) 
 // reads tells which answer files the image takes.
 func (r *Release) reads() string {
 	var out []string
-	for _, k := range Kinds {
-		if k != Unattend && r.Family.Answers[k] != nil {
-			out = append(out, "--"+string(k))
-		}
+	for _, k := range r.takes() {
+		out = append(out, string(k))
 	}
 	switch {
 	case r.Family == Generic:
-		return "put the file in with --add and name it with --karg"
+		return "its installer, if it has one, is not known"
 	case len(out) == 0:
 		return "it has no installer that reads one"
 	}
 	return "it takes " + strings.Join(out, ", ")
+}
+
+// takes are the kinds of answer files that the image takes.
+func (r *Release) takes() (out []Kind) {
+	for _, k := range Kinds {
+		if k != Unattend && r.Family.Answers[k] != nil {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// KindError reports an answer file that the installer of the image does not read. It wraps
+// ErrKind.
+type KindError struct {
+	Release *Release
+	Kind    Kind
+	Takes   []Kind // what it reads instead
+	why     string
+}
+
+func (e *KindError) Error() string {
+	return fmt.Sprintf("%s %v %s file; %s", e.Release, ErrKind, e.Kind, e.why)
+}
+
+// Unwrap implements errors.Unwrap.
+func (e *KindError) Unwrap() error { return ErrKind }
+
+func (r *Release) wrongKind(kind Kind, why string) error {
+	takes := slices.DeleteFunc(r.takes(), func(k Kind) bool { return k == kind })
+	return &KindError{r, kind, takes, why}
 }
 
 // refused is a rule for a kind that cannot be done, with the reason.
@@ -140,7 +169,7 @@ func only(r *Release, kind Kind, why string, kinds ...string) error {
 	if slices.Contains(kinds, r.Kind) {
 		return nil
 	}
-	return fmt.Errorf("%s %w %s file; %s", r, ErrKind, kind, why)
+	return r.wrongKind(kind, why)
 }
 
 // commands are the first words of the lines of a text that are no comments.

@@ -51,7 +51,7 @@ func ubuntuAutoinstall(m Medium, r *Release, f File) (Plan, error) {
 	case strings.HasPrefix(r.Version, "18.") || strings.HasPrefix(r.Version, "16.") || strings.HasPrefix(r.Version, "14."):
 		return Plan{}, only(r, Autoinstall, "installers before 20.04 do not know it")
 	case !subiquity(m, r) && m.has("preseed"):
-		return Plan{}, only(r, Autoinstall, "its installer takes --preseed")
+		return Plan{}, only(r, Autoinstall, "its installer takes preseed")
 	case !subiquity(m, r):
 		return Plan{}, only(r, Autoinstall, "Ubuntu's installer (subiquity) is not on it: there is no casper/install-sources.yaml")
 	}
@@ -71,7 +71,7 @@ func ubuntuAutoinstall(m Medium, r *Release, f File) (Plan, error) {
 // ubuntuPreseed is for the desktop installer up to 22.04.
 func ubuntuPreseed(m Medium, r *Release, f File) (Plan, error) {
 	if !m.has("preseed") {
-		return Plan{}, only(r, Preseed, "it takes --autoinstall")
+		return Plan{}, only(r, Preseed, "it takes autoinstall")
 	}
 	return Plan{
 		Files:      []File{{"/preseed.cfg", f.Content}},

@@ -139,7 +139,7 @@ func (b *Budget) Record(n int64) error { return charge(&b.records, n, b.Records,
 // Directory charges a directory of n bytes.
 func (b *Budget) Directory(n int64) error {
 	if n > b.DirBytes {
-		return Errorf(Limit, "a directory of %d bytes; --limits dir-bytes is %d", n, b.DirBytes)
+		return Exceed(Limit, "dir-bytes", "a directory of %d bytes, %d are allowed", n, b.DirBytes)
 	}
 	return charge(&b.treeBytes, n, b.TreeBytes, "tree-bytes", Limit)
 }
@@ -191,7 +191,7 @@ func charge(sum *atomic.Int64, n, limit int64, name string, kind Kind) error {
 	for {
 		old := sum.Load()
 		if n < 0 || n > limit-old {
-			return Errorf(kind, "more than %d; --limits %s raises that", limit, name)
+			return Exceed(kind, name, "more than %d", limit)
 		}
 		if sum.CompareAndSwap(old, old+n) {
 			return nil

@@ -63,6 +63,25 @@ func Errorf(kind Kind, format string, args ...any) error {
 	return fmt.Errorf("%w: %s", kind, fmt.Sprintf(format, args...))
 }
 
+// Exceeded reports what reading an image costs more of than its budget allows.
+type Exceeded struct {
+	Kind  Kind
+	Limit string // its name, as Parse takes it
+	text  string
+}
+
+// Exceed returns the error of a limit.
+func Exceed(kind Kind, limit, format string, args ...any) error {
+	return &Exceeded{kind, limit, fmt.Sprintf(format, args...)}
+}
+
+func (e *Exceeded) Error() string {
+	return fmt.Sprintf("%s: %s (limit %s)", e.Kind, e.text, e.Limit)
+}
+
+// Unwrap implements errors.Unwrap.
+func (e *Exceeded) Unwrap() error { return e.Kind }
+
 // At returns the error of a field in a structure at byte off of the image.
 func At(off int64, structure, field string, err error) *Error {
 	return &Error{Off: off, Structure: structure, Field: field, Err: err}

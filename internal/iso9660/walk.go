@@ -53,7 +53,7 @@ func (t *walker) tree(d *Descriptor) (*Entry, error) {
 		next := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
 		if next.depth > t.budget.Depth {
-			return nil, fault.At(next.e.Off(), "directory", "", errorf(ErrLimit, "deeper than %d levels; --limits depth raises that", t.budget.Depth))
+			return nil, fault.At(next.e.Off(), "directory", "", fault.Exceed(ErrLimit, "depth", "deeper than %d levels", t.budget.Depth))
 		}
 		if err := t.directory(next.e); err != nil {
 			return nil, err

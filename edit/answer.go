@@ -16,8 +16,8 @@ const (
 )
 
 // AnswerFile puts an answer file where the installer of the image looks for it and lets
-// every boot entry name it. An image whose installer does not read such a file is an
-// error.
+// every boot entry name it. An image whose installer reads no such file is an error. The
+// Unattended of the report says why the result overwrites disks without asking.
 type AnswerFile struct {
 	Kind   AnswerKind
 	Source string // local file

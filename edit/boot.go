@@ -5,9 +5,19 @@ import (
 	"strings"
 )
 
-// Kargs changes the kernel arguments of every entry that starts a kernel, in every
-// boot configuration of the tree and of FAT images that firmware boots from; see
-// bootcfg.ParseKarg for how they are written.
+// Kargs changes the kernel arguments of every entry that starts a kernel, in every boot
+// configuration of the tree and of FAT images that firmware boots from. Each of Args is one
+// change:
+//
+//	N=V     N gets that value: in its place if it is there, else as a new one
+//	N       the same without a value
+//	+N=V    one more beside those that are there; console, earlycon, ip, nameserver and rd.*
+//	        are added so without the plus sign, too
+//	-N      removes N, -N=V the one of that value
+//	xen:…   any of these for the hypervisor around the kernel
+//
+// A value with blanks stands in double quotes. An image without boot configurations is an
+// error (ErrNoConfig of package isolayer).
 type Kargs struct {
 	Args []string
 	// Keep puts new ones where installers look for what the installed system shall

@@ -1,4 +1,4 @@
-package build_test
+package isofile_test
 
 import (
 	"bytes"
@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/isolayer/isolayer/edit"
 	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/internal/baseimage"
 	"github.com/isolayer/isolayer/internal/build"
 	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/isofile"
@@ -209,4 +211,39 @@ func TestLayerEquipmentPatched(t *testing.T) {
 	}
 	defer once.Close()
 	same(t, "@efi", b.Map, once.Map)
+}
+
+// opened opens an image until the test ends.
+func opened(t *testing.T, path string) *baseimage.Base {
+	t.Helper()
+	b, err := baseimage.Open(path, baseimage.OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return b
+}
+
+// local is a file of the test.
+func local(t *testing.T, name string, content []byte) string {
+	t.Helper()
+	p := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(p, content, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// noise is content that no compression makes smaller.
+func noise(n int, seed uint64) []byte {
+	b := make([]byte, n)
+	r := rand.New(rand.NewPCG(seed, 0))
+	for i := range b {
+		b[i] = byte(r.Uint32())
+	}
+	return b
 }

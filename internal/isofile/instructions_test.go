@@ -1,6 +1,7 @@
 package isofile_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,12 +14,16 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/internal/build"
+	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/isofile"
 	"github.com/isolayer/isolayer/internal/isotest"
 	"github.com/isolayer/isolayer/internal/isotest/readback"
 	"github.com/isolayer/isolayer/internal/recipe"
 	"github.com/isolayer/isolayer/internal/stage"
 	"github.com/isolayer/isolayer/internal/store"
+	"github.com/isolayer/isolayer/internal/tree"
 	"github.com/isolayer/isolayer/sink"
 )
 
@@ -143,16 +148,61 @@ func TestInstructions(t *testing.T) {
 	}
 }
 
-// TestStages: a stage that nothing needs is not built; content comes from others with its
-// attributes.
+// TestStages: a stage that nothing needs is not built; what comes from others has their
+// attributes unless flags say others; stages that begin with the same one do not meet.
 func TestStages(t *testing.T) {
 	k := newKit(t, files)
-	m, err := k.build("FROM scratch AS a\nCOPY --chmod=0711 ks.cfg /x/k\nFROM scratch AS never\nRUN false\nFROM a AS c\nMKDIR /more\nFROM scratch\nCOPY --from=a /x /y\nCOPY --from=c /more /more\n", nil)
+	const common = "FROM scratch AS a\nMKDIR /1\nMKDIR /2\nCOPY --chmod=0711 ks.cfg /x/k\nFROM scratch AS never\nRUN false\nFROM a AS b\nMKDIR /b\nFROM a AS c\nMKDIR /c\n"
+	m, err := k.build(common+"FROM scratch\nCOPY --from=a /x /y\nCOPY --from=a --chmod=0600 --chown=1:2 /x/k /z\nCOPY --from=b / /fb\nCOPY --from=c / /fc\n", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff([]string{"more d755", "y d755", "y/k f711 5"}, listed(m)); d != "" {
+	want := []string{
+		"fb d755", "fb/1 d755", "fb/2 d755", "fb/b d755", "fb/x d755", "fb/x/k f711 5",
+		"fc d755", "fc/1 d755", "fc/2 d755", "fc/c d755", "fc/x d755", "fc/x/k f711 5",
+		"y d755", "y/k f711 5", "z f600 1:2 5",
+	}
+	if d := cmp.Diff(want, listed(m)); d != "" {
 		t.Error(d)
+	}
+}
+
+// TestRunTimes: what a command makes has the epoch, whenever it ran.
+func TestRunTimes(t *testing.T) {
+	k := newKit(t, nil)
+	k.Run = func(_ context.Context, c isofile.RunCommand) ([]tree.Edit, func() error, error) {
+		if want := []string{"/bin/sh", "-e", "-c", "make it"}; !slices.Equal(c.Args, want) || !slices.Equal(c.Env, []string{"A=1"}) || c.Network {
+			t.Errorf("ran %+v", c)
+		}
+		a := tree.Attr{Mode: iso9660.ModeRegular | 0o600, ModTime: time.Now()}
+		return []tree.Edit{tree.Put{Path: "/made", Attr: a, Source: extent.Memory("made", []byte("x"))}}, nil, nil
+	}
+	m, err := k.build("FROM scratch\nENV A=1\nRUN make it\n", nil)
+	if err != nil || m["made"].MTime != k.Options.Epoch.Unix() || m["made"].Perm != 0o600 {
+		t.Errorf("made: %+v, %v", m["made"], err)
+	}
+}
+
+// TestPinned: a base of another digest than FROM pins is refused.
+func TestPinned(t *testing.T) {
+	k := newKit(t, nil)
+	if _, err := k.build("FROM scratch\n", nil); err != nil {
+		t.Fatal(err)
+	}
+	img, err := build.Sample(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer img.Close()
+	base := filepath.Join(k.Context, "base.iso")
+	if _, err := img.WriteFile(t.Context(), base, sink.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.build("FROM base.iso@sha256:"+isotest.SHA256File(t, base)+"\n", nil); err != nil {
+		t.Errorf("its own digest: %v", err)
+	}
+	if _, err := k.build("FROM base.iso@sha256:"+strings.Repeat("0", 64)+"\n", nil); !errors.Is(err, isofile.ErrBaseDigest) {
+		t.Errorf("another digest: %v", err)
 	}
 }
 
@@ -228,6 +278,17 @@ func TestCached(t *testing.T) {
 		k.NoCache = false
 		if err != nil || m.Diff(again) != "" || cached() != "----" {
 			t.Errorf("%s: with nothing kept: %s %s %v", c.what, cached(), m.Diff(again), err)
+		}
+	}
+}
+
+// TestCachedWords: instructions of other words are others.
+func TestCachedWords(t *testing.T) {
+	k := newKit(t, nil)
+	for _, dir := range []string{"a", "b"} {
+		m, err := k.build("FROM scratch\nMKDIR /"+dir+"\n", nil)
+		if err != nil || !slices.Equal(listed(m), []string{dir + " d755"}) {
+			t.Errorf("%s: %v, %v", dir, listed(m), err)
 		}
 	}
 }

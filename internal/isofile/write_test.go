@@ -47,6 +47,7 @@ func TestText(t *testing.T) {
 		{[]edit.Step{edit.Add{Source: at("ks.cfg"), Dest: "/docs"}}, "COPY ks.cfg /docs/ks.cfg"},
 		{[]edit.Step{edit.Add{Source: at("ks.cfg"), Dest: "/new"}}, "COPY ks.cfg /new"},
 		{[]edit.Step{edit.Mkdir{Path: "/new"}, edit.Add{Source: at("ks.cfg"), Dest: "/new"}}, "MKDIR /new\nCOPY ks.cfg /new/ks.cfg"},
+		{[]edit.Step{edit.Mkdir{Path: "/new"}, edit.Move{Old: "/new", New: "/n2"}, edit.Add{Source: at("ks.cfg"), Dest: "/n2"}}, "MKDIR /new\nRENAME /new /n2\nCOPY ks.cfg /n2/ks.cfg"},
 		{[]edit.Step{edit.Remove{Pattern: "/docs"}, edit.Add{Source: at("ks.cfg"), Dest: "/docs"}}, "REMOVE /docs\nCOPY ks.cfg /docs"},
 		{[]edit.Step{edit.Add{Source: at("ks.cfg"), Dest: "@efi:/EFI"}}, "COPY ks.cfg @efi:/EFI/ks.cfg"},
 		{[]edit.Step{edit.Mkdir{Path: "@efi:/new"}, edit.Add{Source: at("ks.cfg"), Dest: "@efi:/NEW"}}, "MKDIR @efi:/new\nCOPY ks.cfg @efi:/NEW/ks.cfg"},

@@ -6,7 +6,6 @@ import (
 
 	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/internal/build"
-	"github.com/isolayer/isolayer/internal/inplace"
 	"github.com/isolayer/isolayer/sink"
 )
 
@@ -45,6 +44,12 @@ func (i *Image) Seal(ctx context.Context, progress func(done, total int64)) (*Im
 	return &Image{sealed}, nil
 }
 
+// WriteTo writes the image to a sink: one of package sink, or of your own. A media check is
+// computed while the bytes are written, or beforehand, as the sink can.
+func (i *Image) WriteTo(ctx context.Context, s sink.Sink, o sink.Options) (sink.Result, error) {
+	return i.in.WriteTo(ctx, s, o)
+}
+
 // WriteFile writes the image to a file that appears whole or not at all; blocks are shared
 // with the base where the file system can do that. A media check is computed while the bytes
 // are written.
@@ -70,11 +75,11 @@ type InPlaceOptions struct {
 // by the next Open: a journal beside the file says how. The base cannot be used afterwards.
 // The result is how many bytes were written.
 func (i *Image) WriteInPlace(ctx context.Context, o InPlaceOptions) (written int64, err error) {
-	undo := inplace.UndoDrop
+	place := sink.InPlaceOptions{Undo: sink.UndoDrop}
 	if o.KeepUndo {
-		undo = inplace.UndoKeep
+		place.Undo = sink.UndoKeep
 	}
-	res, err := i.in.WriteInPlace(ctx, build.InPlaceOptions{Undo: undo, Progress: o.Progress})
+	res, err := i.in.WriteInPlace(ctx, place, sink.Options{Progress: o.Progress})
 	return res.Written, err
 }
 

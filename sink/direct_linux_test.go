@@ -61,7 +61,7 @@ func testDirect(t *testing.T, dir string, mapped bool) {
 		"usual":    {usual, 0, 0},
 	} {
 		sys := &counting{system: noClone{native}}
-		res, err := file(t.Context(), sys, path, m, Options{worth: &c.worth})
+		res, err := on(sys, path).Write(t.Context(), Plan{Map: m}, Options{worth: &c.worth})
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -91,7 +91,7 @@ func testShrinks(t *testing.T, dir string) {
 	if err := os.WriteFile(path, []byte("old"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	_, err := file(t.Context(), shrinking{noClone{native}}, path, extent.Whole(src), Options{worth: &always})
+	_, err := on(shrinking{noClone{native}}, path).Write(t.Context(), Plan{Map: extent.Whole(src)}, Options{worth: &always})
 	if !errors.Is(err, extent.ErrChanged) {
 		t.Errorf("got %v", err)
 	}
@@ -123,7 +123,7 @@ func testDirectCancel(t *testing.T, dir string) {
 	for at := 0; ; at++ {
 		ctx, cancel := context.WithCancel(t.Context())
 		sys := &stopping{noClone{native}, at, cancel}
-		_, err := file(ctx, sys, path, m, Options{worth: &always})
+		_, err := on(sys, path).Write(ctx, Plan{Map: m}, Options{worth: &always})
 		cancel()
 		if sys.at >= 0 {
 			if err != nil || at == 0 {
@@ -152,13 +152,12 @@ func maps(t *testing.T, dir string) int {
 	return strings.Count(string(b), dir)
 }
 
-// testDirectLate: what an observer adds at last lies over what was written directly.
+// testDirectLate: what is late lies over what was written directly.
 func testDirectLate(t *testing.T, dir string) {
 	m := files(t, dir)
 	path := filepath.Join(dir, "out.iso")
-	obs, _ := sum(40_000)
-	want := sha256.Sum256(content(t, m))
-	if _, err := file(t.Context(), noClone{native}, path, m, Options{worth: &always, Observe: []Observer{obs}}); err != nil {
+	want := sha256.Sum256(content(t, overlay(t, m, extent.ZeroOf(40_000, sha256.Size))))
+	if _, err := on(noClone{native}, path).Write(t.Context(), sum(t, m, 40_000), Options{worth: &always}); err != nil {
 		t.Fatal(err)
 	}
 	mustHold(t, path, content(t, overlay(t, m, extent.BytesOf(40_000, want[:]))))

@@ -172,7 +172,7 @@ func testHoles(t *testing.T, dir string) {
 	m := extent.Whole(open(t, pool, path)).Resize(128 << 20)
 	m = overlay(t, m, extent.BytesOf(90<<20, []byte("data")), extent.CopyOf(100<<20+2048, open(t, pool, path), 0, 20<<20))
 	out := filepath.Join(dir, "out")
-	res, err := File(t.Context(), out, m, Options{})
+	res, err := File(out).Write(t.Context(), Plan{Map: m}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +218,7 @@ func testReflink(t *testing.T, dir string) {
 			syncFS(t, dir)
 			before := used(t, dir)
 			out := filepath.Join(dir, name)
-			res, err := File(t.Context(), out, m, Options{})
+			res, err := File(out).Write(t.Context(), Plan{Map: m}, Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -259,13 +259,13 @@ func testReflinkTight(t *testing.T, dir string) {
 	pool := extent.NewFiles()
 	base := open(t, pool, path)
 	m := overlay(t, extent.Whole(base), extent.BytesOf(1<<20, make([]byte, 1<<20)))
-	res, err := File(t.Context(), filepath.Join(dir, "out"), m, Options{})
+	res, err := File(filepath.Join(dir, "out")).Write(t.Context(), Plan{Map: m}, Options{})
 	if err != nil || res.Cloned != size-1<<20 {
 		t.Errorf("%+v, %v", res, err)
 	}
 	// Without a clone it is known in advance that there is no room.
 	var short *SpaceError
-	_, err = file(t.Context(), noClone{native}, filepath.Join(dir, "out2"), m, Options{})
+	_, err = on(noClone{native}, filepath.Join(dir, "out2")).Write(t.Context(), Plan{Map: m}, Options{})
 	if !errors.As(err, &short) || short.Err != nil || short.Needed != size || short.Free >= size {
 		t.Errorf("%v", err)
 	}
@@ -285,7 +285,7 @@ func TestDiskFull(t *testing.T) {
 	for name, sys := range map[string]system{
 		"foreseen": native, "found": blind{native}, "copied": blind{noClone{native}}, "named": blind{noTmpfile{native}},
 	} {
-		_, err := file(t.Context(), sys, path, extent.Whole(base), Options{})
+		_, err := on(sys, path).Write(t.Context(), Plan{Map: extent.Whole(base)}, Options{})
 		var short *SpaceError
 		if !errors.Is(err, ErrNoSpace) || !errors.As(err, &short) {
 			t.Fatalf("%s: %v", name, err)
@@ -302,7 +302,7 @@ func TestDiskFull(t *testing.T) {
 		}
 	}
 	// Zeros need no room.
-	if _, err := File(t.Context(), path, bytesMap(t, []byte("x")).Resize(1<<30), Options{}); err != nil {
+	if _, err := File(path).Write(t.Context(), Plan{Map: bytesMap(t, []byte("x")).Resize(1 << 30)}, Options{}); err != nil {
 		t.Error(err)
 	}
 }
@@ -327,7 +327,7 @@ func TestFileSizeLimit(t *testing.T) {
 	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: 1 << 20, Max: 1 << 20}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := File(t.Context(), path, extent.Whole(base), Options{}); !errors.Is(err, syscall.EFBIG) {
+	if _, err := File(path).Write(t.Context(), Plan{Map: extent.Whole(base)}, Options{}); !errors.Is(err, syscall.EFBIG) {
 		t.Errorf("%v", err)
 	}
 	mustHold(t, path, []byte("old"))
@@ -363,7 +363,7 @@ func TestModeAndOwner(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if _, err := file(t.Context(), sys, path, bytesMap(t, []byte("x")), Options{Mode: c.option}); err != nil {
+			if _, err := on(sys, path).Write(t.Context(), Plan{Map: bytesMap(t, []byte("x"))}, Options{Mode: c.option}); err != nil {
 				t.Fatal(err)
 			}
 			if got := mode(path); got != c.want {
@@ -386,7 +386,7 @@ func TestUnwritableDirectory(t *testing.T) {
 	if err := unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := File(t.Context(), path, bytesMap(t, []byte("x")), Options{}); !errors.Is(err, syscall.EROFS) {
+	if _, err := File(path).Write(t.Context(), Plan{Map: bytesMap(t, []byte("x"))}, Options{}); !errors.Is(err, syscall.EROFS) {
 		t.Error(err)
 	}
 	mustHold(t, path, []byte("old"))
@@ -406,7 +406,7 @@ func TestFIFO(t *testing.T) {
 		}
 		read <- b
 	}()
-	if _, err := File(t.Context(), path, m, Options{}); err != nil {
+	if _, err := File(path).Write(t.Context(), Plan{Map: m}, Options{}); err != nil {
 		t.Fatal(err)
 	}
 	if string(<-read) != string(content(t, m)) {
@@ -421,7 +421,7 @@ func TestFIFO(t *testing.T) {
 			defer f.Close()
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-		if _, err := File(ctx, path, m, Options{}); !errors.Is(err, ctx.Err()) || err == nil {
+		if _, err := File(path).Write(ctx, Plan{Map: m}, Options{}); !errors.Is(err, ctx.Err()) || err == nil {
 			t.Errorf("reader %v: %v", reader, err)
 		}
 		cancel()
@@ -444,11 +444,11 @@ func TestBlockDevice(t *testing.T) {
 		}
 	}()
 	m := bytesMap(t, noise(rand.New(rand.NewPCG(9, 9)), 3<<20))
-	if _, err := File(t.Context(), dev, m, Options{}); err != nil {
+	if _, err := File(dev).Write(t.Context(), Plan{Map: m}, Options{}); err != nil {
 		t.Fatal(err)
 	}
 	mustHold(t, image, content(t, m.Resize(4<<20)))
-	if _, err := File(t.Context(), dev, m.Resize(4<<20+1), Options{}); !errors.Is(err, ErrNoSpace) {
+	if _, err := File(dev).Write(t.Context(), Plan{Map: m.Resize(4<<20 + 1)}, Options{}); !errors.Is(err, ErrNoSpace) {
 		t.Error(err)
 	}
 }

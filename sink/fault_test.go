@@ -296,7 +296,7 @@ func faultAt(t *testing.T, dir string, sys *faulty, m *extent.Map, want []byte, 
 	if err := os.WriteFile(path, old, 0o640); err != nil {
 		t.Fatal(err)
 	}
-	_, err := file(t.Context(), sys, path, m, o)
+	_, err := on(sys, path).Write(t.Context(), Plan{Map: m}, o)
 	what := fmt.Sprintf("call %d, %s: %v", sys.k, sys.hit, sys.err)
 	// Nobody asks again after a sync or a close, whatever the reason.
 	final := sys.hit == "sync" || sys.hit == "syncDir" || sys.hit == "close" || sys.hit == "unmap"
@@ -341,7 +341,7 @@ func TestWritebackFaults(t *testing.T) {
 		if err := os.WriteFile(path, []byte("old"), 0o666); err != nil {
 			t.Fatal(err)
 		}
-		_, err := file(t.Context(), sys, path, m, Options{})
+		_, err := on(sys, path).Write(t.Context(), Plan{Map: m}, Options{})
 		if runtime.GOOS == "linux" && sys.hit == "" {
 			t.Fatal("nothing waits for the disk")
 		}
@@ -373,7 +373,7 @@ func TestOrder(t *testing.T) {
 		{noTmpfile{native}, []string{"writeAt", "sync", "close", "rename", "syncDir", "close"}},
 	} {
 		sys := &faulty{system: c.sys, k: -1}
-		if _, err := file(t.Context(), sys, filepath.Join(t.TempDir(), "out"), m, Options{}); err != nil {
+		if _, err := on(sys, filepath.Join(t.TempDir(), "out")).Write(t.Context(), Plan{Map: m}, Options{}); err != nil {
 			t.Fatal(err)
 		}
 		got := sys.log[slices.Index(sys.log, "writeAt"):]
@@ -413,7 +413,7 @@ func TestReadFaults(t *testing.T) {
 			if err := os.WriteFile(path, []byte("old"), 0o640); err != nil {
 				t.Fatal(err)
 			}
-			_, err := File(t.Context(), path, extent.Whole(src), Options{})
+			_, err := File(path).Write(t.Context(), Plan{Map: extent.Whole(src)}, Options{})
 			if src.reads <= k { // there are no more reads
 				mustHold(t, path, data)
 				break
@@ -433,7 +433,7 @@ func TestReadFaults(t *testing.T) {
 func TestRemoveFault(t *testing.T) {
 	dir := t.TempDir()
 	sys := &stubborn{faulty{system: noTmpfile{native}, only: "writeAt", err: syscall.ENOSPC}}
-	_, err := file(t.Context(), sys, filepath.Join(dir, "out"), bytesMap(t, []byte("content")), Options{})
+	_, err := on(sys, filepath.Join(dir, "out")).Write(t.Context(), Plan{Map: bytesMap(t, []byte("content"))}, Options{})
 	if !errors.Is(err, ErrNoSpace) || !errors.Is(err, syscall.EROFS) {
 		t.Errorf("got %v", err)
 	}

@@ -30,7 +30,7 @@ func TestVictim(t *testing.T) {
 	}
 	m := victimMap(t, open(t, extent.NewFiles(), paths[0]))
 	for _, o := range slices.Repeat([]Options{{worth: &always}, {}}, 1000) {
-		if _, err := File(t.Context(), paths[1], m, o); err != nil {
+		if _, err := File(paths[1]).Write(t.Context(), Plan{Map: m}, o); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -12,13 +13,18 @@ import (
 	"github.com/isolayer/isolayer/extent"
 )
 
-// sum is an observer which puts the SHA-256 of the image, its own bytes taken as
-// they were, at an offset.
-func sum(at int64) (Observer, func() []byte) {
-	h := sha256.New()
-	return Observer{h, func() ([]extent.Extent, error) {
-		return []extent.Extent{extent.BytesOf(at, h.Sum(nil))}, nil
-	}}, func() []byte { return h.Sum(nil) }
+// sum makes a plan of a map, which has the SHA-256 of the image, its own bytes taken as
+// zeros, at an offset.
+func sum(t *testing.T, m *extent.Map, at int64) Plan {
+	t.Helper()
+	m, err := m.Overlay([]extent.Extent{extent.LateOf(at, sha256.Size)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Plan{Map: m, Late: []Late{{Off: at, Len: sha256.Size, Start: func() (io.Writer, func() ([]byte, error), error) {
+		h := sha256.New()
+		return h, func() ([]byte, error) { return h.Sum(nil), nil }, nil
+	}}}}
 }
 
 // TestLate: a file gets its late bytes last, a stream what was made before.
@@ -34,14 +40,14 @@ func TestLate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := extent.Whole(f)
-	want := sha256.Sum256(content)
+	p := sum(t, extent.Whole(f), 1000)
 	sealed := bytes.Clone(content)
+	clear(sealed[1000 : 1000+sha256.Size])
+	want := sha256.Sum256(sealed)
 	copy(sealed[1000:], want[:])
 
-	obs, _ := sum(1000)
 	out := filepath.Join(t.TempDir(), "out")
-	if _, err := File(t.Context(), out, m, Options{Observe: []Observer{obs}}); err != nil {
+	if _, err := File(out).Write(t.Context(), p, Options{}); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := os.ReadFile(out); err != nil || !bytes.Equal(got, sealed) {
@@ -49,31 +55,28 @@ func TestLate(t *testing.T) {
 	}
 
 	all := sha256.Sum256(sealed)
-	obs, _ = sum(1000)
 	plain := sha256.New()
-	if _, err := File(t.Context(), out, m, Options{Observe: []Observer{{Writer: plain}, obs}}); err != nil {
+	if _, err := File(out).Write(t.Context(), p, Options{Observe: []io.Writer{plain}}); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := os.ReadFile(out); err != nil || !bytes.Equal(got, sealed) || !bytes.Equal(plain.Sum(nil), all[:]) {
 		t.Errorf("file, two observers: %v, equal %v", err, bytes.Equal(got, sealed))
 	}
 
-	obs, _ = sum(1000)
 	plain = sha256.New()
 	var both bytes.Buffer
-	if _, err := Stream(t.Context(), &both, m, Options{Observe: []Observer{obs, {Writer: plain}}}); err != nil || !bytes.Equal(both.Bytes(), sealed) || !bytes.Equal(plain.Sum(nil), all[:]) {
+	if _, err := Stream(&both).Write(t.Context(), p, Options{Observe: []io.Writer{plain}}); err != nil || !bytes.Equal(both.Bytes(), sealed) || !bytes.Equal(plain.Sum(nil), all[:]) {
 		t.Errorf("stream, two observers: %v", err)
 	}
 
-	obs, _ = sum(1000)
 	var seen int64
-	made, err := Feed(t.Context(), m, func(done, total int64) { seen = done }, obs)
+	made, err := p.Seal(t.Context(), func(done, total int64) { seen = done })
 	if err != nil {
 		t.Fatal(err)
 	}
 	var stream bytes.Buffer
 	plain = sha256.New()
-	if _, err := Stream(t.Context(), &stream, made, Options{Observe: []Observer{{Writer: plain}}}); err != nil || !bytes.Equal(stream.Bytes(), sealed) {
+	if _, err := Stream(&stream).Write(t.Context(), Plan{Map: made}, Options{Observe: []io.Writer{plain}}); err != nil || !bytes.Equal(stream.Bytes(), sealed) {
 		t.Errorf("stream: %v", err)
 	}
 	if !bytes.Equal(plain.Sum(nil), all[:]) {
@@ -108,7 +111,7 @@ func TestObserverFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := extent.Whole(f)
-	_, err = File(t.Context(), filepath.Join(dir, "out"), m, Options{Observe: []Observer{{Writer: &badObserver{2}}}})
+	_, err = File(filepath.Join(dir, "out")).Write(t.Context(), Plan{Map: m}, Options{Observe: []io.Writer{&badObserver{2}}})
 	if err == nil {
 		t.Error("no error")
 	}
@@ -117,10 +120,14 @@ func TestObserverFails(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Feed(ctx, m, nil, Observer{Writer: &badObserver{99}}); !errors.Is(err, context.Canceled) {
+	if err := Feed(ctx, m, nil, &badObserver{99}); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	_, err = Feed(t.Context(), m, nil, Observer{&badObserver{99}, func() ([]extent.Extent, error) { return nil, errors.New("late") }})
+	p := sum(t, m, 0)
+	p.Late[0].Start = func() (io.Writer, func() ([]byte, error), error) {
+		return &badObserver{99}, func() ([]byte, error) { return nil, errors.New("late") }, nil
+	}
+	_, err = p.Seal(t.Context(), nil)
 	if err == nil || err.Error() != "late" {
 		t.Error(err)
 	}

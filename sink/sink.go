@@ -1,8 +1,7 @@
-// Package sink writes a planned image: to a file, whole or not at all, or to a
-// stream.
+// Package sink writes a planned image: to a file, whole or not at all, to a stream, or
+// over the base that it was planned for; or to what a Sink of somebody else makes of it.
 //
-// It neither decides what an image holds, which is the map's business, nor
-// edits a file in place.
+// It does not decide what an image holds, which is the map's business.
 package sink
 
 import (
@@ -28,11 +27,9 @@ type Options struct {
 	// with done == total when every byte is in place.
 	Progress func(done, total int64)
 
-	// Observe hear all bytes of the image while it is written. A file gets late bytes
-	// last. A stream cannot take anything back, and an observer without late bytes
-	// wants to hear those of others at their place: the sources are then read once
-	// more, beforehand.
-	Observe []Observer
+	// Observe hear all bytes of the image, in order, while it is written, late ones at
+	// their place too: where there are such, the sources are read once more, beforehand.
+	Observe []io.Writer
 
 	// Mode holds the permission bits of a file that does not exist yet;
 	// 0 means 0666 without the bits of the umask.
@@ -42,13 +39,15 @@ type Options struct {
 }
 
 // Result tells how the bytes of an image came to be where they are.
-// Written, Cloned and Holes add up to Size.
+// Written, Cloned, Holes and Kept add up to Size.
 type Result struct {
 	Size    int64
-	Written int64  // bytes copied or written
-	Cloned  int64  // bytes shared with a source
-	Holes   int64  // zero bytes that take no space
-	Method  string // the best way that was used, a Method constant
+	Written int64   // bytes copied or written
+	Cloned  int64   // bytes shared with a source
+	Holes   int64   // zero bytes that take no space
+	Kept    int64   // bytes that were there before
+	Method  string  // the best way that was used, a Method constant
+	Edit    *Edited // what InPlace did besides
 }
 
 // The ways to write, from the cheapest to the dearest.
@@ -57,6 +56,7 @@ const (
 	MethodDirect  = "direct"          // taken by the disk from where the sources are in memory
 	MethodCopy    = "copy_file_range" // copied by the kernel
 	MethodWrite   = "write"           // read and written
+	MethodInPlace = "in place"        // over the base
 )
 
 var (
@@ -89,7 +89,7 @@ func (e *SpaceError) Unwrap() []error {
 	return []error{ErrNoSpace, e.Err}
 }
 
-// File writes the image to the file at path, symbolic links followed.
+// File is the file at path, symbolic links followed.
 //
 // The file appears under its name when all of it is on the disk: until then,
 // and after any error, an older file at path is as it was and nothing is left
@@ -100,27 +100,30 @@ func (e *SpaceError) Unwrap() []error {
 //
 // Devices and FIFOs are written straight through and may hold part of an image
 // after an error.
-//
-// A source that changes meanwhile makes it fail with extent.ErrChanged.
-func File(ctx context.Context, path string, m *extent.Map, o Options) (Result, error) {
-	return file(ctx, native, path, m, o)
+func File(path string) Sink { return file{path, native} }
+
+// file is a file of a system.
+type file struct {
+	path string
+	sys  system
 }
 
-func file(ctx context.Context, sys system, path string, m *extent.Map, o Options) (Result, error) {
-	t, err := atomicfile.Resolve(path)
+// Write implements Sink.
+func (f file) Write(ctx context.Context, p Plan, o Options) (Result, error) {
+	t, err := atomicfile.Resolve(f.path)
 	if err != nil {
 		return Result{}, err
 	}
-	if err := errors.Join(differs(t, m), known(m, o.Observe)); err != nil {
-		return Result{}, fmt.Errorf("write %s: %w", path, err)
+	if err := errors.Join(differs(t, p.Map), p.known()); err != nil {
+		return Result{}, fmt.Errorf("write %s: %w", f.path, err)
 	}
 	write := replace
 	if t.Special() {
 		write = through
 	}
-	res, err := write(ctx, sys, t, m, o)
+	res, err := write(ctx, f.sys, t, p, o)
 	if err != nil {
-		return Result{}, fmt.Errorf("write %s: %w", path, err)
+		return Result{}, fmt.Errorf("write %s: %w", f.path, err)
 	}
 	return res, nil
 }
@@ -132,14 +135,14 @@ func Write(ctx context.Context, path string, fill func(io.Writer) error) (n int6
 }
 
 // replace writes a regular file.
-func replace(ctx context.Context, sys system, t atomicfile.Target, m *extent.Map, o Options) (Result, error) {
+func replace(ctx context.Context, sys system, t atomicfile.Target, p Plan, o Options) (Result, error) {
 	out, err := atomicfile.Create(sys, t, o.Mode)
 	if err != nil {
 		return Result{}, err
 	}
-	w, err := fill(ctx, sys, out.OS(), m, o)
+	w, err := fill(ctx, sys, out.OS(), p, o)
 	if err == nil {
-		err = check(m)
+		err = Check(p.Map, nil)
 	}
 	if err == nil {
 		err = out.Publish(ctx)
@@ -151,50 +154,51 @@ func replace(ctx context.Context, sys system, t atomicfile.Target, m *extent.Map
 	return w.res, nil
 }
 
-// fill writes all bytes while the observers hear them, and theirs at last.
-func fill(ctx context.Context, sys system, f *os.File, m *extent.Map, o Options) (*writer, error) {
-	obs := o.Observe
-	if early, rest := split(obs); len(early) > 0 && len(rest) > 0 {
-		var err error
-		if m, err = Feed(ctx, m, o.Progress, early...); err != nil {
+// fill writes all bytes while the observers hear them, and late ones at last.
+func fill(ctx context.Context, sys system, f *os.File, p Plan, o Options) (*writer, error) {
+	if len(p.Late) > 0 && len(o.Observe) > 0 {
+		m, err := p.Seal(ctx, o.Progress)
+		if err != nil {
 			return nil, err
 		}
-		obs = rest
+		p = Plan{Map: m}
 	}
-	blank := m.Blank()
+	x, err := p.Start()
+	if err != nil {
+		return nil, err
+	}
+	blank, to := p.Map.Blank(), append(x.hear, o.Observe...)
 	w := newWriter(ctx, sys, f, blank, o)
-	hear := observe(ctx, blank, obs)
-	if len(obs) > 0 {
+	hear := observe(ctx, blank, to)
+	if len(to) > 0 {
 		w.meter.behind = hear.seen.Load
 	}
 	if err := hear.wait(w.write(), w.meter); err != nil {
 		return nil, err
 	}
-	return w, w.seal(m, obs)
+	return w, w.seal(x)
 }
 
-// Stream writes the image to w from its first byte to its last. What w got
-// before an error is not taken back. A map that is not sealed, without an observer that
-// does that, is refused with extent.ErrUnsealed before the first byte, as by File.
-func Stream(ctx context.Context, w io.Writer, m *extent.Map, o Options) (Result, error) {
-	if f, ok := w.(*os.File); ok {
+// Stream is w, which gets the image from its first byte to its last. What it got before an
+// error is not taken back.
+func Stream(w io.Writer) Sink { return stream{w} }
+
+type stream struct{ w io.Writer }
+
+// Write implements Sink.
+func (s stream) Write(ctx context.Context, p Plan, o Options) (Result, error) {
+	if f, ok := s.w.(*os.File); ok {
 		info, err := f.Stat()
 		if err != nil {
 			return Result{}, err
 		}
-		if err := differs(atomicfile.Target{Old: info}, m); err != nil {
+		if err := differs(atomicfile.Target{Old: info}, p.Map); err != nil {
 			return Result{}, fmt.Errorf("write %s: %w", f.Name(), err)
 		}
 	}
-	if err := known(m, o.Observe); err != nil {
+	m, err := p.Seal(ctx, o.Progress)
+	if err != nil {
 		return Result{}, err
-	}
-	early, rest := split(o.Observe)
-	if len(early) > 0 {
-		var err error
-		if m, err = Feed(ctx, m, o.Progress, early...); err != nil {
-			return Result{}, err
-		}
 	}
 	meter := newMeter(o.Progress, m.Size())
 	buf := make([]byte, min(chunk, m.Size()))
@@ -202,26 +206,26 @@ func Stream(ctx context.Context, w io.Writer, m *extent.Map, o Options) (Result,
 		if err := ctx.Err(); err != nil {
 			return Result{}, err
 		}
-		p := buf[:min(chunk, m.Size()-off)]
-		if _, err := m.ReadAt(p, off); err != nil {
+		b := buf[:min(chunk, m.Size()-off)]
+		if _, err := m.ReadAt(b, off); err != nil {
 			return Result{}, err
 		}
-		for _, obs := range rest {
-			if _, err := obs.Write(p); err != nil {
+		for _, to := range o.Observe {
+			if _, err := to.Write(b); err != nil {
 				return Result{}, err
 			}
 		}
-		n, err := w.Write(p)
-		if err == nil && n < len(p) {
+		n, err := s.w.Write(b)
+		if err == nil && n < len(b) {
 			err = io.ErrShortWrite
 		}
 		if err != nil {
 			return Result{}, fmt.Errorf("write at %d: %w", off+int64(n), err)
 		}
-		off += int64(len(p))
-		meter.add(int64(len(p)))
+		off += int64(len(b))
+		meter.add(int64(len(b)))
 	}
-	if err := check(m); err != nil {
+	if err := Check(m, nil); err != nil {
 		return Result{}, err
 	}
 	meter.finish()
@@ -249,10 +253,7 @@ func differs(t atomicfile.Target, m *extent.Map) error {
 	return nil
 }
 
-// check tells whether every source is still what the map was made from.
-func check(m *extent.Map) error { return Check(m, nil) }
-
-// Check tells whether every source of the map, but for one, is still what the map was
+// Check reports whether every source of the map, but for one, is still what the map was
 // made from: extent.ErrChanged if not.
 func Check(m *extent.Map, but extent.Source) error {
 	for src := range sources(m) {

@@ -189,7 +189,7 @@ func testRandomMaps(t *testing.T, dir string, rounds uint64) {
 		path := filepath.Join(dir, "out.iso")
 		for _, sys := range []system{native, noClone{native}, plain{atomicfile.Portable}} {
 			for _, o := range []Options{{}, {worth: &always}} {
-				res, err := file(t.Context(), sys, path, m, o)
+				res, err := on(sys, path).Write(t.Context(), Plan{Map: m}, o)
 				if err != nil {
 					t.Fatalf("seed %d, %T: %v", seed, sys, err)
 				}
@@ -198,7 +198,7 @@ func testRandomMaps(t *testing.T, dir string, rounds uint64) {
 			}
 		}
 		var buf bytes.Buffer
-		res, err := Stream(t.Context(), &buf, m, Options{})
+		res, err := Stream(&buf).Write(t.Context(), Plan{Map: m}, Options{})
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
@@ -234,11 +234,11 @@ func TestEmptyMap(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "empty")
-	if _, err := File(t.Context(), path, m, Options{}); err != nil {
+	if _, err := File(path).Write(t.Context(), Plan{Map: m}, Options{}); err != nil {
 		t.Fatal(err)
 	}
 	mustHold(t, path, nil)
-	if _, err := Stream(t.Context(), io.Discard, m, Options{}); err != nil {
+	if _, err := Stream(io.Discard).Write(t.Context(), Plan{Map: m}, Options{}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -286,7 +286,7 @@ func TestRefusals(t *testing.T) {
 		{"", fs.ErrNotExist},
 		{at("hard/out"), syscall.ENOTDIR},
 	} {
-		_, err := File(t.Context(), c.path, extent.Whole(base), Options{})
+		_, err := File(c.path).Write(t.Context(), Plan{Map: extent.Whole(base)}, Options{})
 		if !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", c.path, err, c.want)
 		}
@@ -295,7 +295,7 @@ func TestRefusals(t *testing.T) {
 
 	f, err := os.OpenFile(at("hard"), os.O_WRONLY|os.O_APPEND, 0)
 	must(err)
-	if _, err := Stream(t.Context(), f, extent.Whole(base), Options{}); !errors.Is(err, ErrSameFile) {
+	if _, err := Stream(f).Write(t.Context(), Plan{Map: extent.Whole(base)}, Options{}); !errors.Is(err, ErrSameFile) {
 		t.Errorf("stream: %v, want %v", err, ErrSameFile)
 	}
 	must(f.Close())
@@ -315,7 +315,7 @@ func TestThroughSymlink(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"made", "replaced"} {
-		if _, err := File(t.Context(), filepath.Join(dir, "two"), bytesMap(t, []byte(text)), Options{}); err != nil {
+		if _, err := File(filepath.Join(dir, "two")).Write(t.Context(), Plan{Map: bytesMap(t, []byte(text))}, Options{}); err != nil {
 			t.Fatal(err)
 		}
 		mustHold(t, filepath.Join(dir, "a/real"), []byte(text))
@@ -328,12 +328,15 @@ func TestThroughSymlink(t *testing.T) {
 func TestLongName(t *testing.T) {
 	path := filepath.Join(t.TempDir(), string(bytes.Repeat([]byte("é"), 127)))
 	for _, sys := range []system{native, noTmpfile{native}} {
-		if _, err := file(t.Context(), sys, path, bytesMap(t, []byte("x")), Options{}); err != nil {
+		if _, err := on(sys, path).Write(t.Context(), Plan{Map: bytesMap(t, []byte("x"))}, Options{}); err != nil {
 			t.Fatal(err)
 		}
 		mustHold(t, path, []byte("x"))
 	}
 }
+
+// on is a file of a system.
+func on(sys system, path string) Sink { return file{path, sys} }
 
 // noTmpfile is a system where files have a name from the start.
 type noTmpfile struct{ system }
@@ -361,7 +364,7 @@ func TestPlainSystem(t *testing.T) {
 	m := overlay(t, extent.Whole(base), extent.BytesOf(5000, noise(r, 5000)), extent.ZeroOf(1<<20, 1<<20))
 	path := filepath.Join(dir, "out")
 	for range 2 {
-		res, err := file(t.Context(), plain{atomicfile.Portable}, path, m, Options{})
+		res, err := on(plain{atomicfile.Portable}, path).Write(t.Context(), Plan{Map: m}, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -376,11 +379,11 @@ func TestProgress(t *testing.T) {
 	m := bytesMap(t, make([]byte, 30*chunk+1))
 	write := map[string]func(Options) error{
 		"file": func(o Options) error {
-			_, err := File(t.Context(), filepath.Join(t.TempDir(), "out"), m, o)
+			_, err := File(filepath.Join(t.TempDir(), "out")).Write(t.Context(), Plan{Map: m}, o)
 			return err
 		},
 		"stream": func(o Options) error {
-			_, err := Stream(t.Context(), io.Discard, m, o)
+			_, err := Stream(io.Discard).Write(t.Context(), Plan{Map: m}, o)
 			return err
 		},
 	}
@@ -425,11 +428,11 @@ func TestCancel(t *testing.T) {
 	var done int64
 	o := Options{Progress: func(n, _ int64) { done = n }}
 	for range 2 { // the second time it is cancelled from the start
-		if _, err := File(ctx, path, m, o); !errors.Is(err, context.Canceled) {
+		if _, err := File(path).Write(ctx, Plan{Map: m}, o); !errors.Is(err, context.Canceled) {
 			t.Fatal(err)
 		}
 		mustHold(t, path, []byte("old"))
-		if _, err := Stream(ctx, io.Discard, m, o); !errors.Is(err, context.Canceled) {
+		if _, err := Stream(io.Discard).Write(ctx, Plan{Map: m}, o); !errors.Is(err, context.Canceled) {
 			t.Fatal(err)
 		}
 	}
@@ -453,7 +456,7 @@ func TestCancelAtTheEnd(t *testing.T) {
 	path := newFile(t, t.TempDir(), []byte("old"))
 	for _, sys := range []system{native, noTmpfile{native}} {
 		ctx, cancel := context.WithCancel(t.Context())
-		_, err := file(ctx, interrupted{sys, cancel}, path, bytesMap(t, []byte("new")), Options{})
+		_, err := on(interrupted{sys, cancel}, path).Write(ctx, Plan{Map: bytesMap(t, []byte("new"))}, Options{})
 		if !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
@@ -483,8 +486,14 @@ func TestSourceChanges(t *testing.T) {
 			dir := t.TempDir()
 			path := newFile(t, dir, []byte("old"))
 			for _, write := range []func(*extent.Map) error{
-				func(m *extent.Map) error { _, err := File(t.Context(), path, m, Options{}); return err },
-				func(m *extent.Map) error { _, err := Stream(t.Context(), io.Discard, m, Options{}); return err },
+				func(m *extent.Map) error {
+					_, err := File(path).Write(t.Context(), Plan{Map: m}, Options{})
+					return err
+				},
+				func(m *extent.Map) error {
+					_, err := Stream(io.Discard).Write(t.Context(), Plan{Map: m}, Options{})
+					return err
+				},
 			} {
 				base := source(t, extent.NewFiles(), dir, make([]byte, 10<<20))
 				trap := memory(make([]byte, 5000))
@@ -517,7 +526,7 @@ func TestManySmallExtents(t *testing.T) {
 	m := overlay(t, extent.Whole(base), edits...)
 	path := filepath.Join(dir, "out")
 	start := time.Now()
-	if _, err := File(t.Context(), path, m, Options{}); err != nil {
+	if _, err := File(path).Write(t.Context(), Plan{Map: m}, Options{}); err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("%d extents in %v", len(m.Extents()), time.Since(start))
@@ -536,7 +545,7 @@ func (f *failing) Write(p []byte) (int, error) {
 
 func TestStreamShortWrite(t *testing.T) {
 	m := bytesMap(t, make([]byte, 2*chunk))
-	if _, err := Stream(t.Context(), &failing{n: chunk + 1}, m, Options{}); !errors.Is(err, io.ErrShortWrite) {
+	if _, err := Stream(&failing{n: chunk + 1}).Write(t.Context(), Plan{Map: m}, Options{}); !errors.Is(err, io.ErrShortWrite) {
 		t.Error(err)
 	}
 }

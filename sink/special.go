@@ -9,12 +9,11 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/internal/atomicfile"
 )
 
 // through writes to a device or FIFO.
-func through(ctx context.Context, sys system, t atomicfile.Target, m *extent.Map, o Options) (res Result, err error) {
+func through(ctx context.Context, sys system, t atomicfile.Target, p Plan, o Options) (res Result, err error) {
 	f, err := openSpecial(ctx, t)
 	if err != nil {
 		return Result{}, err
@@ -25,11 +24,11 @@ func through(ctx context.Context, sys system, t atomicfile.Target, m *extent.Map
 	defer stop()
 	disk := t.Old.Mode()&(fs.ModeDevice|fs.ModeCharDevice) == fs.ModeDevice
 	if disk {
-		if err := fits(f, m.Size()); err != nil {
+		if err := fits(f, p.Map.Size()); err != nil {
 			return Result{}, err
 		}
 	}
-	res, err = Stream(ctx, f, m, o)
+	res, err = Stream(f).Write(ctx, p, o)
 	if ctx.Err() != nil {
 		return Result{}, errors.Join(ctx.Err(), err)
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -369,17 +370,16 @@ func (a *app) send(ctx context.Context, img *build.Image, o buildOptions) (sink.
 
 // summed writes the image and then, in the form of sha256sum, its checksum.
 func (a *app) summed(ctx context.Context, img *build.Image, o buildOptions, opts sink.Options, h hash.Hash) (sink.Result, error) {
-	opts.Observe = []sink.Observer{{Writer: h}}
+	opts.Observe = []io.Writer{h}
 	res, err := img.WriteFile(ctx, o.output, opts)
 	if err != nil {
 		return res, err
 	}
 	line := fmt.Sprintf("%x  %s\n", h.Sum(nil), filepath.Base(o.output))
-	m, err := extent.New([]extent.Extent{extent.BytesOf(0, []byte(line))})
-	if err != nil {
-		return res, err
-	}
-	_, err = sink.File(ctx, o.output+"."+o.checksum, m, sink.Options{})
+	_, err = sink.Write(ctx, o.output+"."+o.checksum, func(w io.Writer) error {
+		_, err := io.WriteString(w, line)
+		return err
+	})
 	return res, err
 }
 

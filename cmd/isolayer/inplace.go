@@ -9,23 +9,23 @@ import (
 	"github.com/isolayer/isolayer/internal/build"
 	"github.com/isolayer/isolayer/internal/inplace"
 	"github.com/isolayer/isolayer/internal/layout"
+	"github.com/isolayer/isolayer/sink"
 )
 
 // inPlace changes the base itself; start is when the work began.
 func (a *app) inPlace(ctx context.Context, path string, img *build.Image, o buildOptions, start time.Time) error {
-	options := build.InPlaceOptions{}
+	place := sink.InPlaceOptions{}
 	switch {
 	case o.keepUndo:
-		options.Undo = inplace.UndoKeep
+		place.Undo = sink.UndoKeep
 	case o.noUndo:
-		options.Undo = inplace.UndoDrop
+		place.Undo = sink.UndoDrop
 	}
 	if !img.Sealed() {
 		fmt.Fprintln(a.err, "isolayer: the media check covers the whole image, which is read once; with --media-check strip not at all")
 	}
 	m := newMeter(a.err, o.progress)
-	options.Progress = m.at
-	res, err := img.WriteInPlace(ctx, options)
+	res, err := img.WriteInPlace(ctx, place, sink.Options{Progress: m.at})
 	took := time.Since(start)
 	m.done()
 	if errors.Is(err, inplace.ErrUndoSize) {
@@ -37,7 +37,7 @@ func (a *app) inPlace(ctx context.Context, path string, img *build.Image, o buil
 	if !img.Unchanged() {
 		a.staleSums(path, "")
 	}
-	r := written(img)
+	r, did := written(img), res.Edit
 	if o.asJSON {
 		return printJSON(a.out, struct {
 			Image   string        `json:"image"`
@@ -48,18 +48,18 @@ func (a *app) inPlace(ctx context.Context, path string, img *build.Image, o buil
 			Undo    string        `json:"undo,omitempty"`
 			Seconds float64       `json:"seconds"`
 			Synced  float64       `json:"seconds_syncing"`
-		}{path, r, res.Written, res.Wiped, res.Journal, res.Undo, took.Seconds(), res.Synced.Seconds()})
+		}{path, r, res.Written, did.Wiped, did.Journal, did.Undo, took.Seconds(), did.Synced.Seconds()})
 	}
 	fmt.Fprintf(a.err, "%s: %s, %s; %s written in place, in %.3f s, of which %.3f s waiting for the disk\n",
-		name(path), size(r.Size), changes(r), size(res.Written+res.Wiped), took.Seconds(), res.Synced.Seconds())
+		name(path), size(r.Size), changes(r), size(res.Written+did.Wiped), took.Seconds(), did.Synced.Seconds())
 	if r.MediaCheck != "" {
 		fmt.Fprintf(a.err, "media check: %s\n", r.MediaCheck)
 	}
-	if res.Undo != "" {
+	if did.Undo != "" {
 		fmt.Fprintf(a.err, "undo with: isolayer build --undo %s\n", name(path))
 	}
-	if res.Removed {
-		fmt.Fprintf(a.err, "isolayer: what was removed is still in %s; delete that file, or use --no-undo, if it must not be\n", name(res.Undo))
+	if did.Removed {
+		fmt.Fprintf(a.err, "isolayer: what was removed is still in %s; delete that file, or use --no-undo, if it must not be\n", name(did.Undo))
 	}
 	a.bootFiles(r)
 	a.warn(r)

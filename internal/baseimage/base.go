@@ -102,7 +102,7 @@ func OpenSource(src extent.Source, o OpenOptions) (*Base, error) {
 }
 
 func (b *Base) open(o OpenOptions) (err error) {
-	if err := inplace.Recover(b.path); err != nil {
+	if err := inplace.Recover(inplace.Target{Image: b.path}); err != nil {
 		return err
 	}
 	if b.src, err = b.Files.Add(b.path); err != nil {

@@ -23,6 +23,7 @@ import (
 	"github.com/isolayer/isolayer/internal/qemu"
 	"github.com/isolayer/isolayer/internal/stage"
 	"github.com/isolayer/isolayer/internal/verify"
+	"github.com/isolayer/isolayer/sink"
 )
 
 // The label that images of these tests have, and how udev writes it.
@@ -438,7 +439,7 @@ func TestKargsInPlace(t *testing.T) {
 			if img.Report.Written > most {
 				t.Errorf("%d bytes are written", img.Report.Written)
 			}
-			if _, err := img.WriteInPlace(t.Context(), build.InPlaceOptions{}); err != nil {
+			if _, err := img.WriteInPlace(t.Context(), sink.InPlaceOptions{}, sink.Options{}); err != nil {
 				t.Fatal(err)
 			}
 			if err := b.Close(); err != nil {

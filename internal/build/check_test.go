@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -224,7 +225,7 @@ func TestChecksum(t *testing.T) {
 	}
 	h := sha256.New()
 	out := filepath.Join(t.TempDir(), "out.iso")
-	if _, err := img.WriteFile(t.Context(), out, sink.Options{Observe: []sink.Observer{{Writer: h}}}); err != nil {
+	if _, err := img.WriteFile(t.Context(), out, sink.Options{Observe: []io.Writer{h}}); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := hex.EncodeToString(h.Sum(nil)), isotest.SHA256File(t, out); got != want {

@@ -50,27 +50,29 @@ type lateCheck struct {
 	field []extent.Extent // its bytes, then
 }
 
-// observer computes the media check for one writer.
-func (c *lateCheck) observer() (sink.Observer, error) {
-	h, err := mediacheck.NewHasher(c.tag, c.blocks)
-	if err != nil {
-		return sink.Observer{}, err
-	}
-	return sink.Observer{Writer: h, Late: func() ([]extent.Extent, error) {
-		tag, err := h.Tag()
+// late makes the media check, whenever the image is written.
+func (c *lateCheck) late() sink.Late {
+	return sink.Late{Off: mediacheck.Offset, Len: mediacheck.Size, Start: func() (io.Writer, func() ([]byte, error), error) {
+		h, err := mediacheck.NewHasher(c.tag, c.blocks)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		field, err := tag.Field()
-		if err != nil {
-			return nil, err
-		}
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.said = fmt.Sprintf("%s %s", tag.Kind, tag.Sum)
-		c.field = []extent.Extent{extent.BytesOf(mediacheck.Offset, field)}
-		return c.field, nil
-	}}, nil
+		return h, func() ([]byte, error) {
+			tag, err := h.Tag()
+			if err != nil {
+				return nil, err
+			}
+			field, err := tag.Field()
+			if err != nil {
+				return nil, err
+			}
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.said = fmt.Sprintf("%s %s", tag.Kind, tag.Sum)
+			c.field = []extent.Extent{extent.BytesOf(mediacheck.Offset, field)}
+			return field, nil
+		}, nil
+	}}
 }
 
 // known returns the bytes of the media check, nil before they are computed.
@@ -80,21 +82,24 @@ func (c *lateCheck) known() []extent.Extent {
 	return c.field
 }
 
-// ready returns the map to write, and what computes its media check meanwhile unless it
-// is known already.
-func (i *Image) ready() (*extent.Map, []sink.Observer, error) {
-	if i.Sealed() {
-		return i.Map, nil, nil
+// plan is what a sink writes. A media check that is known already is not computed again.
+func (i *Image) plan() (p sink.Plan, err error) {
+	p.Map = i.Map
+	if i.edit != nil {
+		p.Base, p.Overwritten, p.Wiped = i.edit.Base, i.edit.Overwritten, i.edit.Wiped
 	}
-	if len(i.places) > 0 {
-		return nil, nil, fmt.Errorf("%s: %w", i.places[0].slot.Name(), ErrUnsealed)
+	switch {
+	case i.Sealed():
+	case len(i.places) > 0:
+		err = fmt.Errorf("%s: %w", i.places[0].slot.Name(), ErrUnsealed)
+	default:
+		if field := i.check.known(); field != nil {
+			p.Map, err = i.Map.Overlay(field)
+		} else {
+			p.Late = []sink.Late{i.check.late()}
+		}
 	}
-	if field := i.check.known(); field != nil {
-		m, err := i.Map.Overlay(field)
-		return m, nil, err
-	}
-	o, err := i.check.observer()
-	return i.Map, []sink.Observer{o}, err
+	return p, err
 }
 
 // MediaCheck is the program and the sum of a media check that was computed, "" if there
@@ -116,10 +121,11 @@ func (i *Image) Sealed() bool { return i.Map.Sealed() }
 // of them unless it was written before. The image itself stays as it is. To close either
 // closes both.
 func (i *Image) Seal(ctx context.Context, progress func(done, total int64)) (*Image, error) {
-	m, obs, err := i.ready()
-	if err == nil && len(obs) > 0 {
-		m, err = sink.Feed(ctx, m, progress, obs...)
+	p, err := i.plan()
+	if err != nil {
+		return nil, err
 	}
+	m, err := p.Seal(ctx, progress)
 	if err != nil {
 		return nil, err
 	}
@@ -136,62 +142,45 @@ func (i *Image) Unchanged() bool {
 
 func (i *Image) warn(s string) { i.Report.Warnings = append(i.Report.Warnings, s) }
 
-// WriteFile writes the image to a file that appears whole or not at all; see sink.File.
-// A media check is computed while the bytes are written.
-func (i *Image) WriteFile(ctx context.Context, path string, o sink.Options) (sink.Result, error) {
-	m, obs, err := i.ready()
+// WriteTo writes the image to a sink. A media check is computed while the bytes are
+// written, or beforehand, as the sink can.
+func (i *Image) WriteTo(ctx context.Context, s sink.Sink, o sink.Options) (sink.Result, error) {
+	p, err := i.plan()
 	if err != nil {
 		return sink.Result{}, err
 	}
-	o.Observe = append(obs, o.Observe...)
-	return sink.File(ctx, path, m, o)
+	return s.Write(ctx, p, o)
+}
+
+// WriteFile writes the image to a file that appears whole or not at all; see sink.File.
+// A media check is computed while the bytes are written.
+func (i *Image) WriteFile(ctx context.Context, path string, o sink.Options) (sink.Result, error) {
+	return i.WriteTo(ctx, sink.File(path), o)
 }
 
 // Stream writes the image to a stream; see sink.Stream. A media check, which stands in
 // front of what it covers, takes a pass over all bytes beforehand.
 func (i *Image) Stream(ctx context.Context, w io.Writer, o sink.Options) (sink.Result, error) {
-	m, obs, err := i.ready()
-	if err != nil {
-		return sink.Result{}, err
-	}
-	o.Observe = append(obs, o.Observe...)
-	return sink.Stream(ctx, w, m, o)
-}
-
-// InPlaceOptions tune WriteInPlace.
-type InPlaceOptions struct {
-	Undo     inplace.UndoPolicy
-	Progress func(done, total int64)
+	return i.WriteTo(ctx, sink.Stream(w), o)
 }
 
 // WriteInPlace changes the base's file to be the image, which must have been planned
-// with Options.InPlace; see inplace.Apply. A media check takes a pass over all bytes
+// with Options.InPlace; see sink.InPlace. A media check takes a pass over all bytes
 // beforehand, see Seal.
-func (i *Image) WriteInPlace(ctx context.Context, o InPlaceOptions) (inplace.Result, error) {
+func (i *Image) WriteInPlace(ctx context.Context, place sink.InPlaceOptions, o sink.Options) (sink.Result, error) {
 	if i.edit == nil {
-		return inplace.Result{}, errors.New("the image was not planned for its place")
+		return sink.Result{}, sink.ErrNoPlace
 	}
+	path := i.edit.Base.Name()
 	if _, ok := i.edit.Base.(*extent.File); !ok {
-		return inplace.Result{}, fmt.Errorf("change %s: %w: it is no file", i.edit.Base.Name(), errors.ErrUnsupported)
+		return sink.Result{}, fmt.Errorf("change %s: %w: it is no file", path, errors.ErrUnsupported)
 	}
-	sealed, err := i.Seal(ctx, o.Progress)
-	if err != nil || i.Unchanged() {
-		return inplace.Result{}, err
-	}
-	e := *i.edit
-	e.Map, e.Undo, e.Progress = sealed.Map, o.Undo, o.Progress
-	path := e.Base.Name()
-	e.Check = func() error { return sink.Check(e.Map, e.Base) }
-	res, err := inplace.Apply(ctx, path, e)
-	if err != nil {
-		return res, fmt.Errorf("change %s: %w", path, baseimage.Bare(err))
-	}
-	return res, nil
+	return i.WriteTo(ctx, sink.InPlace(path, place), o)
 }
 
 // Undo takes the last edit in place of the image file at path back; see inplace.Undo.
 func Undo(path string) error {
-	if err := inplace.Undo(path); err != nil {
+	if err := inplace.Undo(inplace.Target{Image: path}); err != nil {
 		return fmt.Errorf("undo %s: %w", path, baseimage.Bare(err))
 	}
 	return nil

@@ -47,14 +47,20 @@ func TestUnsealed(t *testing.T) {
 		"its first byte":   at(mediacheck.Offset-10, 11),
 		"its last byte":    at(mediacheck.Offset+mediacheck.Size-1, 10),
 		"all":              func() error { _, err := io.Copy(io.Discard, all); return err }(),
-		"sink.Stream":      func() error { _, err := sink.Stream(t.Context(), io.Discard, img.Map, sink.Options{}); return err }(),
-		"sink.File":        func() error { _, err := sink.File(t.Context(), out, img.Map, sink.Options{}); return err }(),
+		"sink.Stream": func() error {
+			_, err := sink.Stream(io.Discard).Write(t.Context(), sink.Plan{Map: img.Map}, sink.Options{})
+			return err
+		}(),
+		"sink.File": func() error {
+			_, err := sink.File(out).Write(t.Context(), sink.Plan{Map: img.Map}, sink.Options{})
+			return err
+		}(),
 		"sink.Feed": func() error {
-			_, err := sink.Feed(t.Context(), img.Map, nil, sink.Observer{Writer: io.Discard})
+			err := sink.Feed(t.Context(), img.Map, nil, io.Discard)
 			return err
 		}(),
 		"an observed stream": func() error {
-			_, err := sink.Stream(t.Context(), io.Discard, img.Map, sink.Options{Observe: []sink.Observer{{Writer: io.Discard}}})
+			_, err := sink.Stream(io.Discard).Write(t.Context(), sink.Plan{Map: img.Map}, sink.Options{Observe: []io.Writer{io.Discard}})
 			return err
 		}(),
 	} {
@@ -160,7 +166,7 @@ func TestWriteInPlaceUnsealed(t *testing.T) {
 		t.Fatal(err)
 	}
 	src := img.Map.Extents()[0].Src
-	if _, err := inplace.Apply(t.Context(), path, inplace.Edit{Map: img.Map, Base: src}); !errors.Is(err, build.ErrUnsealed) {
+	if _, err := inplace.Apply(t.Context(), inplace.Target{Image: path}, inplace.Edit{Map: img.Map, Base: src}); !errors.Is(err, build.ErrUnsealed) {
 		t.Errorf("got %v", err)
 	}
 	if !bytes.Equal(read(t, path), before) {

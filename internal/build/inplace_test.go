@@ -15,6 +15,7 @@ import (
 	"github.com/isolayer/isolayer/internal/isotest"
 	"github.com/isolayer/isolayer/internal/layout"
 	"github.com/isolayer/isolayer/internal/stage"
+	"github.com/isolayer/isolayer/sink"
 )
 
 // copyOf is an image in a directory of its own.
@@ -26,28 +27,28 @@ func copyOf(t *testing.T, image string) string {
 }
 
 // editInPlace changes an image in place.
-func editInPlace(t *testing.T, image string, o stage.Options, steps ...edit.Step) (inplace.Result, layout.Report) {
+func editInPlace(t *testing.T, image string, o stage.Options, steps ...edit.Step) (sink.Result, layout.Report) {
 	t.Helper()
-	res, report, err := tryEdit(t, image, o, inplace.UndoKeep, steps...)
+	res, report, err := tryEdit(t, image, o, sink.UndoKeep, steps...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return res, report
 }
 
-func tryEdit(t *testing.T, image string, o stage.Options, undo inplace.UndoPolicy, steps ...edit.Step) (inplace.Result, layout.Report, error) {
+func tryEdit(t *testing.T, image string, o stage.Options, undo sink.UndoPolicy, steps ...edit.Step) (sink.Result, layout.Report, error) {
 	t.Helper()
 	b, err := baseimage.Open(image, baseimage.OpenOptions{})
 	if err != nil {
-		return inplace.Result{}, layout.Report{}, err
+		return sink.Result{}, layout.Report{}, err
 	}
 	defer b.Close()
 	o.InPlace = true
 	img, err := build.Build(t.Context(), b, steps, o)
 	if err != nil {
-		return inplace.Result{}, layout.Report{}, err
+		return sink.Result{}, layout.Report{}, err
 	}
-	res, err := img.WriteInPlace(t.Context(), build.InPlaceOptions{Undo: undo})
+	res, err := img.WriteInPlace(t.Context(), sink.InPlaceOptions{Undo: undo}, sink.Options{})
 	return res, img.Report, err
 }
 
@@ -147,8 +148,8 @@ func TestSmallEdits(t *testing.T) {
 			content = noise(1000, uint64(i))
 			file := fmt.Sprintf("/a-name-that-is-long-enough-to-fill-blocks-%d", i)
 			res, report := editInPlace(t, image, stage.Options{MediaCheck: stage.MediaStrip}, edit.Add{Source: local(t, "x", content), Dest: file})
-			if res.Written+res.Wiped > 4<<20 {
-				t.Errorf("%s, edit %d: %d bytes written, %d wiped; moved %v", name, i, res.Written, res.Wiped, report.Moved)
+			if res.Written+res.Edit.Wiped > 4<<20 {
+				t.Errorf("%s, edit %d: %d bytes written, %d wiped; moved %v", name, i, res.Written, res.Edit.Wiped, report.Moved)
 			}
 		}
 		if errs := isotest.BsdtarErrors(t, image); errs != "" {
@@ -196,7 +197,7 @@ func TestInPlaceRefused(t *testing.T) {
 		if err := c.prepare(image); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := tryEdit(t, image, stage.Options{}, inplace.UndoAuto, add); !errors.Is(err, c.want) {
+		if _, _, err := tryEdit(t, image, stage.Options{}, sink.UndoAuto, add); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v", what, err)
 		}
 		if isotest.SHA256File(t, image) != isotest.SHA256File(t, base) {
@@ -210,7 +211,7 @@ func TestInPlaceRefused(t *testing.T) {
 	if err := os.Symlink(image, link); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := tryEdit(t, link, stage.Options{}, inplace.UndoAuto, add); err != nil {
+	if _, _, err := tryEdit(t, link, stage.Options{}, sink.UndoAuto, add); err != nil {
 		t.Fatal(err)
 	}
 	info, err := os.Stat(image + inplace.UndoSuffix)
@@ -235,7 +236,7 @@ func TestInPlaceRefused(t *testing.T) {
 	if err := os.WriteFile(src, noise(9_000, 4), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := img.WriteInPlace(t.Context(), build.InPlaceOptions{}); err == nil || isotest.SHA256File(t, image) != isotest.SHA256File(t, base) {
+	if _, err := img.WriteInPlace(t.Context(), sink.InPlaceOptions{}, sink.Options{}); err == nil || isotest.SHA256File(t, image) != isotest.SHA256File(t, base) {
 		t.Errorf("a changed source: %v", err)
 	}
 	left, _ := filepath.Glob(image + ".*")

@@ -75,7 +75,7 @@ func ImplantMedia(ctx context.Context, path string, o ImplantOptions) (tag *medi
 
 // withFile opens a file for reading.
 func withFile(path string, use func(extent.Source) error) (err error) {
-	if err := inplace.Recover(path); err != nil {
+	if err := inplace.Recover(inplace.Target{Image: path}); err != nil {
 		return &baseimage.ImageError{Op: "open", Path: path, Err: baseimage.Bare(err)}
 	}
 	files := extent.NewFiles()

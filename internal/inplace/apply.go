@@ -222,6 +222,9 @@ func (a *applier) commit() error {
 // write writes one range.
 func (a *applier) write(e extent.Extent) error {
 	a.tell(0)
+	if err := a.ctx.Err(); err != nil {
+		return err
+	}
 	if e.Kind == extent.Bytes {
 		a.tell(e.Len)
 		_, err := a.img.WriteAt(e.Data, e.Off)

@@ -1,7 +1,7 @@
 // Package inplace writes a planned image over its base: only what differs is written,
 // and whatever happens meanwhile, the file is the base again or the new image.
 //
-// What is to be overwritten is saved beforehand, in a journal beside the image. New
+// What is to be overwritten is saved beforehand, in a journal, as a rule beside the image. New
 // data goes first, to where the base uses nothing, then what the base has structures
 // at; the edit takes effect when the journal is renamed. Whoever opens the image next
 // takes back an edit that was killed before that; see Recover. What only the base used
@@ -23,7 +23,7 @@ const (
 	MaxUndo = 64 << 20
 )
 
-// Names beside the image.
+// How the names of journals end.
 const (
 	JournalSuffix = ".isolayer-journal"
 	UndoSuffix    = ".isolayer-undo"
@@ -70,7 +70,7 @@ type Edit struct {
 	Progress func(done, total int64)
 }
 
-// Result tells what was done.
+// Result is what was done.
 type Result struct {
 	Written int64         // bytes of the image
 	Wiped   int64         // bytes made zero afterwards

@@ -1,6 +1,7 @@
 package inplace
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,24 +10,32 @@ import (
 	"path/filepath"
 )
 
-// Apply changes the image file at path. With an error, the image is as it was, unless
+// Target is an image file and where its journals lie.
+type Target struct {
+	Image string
+	// Journal is the path that their names begin with; "" is that of the image, links
+	// followed, so that they lie beside it.
+	Journal string
+}
+
+// Apply changes the image file of a target. With an error, the image is as it was, unless
 // the error is one of taking the edit back: then the next run does that.
-func Apply(ctx context.Context, path string, e Edit) (Result, error) {
-	p, err := at(path)
+func Apply(ctx context.Context, t Target, e Edit) (Result, error) {
+	p, err := at(t)
 	if err != nil {
 		return Result{}, err
 	}
 	res, err := apply(ctx, p, e)
 	if res.Undo != "" {
-		res.Undo = p.path + res.Undo
+		res.Undo = p.journal + res.Undo
 	}
 	return res, err
 }
 
-// Undo takes the last edit of the image file at path back: ErrNoUndo if there is none,
-// ErrSince if the image was changed otherwise since.
-func Undo(path string) error {
-	p, err := at(path)
+// Undo takes the last edit of the image file back: ErrNoUndo if there is none, ErrSince if
+// the image was changed otherwise since.
+func Undo(t Target) error {
+	p, err := at(t)
 	if err != nil {
 		return err
 	}
@@ -35,33 +44,33 @@ func Undo(path string) error {
 
 // Recover brings an image file in order if a killed run has left it half edited. It is
 // cheap if there is nothing to do, and to be called before the image is read.
-func Recover(path string) error {
-	p, err := at(path)
+func Recover(t Target) error {
+	p, err := at(t)
 	if err != nil {
 		return nil // opening it tells why
 	}
-	if _, err := os.Lstat(p.path + JournalSuffix); err != nil && !p.pending() {
+	if _, err := os.Lstat(p.journal + JournalSuffix); err != nil && !p.pending() {
 		return nil
 	}
 	return recoverImage(p)
 }
 
-// beside is a directory of the system.
-type beside struct{ path string }
+// files are an image and its journals on disk.
+type files struct{ path, journal string }
 
-// at finds the file that path leads to.
-func at(path string) (beside, error) {
-	real, err := filepath.EvalSymlinks(path)
+// at finds the files of a target.
+func at(t Target) (files, error) {
+	real, err := filepath.EvalSymlinks(t.Image)
 	if err != nil {
-		return beside{}, err
+		return files{}, err
 	}
-	return beside{real}, nil
+	return files{real, cmp.Or(t.Journal, real)}, nil
 }
 
-// pending tells whether an edit took effect but did not end. A file that cannot be
+// pending reports whether an edit took effect but did not end. A file that cannot be
 // read is somebody else's business.
-func (p beside) pending() bool {
-	f, err := os.Open(p.path + UndoSuffix)
+func (p files) pending() bool {
+	f, err := os.Open(p.journal + UndoSuffix)
 	if err != nil {
 		return false
 	}
@@ -75,7 +84,7 @@ func (p beside) pending() bool {
 	return err == nil && string(tail) != done
 }
 
-func (p beside) image() (file, identity, error) {
+func (p files) image() (file, identity, error) {
 	f, err := os.OpenFile(p.path, os.O_RDWR|nonblock, 0)
 	if err != nil {
 		return nil, identity{}, err
@@ -115,8 +124,8 @@ func safe(f *os.File, path string) (identity, error) {
 	return id, nil
 }
 
-func (p beside) open(suffix string) (file, error) {
-	f, err := os.OpenFile(p.path+suffix, os.O_RDWR|nonblock|nofollow, 0)
+func (p files) open(suffix string) (file, error) {
+	f, err := os.OpenFile(p.journal+suffix, os.O_RDWR|nonblock|nofollow, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -143,19 +152,19 @@ func trusted(f *os.File, image string) error {
 	return nil
 }
 
-func (p beside) create(suffix string) (file, error) {
-	f, err := os.OpenFile(p.path+suffix, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+func (p files) create(suffix string) (file, error) {
+	f, err := os.OpenFile(p.journal+suffix, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	return disk{f}, nil
 }
 
-func (p beside) rename(old, to string) error { return os.Rename(p.path+old, p.path+to) }
-func (p beside) remove(suffix string) error  { return os.Remove(p.path + suffix) }
+func (p files) rename(old, to string) error { return os.Rename(p.journal+old, p.journal+to) }
+func (p files) remove(suffix string) error  { return os.Remove(p.journal + suffix) }
 
-func (p beside) sync() (err error) {
-	d, err := os.Open(filepath.Dir(p.path))
+func (p files) sync() (err error) {
+	d, err := os.Open(filepath.Dir(p.journal))
 	if err != nil {
 		return err
 	}

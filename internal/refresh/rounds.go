@@ -437,7 +437,7 @@ func (b *checks) sum(n *tree.Node, h crypto.Hash) (string, error) {
 		}
 	}
 	if whole, ok := r.(*extent.Map); ok && from == 0 {
-		_, err = sink.Feed(b.s.Ctx, whole, nil, sink.Observer{Writer: w})
+		err = sink.Feed(b.s.Ctx, whole, nil, w)
 	} else if got, err2 := io.Copy(w, io.NewSectionReader(r, from, size-from)); err2 != nil || got < size-from {
 		err = errors.Join(err2, io.ErrUnexpectedEOF)
 	}

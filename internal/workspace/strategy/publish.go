@@ -25,6 +25,6 @@ func Publish(ctx context.Context, from, to string) (size int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	_, err = sink.File(ctx, to, m, sink.Options{})
+	_, err = sink.File(to).Write(ctx, sink.Plan{Map: m}, sink.Options{})
 	return src.Size(), err
 }

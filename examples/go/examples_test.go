@@ -3,6 +3,7 @@ package examples_test
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -67,7 +68,59 @@ func TestPrograms(t *testing.T) {
 	}
 	dir := programs(t)
 	t.Run("files", func(t *testing.T) { files(t, dir) })
+	t.Run("readme", func(t *testing.T) { readme(t, dir) })
 	t.Run("serve", func(t *testing.T) { serve(t, dir) })
+}
+
+// readme is what README.md and its translation have, as a program.
+func readme(t *testing.T, dir string) {
+	var before string
+	for _, name := range []string{"README.md", "README.zh-CN.md"} {
+		text, err := os.ReadFile(filepath.Join("..", "..", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, rest, _ := strings.Cut(string(text), "```go\n")
+		block, _, ok := strings.Cut(rest, "```")
+		if !ok || before != "" && block != before {
+			t.Errorf("%s has not the program that the other has: %q", name, block)
+		}
+		before = block
+	}
+	source := filepath.Join(t.TempDir(), "main.go")
+	program := fmt.Sprintf(`package main
+
+import (
+	"context"
+
+	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/edit"
+	"github.com/isolayer/isolayer/sink"
+)
+
+func main() {
+	if err := run(context.Background(), []byte("of the readme")); err != nil {
+		panic(err)
+	}
+}
+
+func run(ctx context.Context, kickstart []byte) error {
+%s}
+`, before)
+	if err := os.WriteFile(source, []byte(program), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("go", "build", "-o", dir, source).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s\n%s", err, out, program)
+	}
+	for _, args := range [][]string{{"main"}, {"extract", "custom.iso", "ks.cfg"}} {
+		c := exec.CommandContext(t.Context(), filepath.Join(dir, args[0]), args[1:]...)
+		c.Dir = dir
+		out, err := c.CombinedOutput()
+		if err != nil || len(args) > 1 && string(out) != "of the readme" {
+			t.Errorf("%s: %v\n%s", args, err, out)
+		}
+	}
 }
 
 // files: what one writes the others read, and the gate lets through what is named only.

@@ -113,6 +113,21 @@ func TestImportsOnlyGoDown(t *testing.T) {
 	}
 }
 
+// TestPackagesAreDocumented: every package says what it does, in its own name.
+func TestPackagesAreDocumented(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{.Name}} {{.Doc}}`, "./...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(out)) {
+		path, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+		name, doc, _ := strings.Cut(rest, " ")
+		if name != "main" && !strings.HasPrefix(path, module+"/examples/") && !strings.HasPrefix(doc, "Package "+name+" ") {
+			t.Errorf("%s: %q does not say what the package does", path, doc)
+		}
+	}
+}
+
 // TestPublicPackages: all packages but these are internal.
 func TestPublicPackages(t *testing.T) {
 	out, err := exec.Command("go", "list", "./...").Output()

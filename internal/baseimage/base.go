@@ -1,21 +1,8 @@
-// Package isolayer makes changed ISO images out of existing ones: a read-only
-// base, ordered steps of change, and an image that is a plan until its bytes
-// are needed.
+// Package baseimage holds an opened image: the source of its bytes, its directory hierarchies,
+// its boot equipment and the tree that these are merged into, each read once. An image whose
+// edit in place was interrupted is completed or taken back first.
 //
-//	base, err := isolayer.Open("base.iso", isolayer.OpenOptions{})
-//	if err != nil {
-//		return err
-//	}
-//	defer base.Close()
-//	image, err := base.Build(ctx, []isolayer.Step{isolayer.Add{Source: "ks.cfg"}}, isolayer.Options{})
-//	if err != nil {
-//		return err
-//	}
-//	defer image.Close()
-//	_, err = image.WriteFile(ctx, "out.iso", sink.Options{})
-//	return err
-//
-// New images, of directories, are made by Master.
+// It changes nothing; package stage holds what steps make of a base.
 package baseimage
 
 import (

@@ -37,7 +37,8 @@ func (p *planner) compactable() error {
 // content in the order of the base, then what is new. Blocks that nobody owns are left
 // out.
 func (p *planner) placeCompact() error {
-	var fixed, content []span
+	var content []span
+	fixed := p.stays()
 	for _, s := range p.sets {
 		fixed = append(fixed, s.fixed())
 	}
@@ -53,6 +54,10 @@ func (p *planner) placeCompact() error {
 		b.placement = placedCompact
 		b.placeTables(&p.pool)
 	}
+	if err := p.layWriters(); err != nil {
+		return err
+	}
+	p.pool.end = max(p.pool.end, p.reach())
 	starts := map[int64]bool{}
 	for n := range nodes(p.tree.Root) {
 		if n.IsDir() || n.Source != nil || n.Replaced() {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/internal/fault"
@@ -42,6 +43,7 @@ func (p *planner) owners() (*owners, error) {
 	if err != nil {
 		return nil, err
 	}
+	fixed = append(fixed, p.stays()...)
 	var stay spans
 	var equipment, behind []span
 	for _, x := range base.Boot.Objects() {
@@ -74,7 +76,7 @@ func (p *planner) owners() (*owners, error) {
 	}
 	o.boot, o.behind = union(equipment), union(behind)
 	stay = stay.plus(union(p.patched(stay.plus(o.boot))))
-	o.content, o.trees = content, union(append(tables, meta...))
+	o.content, o.trees = content, union(slices.Concat(tables, meta, p.freed()))
 	if err := o.alias(union(append(meta, fixed...))); err != nil {
 		return nil, err
 	}

@@ -67,9 +67,15 @@ func (p *planner) placeTrees() error {
 	for _, b := range p.trees {
 		b.placeTables(&p.pool)
 	}
+	if err := p.layWriters(); err != nil {
+		return err
+	}
 	if p.o.InPlace { // content goes to where the base has nothing
 		for _, b := range p.trees {
 			busy = busy.plus(b.occupied())
+		}
+		for _, w := range p.writers {
+			busy = busy.plus(union(w.runs))
 		}
 		p.pool = pool{free: spans{{0, busy.end()}}.minus(busy), end: max(busy.end(), p.pool.end)}
 	}
@@ -162,36 +168,40 @@ func (b *hierarchy) put(d *directory, at int64) {
 // continuation areas: over the free runs; or with some files moved away; or at
 // the end.
 func (p *planner) relay(b *hierarchy) error {
-	if err := b.draftRest(); err != nil {
+	w := afresh{p, b}
+	if b.h == iso9660.Primary && !p.o.AtEnd && !p.o.Compact {
+		sizes, err := w.Measure()
+		if err != nil {
+			return err
+		}
+		if _, ok := sequence(sizes, p.pool.free, w.Reach()); !ok {
+			if at, ok := p.makeRoom(sizes, sum(sizes)); ok {
+				b.placement = placedRelaid
+				p.pool.free = p.pool.free.minus(union(runsAt(at, sizes)))
+				w.Place(at)
+				return nil
+			}
+		}
+	}
+	x, err := p.lay(w)
+	if err != nil {
 		return err
 	}
-	var sizes []int64
-	var total int64
-	for _, d := range b.dirs {
-		d.ceBlocks = packAreas(d.allAreas(), 0)
-		sizes = append(sizes, d.blocks+d.ceBlocks)
-		total += d.blocks + d.ceBlocks
-	}
-	b.placement = placedRelaid
-	at, ok := sequence(sizes, p.pool.free, p.rootBefore(b))
-	if !ok && b.h == iso9660.Primary && !p.o.AtEnd && !p.o.Compact {
-		at, ok = p.makeRoom(sizes, total)
-	}
-	if !ok {
-		b.placement = placedEnd
-		at = nil
-		for _, n := range sizes {
-			at = append(at, p.pool.append(n, 0, -1))
-		}
-	} else {
-		var used []span
-		for i, n := range sizes {
-			used = append(used, span{at[i], at[i] + n})
-		}
-		p.pool.free = p.pool.free.minus(union(used))
-	}
-	for i, d := range b.dirs {
-		b.put(d, at[i])
-	}
+	b.placement = x.placement
 	return nil
+}
+
+func sum(sizes []int64) (total int64) {
+	for _, n := range sizes {
+		total += n
+	}
+	return total
+}
+
+// runsAt are the blocks of items by their first blocks.
+func runsAt(at, sizes []int64) (out []span) {
+	for i, n := range sizes {
+		out = append(out, span{at[i], at[i] + n})
+	}
+	return out
 }

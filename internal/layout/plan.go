@@ -26,6 +26,8 @@ type Base struct {
 	Image  *iso9660.Image
 	Boot   *boot.Equipment
 	Source extent.Source
+	// Writers write what else records the files of the image.
+	Writers []Writer
 }
 
 // Options of Plan. The zero value is the default.
@@ -80,6 +82,8 @@ type planner struct {
 	sets  []set
 	trees []*hierarchy
 	pool  pool
+
+	writers []*written
 
 	namings namings
 
@@ -282,6 +286,11 @@ func (p *planner) assemble() (*Result, error) {
 		}
 		p.report.Trees = append(p.report.Trees, r)
 	}
+	others, err := p.writerExtents()
+	if err != nil {
+		return nil, err
+	}
+	over = append(over, others...)
 	content := append(p.contentExtents(), p.runExtents()...)
 	used := p.own.kept
 	for _, c := range p.leaving() {
@@ -292,6 +301,9 @@ func (p *planner) assemble() (*Result, error) {
 	}
 	for _, b := range p.trees {
 		used = append(used, b.occupied()...)
+	}
+	for _, w := range p.writers {
+		used = append(used, w.runs...)
 	}
 	used = union(used)
 	end := max(used.end(), p.own.shared.end())

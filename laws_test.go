@@ -21,7 +21,7 @@ const module = "github.com/isolayer/isolayer"
 var public = []string{"isolayer", "edit", "extent", "sink"}
 
 // forTests are the packages that only tests import.
-var forTests = []string{"isotest", "isotest/hostile", "isotest/readback", "loadertest", "sinktest", "stage/volumetest"}
+var forTests = []string{"isotest", "isotest/hostile", "isotest/readback", "loadertest", "sinktest", "stage/volumetest", "baseimage/hierarchytest"}
 
 // noun is a package as docs/design.md names it.
 func noun(path string) string {

@@ -96,32 +96,23 @@ func (i *Image) origin(e extent.Extent, kind RegionKind) Origin {
 
 // claimsOf are what lies where in an image.
 func claimsOf(b *baseimage.Base) ([]claim, error) {
-	img := b.Image()
-	start := img.Start().Offset()
+	list, err := baseimage.Hierarchies(b)
+	if err != nil {
+		return nil, err
+	}
+	start := b.Image().Start().Offset()
 	out := []claim{{0, 16 * iso9660.BlockSize, 0, RegionSystemArea, ""}}
 	last := start
-	for _, h := range iso9660.Hierarchies {
-		root, err := img.Tree(h)
-		if err != nil {
-			return nil, err
+	for _, h := range list {
+		for _, r := range h.Descriptors() {
+			last = max(last, r.End())
 		}
-		if root == nil {
-			continue
+		for _, r := range h.Tables() {
+			out = append(out, claim{r.Off, r.End(), 2, RegionPathTable, ""})
 		}
-		d := img.Descriptor(h)
-		last = max(last, d.Block.Offset())
-		n := int64(d.PathTableSize())
-		little, littleToo, big, bigToo := d.PathTables()
-		for _, at := range []iso9660.LBA{little, littleToo, big, bigToo} {
-			if at != 0 && n > 0 {
-				out = append(out, claim{at.Offset(), at.Offset() + n, 2, RegionPathTable, ""})
-			}
-		}
-		for e := range root.Walk() {
-			out = claimsOfEntry(out, e)
-		}
+		out = claimsBelow(out, h.Root())
 	}
-	out = append(out, claim{start, last + 2*iso9660.BlockSize, 1, RegionDescriptors, ""}) // with the terminator
+	out = append(out, claim{start, last + iso9660.BlockSize, 1, RegionDescriptors, ""}) // with the terminator
 	for _, o := range b.Boot().Objects() {
 		if o.Path == "" {
 			out = append(out, claim{o.Off, o.End(), 5, RegionBoot, o.Name})
@@ -130,25 +121,21 @@ func claimsOf(b *baseimage.Base) ([]claim, error) {
 	return out, nil
 }
 
-// claimsOfEntry appends where a directory with its continuation areas, or the content of a
-// file, lies.
-func claimsOfEntry(out []claim, e *iso9660.Entry) []claim {
-	path := e.Path()
-	if !e.IsDir() {
-		for _, s := range e.Sections() {
-			if s.Size > 0 {
-				out = append(out, claim{s.LBA.Offset(), s.LBA.Offset() + s.Size, 4, RegionFile, path})
-			}
+// claimsBelow appends where the records of a directory and the content of all files below it
+// lie.
+func claimsBelow(out []claim, root baseimage.Node) []claim {
+	stack := []baseimage.Node{root}
+	for len(stack) > 0 {
+		n := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		rank, kind := 4, RegionFile
+		if n.IsDir() {
+			rank, kind = 3, RegionDirectory
 		}
-		return out
-	}
-	r := e.Record()
-	at := r.LBA().Offset()
-	out = append(out, claim{at, at + int64(r.Size()), 3, RegionDirectory, path})
-	for raw := range e.Sequence() {
-		for _, a := range raw.Areas {
-			out = append(out, claim{a.Off, a.Off + int64(len(a.Data)), 3, RegionDirectory, path})
+		for _, r := range n.Extents() {
+			out = append(out, claim{r.Off, r.End(), rank, kind, n.Path()})
 		}
+		stack = slices.AppendSeq(stack, n.Children())
 	}
 	return out
 }

@@ -38,7 +38,7 @@ func (p *planner) compactable() error {
 // out.
 func (p *planner) placeCompact() error {
 	var content []span
-	fixed := p.stays()
+	fixed := p.base.stays()
 	for _, s := range p.sets {
 		fixed = append(fixed, s.fixed())
 	}
@@ -54,10 +54,10 @@ func (p *planner) placeCompact() error {
 		b.placement = placedCompact
 		b.placeTables(&p.pool)
 	}
-	if err := p.layWriters(); err != nil {
+	if err := layWriters(p); err != nil {
 		return err
 	}
-	p.pool.end = max(p.pool.end, p.reach())
+	p.pool.end = max(p.pool.end, p.base.reach())
 	starts := map[int64]bool{}
 	for n := range nodes(p.tree.Root) {
 		if n.IsDir() || n.Source != nil || n.Replaced() {

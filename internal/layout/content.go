@@ -26,7 +26,7 @@ func parity(size, off int64) int64 {
 // free run behind the tree that is large enough, else the end. Behind the tree,
 // because readers of a pipe have passed what lies in front of it.
 func (p *planner) placeContent() {
-	behind := max(p.treeEnd(), p.reach())
+	behind := max(p.treeEnd(), p.base.reach())
 	for _, c := range p.leaving() {
 		size := c.len() * iso9660.BlockSize
 		to := p.take(c.len(), max(behind, p.after[c.from]), parity(size, c.from*iso9660.BlockSize))

@@ -43,7 +43,7 @@ func (p *planner) owners() (*owners, error) {
 	if err != nil {
 		return nil, err
 	}
-	fixed = append(fixed, p.stays()...)
+	fixed = append(fixed, p.base.stays()...)
 	var stay spans
 	var equipment, behind []span
 	for _, x := range base.Boot.Objects() {
@@ -76,7 +76,7 @@ func (p *planner) owners() (*owners, error) {
 	}
 	o.boot, o.behind = union(equipment), union(behind)
 	stay = stay.plus(union(p.patched(stay.plus(o.boot))))
-	o.content, o.trees = content, union(slices.Concat(tables, meta, p.freed()))
+	o.content, o.trees = content, union(slices.Concat(tables, meta, p.base.freed()))
 	if err := o.alias(union(append(meta, fixed...))); err != nil {
 		return nil, err
 	}

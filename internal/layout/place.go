@@ -67,7 +67,7 @@ func (p *planner) placeTrees() error {
 	for _, b := range p.trees {
 		b.placeTables(&p.pool)
 	}
-	if err := p.layWriters(); err != nil {
+	if err := layWriters(p); err != nil {
 		return err
 	}
 	if p.o.InPlace { // content goes to where the base has nothing
@@ -183,7 +183,7 @@ func (p *planner) relay(b *hierarchy) error {
 			}
 		}
 	}
-	x, err := p.lay(w)
+	x, err := lay(p, w)
 	if err != nil {
 		return err
 	}

@@ -286,7 +286,7 @@ func (p *planner) assemble() (*Result, error) {
 		}
 		p.report.Trees = append(p.report.Trees, r)
 	}
-	others, err := p.writerExtents()
+	others, err := writerExtents(p)
 	if err != nil {
 		return nil, err
 	}
@@ -328,20 +328,9 @@ func (p *planner) assemble() (*Result, error) {
 		}
 	}
 	over = append(over, content...)
-	var patches []extent.Extent
-	for _, patch := range fit.Patches {
-		if c := p.base.Boot.Catalog; p.o.Compact && c != nil && patch.Off == c.LBA.Offset() {
-			patch.Off = p.movedTo(int64(c.LBA)) * iso9660.BlockSize
-		}
-		patches = append(patches, extent.BytesOf(patch.Off, patch.Data))
-		if what := p.report.Boot; len(what) == 0 || what[len(what)-1] != patch.What {
-			p.report.Boot = append(p.report.Boot, patch.What)
-		}
-	}
-	if !p.o.Compact {
-		if patches, err = p.patchesLeft(patches, used.minus(p.own.kept), fit.Size); err != nil {
-			return nil, err
-		}
+	patches, err := bootPatches(p, fit, used)
+	if err != nil {
+		return nil, err
 	}
 	for _, f := range fit.Findings {
 		p.report.Warnings = append(p.report.Warnings, f.String())
@@ -358,6 +347,23 @@ func (p *planner) assemble() (*Result, error) {
 	p.report.Size, p.report.Written = m.Size(), m.Written(p.base.Source)
 	fresh := slices.Concat(over, patches)
 	return &Result{Map: m, Wiped: without(wiped, fresh), Overwritten: p.overwritten(fresh)}, nil
+}
+
+// bootPatches are the changes of boot equipment that the result does not have already.
+func bootPatches(p *planner, fit *boot.Relocation, used spans) (patches []extent.Extent, err error) {
+	for _, patch := range fit.Patches {
+		if c := p.base.Boot.Catalog; p.o.Compact && c != nil && patch.Off == c.LBA.Offset() {
+			patch.Off = p.movedTo(int64(c.LBA)) * iso9660.BlockSize
+		}
+		patches = append(patches, extent.BytesOf(patch.Off, patch.Data))
+		if what := p.report.Boot; len(what) == 0 || what[len(what)-1] != patch.What {
+			p.report.Boot = append(p.report.Boot, patch.What)
+		}
+	}
+	if p.o.Compact {
+		return patches, nil
+	}
+	return p.patchesLeft(patches, used.minus(p.own.kept), fit.Size)
 }
 
 // without cuts what is written, such as a backup GPT that has a new place, out of ranges of

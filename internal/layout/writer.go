@@ -43,7 +43,7 @@ type written struct {
 }
 
 // lay gives a writer its place: over the free runs, else at the end.
-func (p *planner) lay(w Writer) (*written, error) {
+func lay(p *planner, w Writer) (*written, error) {
 	sizes, err := w.Measure()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", w, err)
@@ -65,9 +65,9 @@ func (p *planner) lay(w Writer) (*written, error) {
 }
 
 // layWriters gives those of the base their places.
-func (p *planner) layWriters() error {
+func layWriters(p *planner) error {
 	for _, w := range p.base.Writers {
-		x, err := p.lay(w)
+		x, err := lay(p, w)
 		if err != nil {
 			return err
 		}
@@ -80,23 +80,23 @@ func (p *planner) layWriters() error {
 }
 
 // reach is the first block that content can have, so that every writer can name it.
-func (p *planner) reach() (first int64) {
-	for _, w := range p.base.Writers {
+func (b Base) reach() (first int64) {
+	for _, w := range b.Writers {
 		first = max(first, w.Reach())
 	}
 	return first
 }
 
 // freed are the blocks of the base that writers give away, stays those that they keep.
-func (p *planner) freed() (out []span) {
-	for _, w := range p.base.Writers {
+func (b Base) freed() (out []span) {
+	for _, w := range b.Writers {
 		out = append(out, blocksOf(w.Frees())...)
 	}
 	return out
 }
 
-func (p *planner) stays() (out []span) {
-	for _, w := range p.base.Writers {
+func (b Base) stays() (out []span) {
+	for _, w := range b.Writers {
 		out = append(out, blocksOf(w.Stays())...)
 	}
 	return out
@@ -109,8 +109,8 @@ func blocksOf(list []extent.Extent) (out []span) {
 	return out
 }
 
-// where is where the content of a file is in the result, also of one that moves.
-func (p *planner) where(n *tree.Node) []iso9660.Section {
+// goesTo is where the content of a file is in the result, also of one that moves.
+func goesTo(p *planner, n *tree.Node) []iso9660.Section {
 	list := slices.Clone(p.sections(n))
 	if n.Source == nil {
 		for i, s := range list {
@@ -123,9 +123,9 @@ func (p *planner) where(n *tree.Node) []iso9660.Section {
 }
 
 // writerExtents are the bytes of the writers of the base.
-func (p *planner) writerExtents() (out []extent.Extent, err error) {
+func writerExtents(p *planner) (out []extent.Extent, err error) {
 	for _, w := range p.writers {
-		list, err := w.Emit(p.where)
+		list, err := w.Emit(func(n *tree.Node) []iso9660.Section { return goesTo(p, n) })
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", w, err)
 		}

@@ -9,7 +9,11 @@ import (
 	"sync"
 
 	"github.com/isolayer/isolayer/edit"
+	"github.com/isolayer/isolayer/extent"
+	"github.com/isolayer/isolayer/internal/baseimage"
 	"github.com/isolayer/isolayer/internal/build"
+	"github.com/isolayer/isolayer/internal/fault"
+	"github.com/isolayer/isolayer/internal/layer"
 	"github.com/isolayer/isolayer/internal/recipe"
 	"github.com/isolayer/isolayer/internal/stage"
 	"github.com/isolayer/isolayer/internal/store"
@@ -106,4 +110,22 @@ func (c *run) makeLayer(ctx context.Context, s *state, steps func() ([]edit.Step
 // since are the texts that were not there before.
 func since(before, after []string) []string {
 	return slices.DeleteFunc(slices.Clone(after), func(s string) bool { return slices.Contains(before, s) })
+}
+
+// asBase is a planned image to read from, as if it were a file.
+func asBase(i *build.Image, name string) (*baseimage.Base, error) {
+	return baseimage.OpenSource(extent.Compose(name, i.Map), baseimage.OpenOptions{Limits: fault.Unlimited()})
+}
+
+// layerFrom is the layer that turns one planned image into another.
+func layerFrom(ctx context.Context, i *build.Image, before *build.Image) (*layer.Layer, []string, error) {
+	a, err := asBase(before, "before")
+	if err != nil {
+		return nil, nil, err
+	}
+	b, err := asBase(i, "after")
+	if err != nil {
+		return nil, nil, err
+	}
+	return build.MakeLayer(ctx, b, a, build.LayerOptions{Lower: before.Lower})
 }

@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"github.com/isolayer/isolayer/edit"
+	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/internal/baseimage"
-	"github.com/isolayer/isolayer/internal/fat"
 	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/localtree"
 	"github.com/isolayer/isolayer/internal/recipe"
@@ -66,8 +66,19 @@ func (g *copyContext) flags() (err error) {
 		g.owner = &owner
 	}
 	_, g.render = g.i.Flag("template")
-	g.ignore, err = g.ignored()
+	if _, from := g.i.Flag("from"); from && g.render {
+		return fmt.Errorf("%w: --template goes with files of the context, not with --from", recipe.ErrSyntax)
+	}
+	g.ignore, err = g.run.ignored()
 	return err
+}
+
+// unsummed refuses a digest for what is none of a URL: nothing would compare it.
+func (g *copyContext) unsummed(word string) error {
+	if _, ok := g.i.Flag("checksum"); ok {
+		return fmt.Errorf("%w: --checksum goes with a URL, which %s is not", recipe.ErrSyntax, word)
+	}
+	return nil
 }
 
 // attr are the attributes of something that is put in.
@@ -76,18 +87,22 @@ func (g *copyContext) attr(kind uint32, executable bool) tree.Attr {
 	if kind == iso9660.ModeDir || executable {
 		a.Mode = kind | 0o755
 	}
-	if g.mode != nil && kind != iso9660.ModeSymlink {
-		a.Mode = kind | *g.mode
-	}
-	if g.owner != nil {
-		a.UID, a.GID = g.owner.UID, g.owner.GID
-	}
-	return a
+	return g.given(a)
 }
 
 // text puts a here-document into the image.
-func (g *copyContext) text(name, text, dest string) {
-	g.add(item{dest: localtree.Into(dest, name), attr: g.attr(iso9660.ModeRegular, false), src: fat.Bytes([]byte(text)), sum: fmt.Sprintf("%x", sha256.Sum256([]byte(text)))})
+func (g *copyContext) text(name, text, dest string) error {
+	if err := g.unsummed("a here-document"); err != nil {
+		return err
+	}
+	if g.render {
+		var err error
+		if text, err = recipe.Render(name, text, g.values); err != nil {
+			return err
+		}
+	}
+	g.add(item{dest: localtree.Into(dest, name), attr: g.attr(iso9660.ModeRegular, false), src: extent.Memory(name, []byte(text)), sum: fmt.Sprintf("%x", sha256.Sum256([]byte(text)))})
+	return nil
 }
 
 func (g *copyContext) add(x item) {
@@ -107,6 +122,9 @@ func (g *copyContext) source(word, dest string) error {
 	if g.i.Name == "ADD" && (strings.HasPrefix(word, "http://") || strings.HasPrefix(word, "https://")) {
 		return g.url(word, dest)
 	}
+	if err := g.unsummed(word); err != nil {
+		return err
+	}
 	p, err := g.run.source(word)
 	if err != nil {
 		return err
@@ -121,43 +139,44 @@ func (g *copyContext) source(word, dest string) error {
 			return fmt.Errorf("%w: %s is several files; the destination must end in a slash", recipe.ErrSyntax, word)
 		}
 	}
-	n := len(g.list)
+	took := false
 	for _, hit := range hits {
-		if err := g.local(hit, dest); err != nil {
+		some, err := g.local(hit, dest)
+		if err != nil {
 			return err
 		}
+		took = took || some
 	}
-	if len(hits) == 1 && len(g.list) == n && !isDir(p) {
-		return fmt.Errorf("%s: .isoignore leaves it out", word)
-	}
-	if len(hits) == 0 || len(g.list) == n && !isDir(p) {
+	switch {
+	case len(hits) == 0:
 		return fmt.Errorf("%s: %w in the context", word, fs.ErrNotExist)
+	case !took:
+		return fmt.Errorf("%s: .isoignore leaves it out", word)
 	}
 	return nil
 }
 
-func isDir(p string) bool {
-	info, err := os.Stat(p)
-	return err == nil && info.IsDir()
-}
-
-// local puts a file, or what a directory holds, into the image.
-func (g *copyContext) local(p, dest string) error {
+// local puts a file, or what a directory holds, into the image, and reports whether there
+// was something that .isoignore does not name.
+func (g *copyContext) local(p, dest string) (took bool, err error) {
 	info, err := os.Stat(p)
 	if err != nil {
-		return err // with the whole path: where it was looked for
+		return false, err // with the whole path: where it was looked for
 	}
 	if !info.IsDir() {
-		if g.i.Name == "ADD" {
-			if done, err := g.archive(p, dest); done || err != nil {
-				return err
-			}
+		if skip, err := g.skip(p); skip || err != nil {
+			return false, err
+		}
+		if g.i.Name == "ADD" && isArchive(p) {
+			return true, g.archive(p, dest)
 		}
 		dest = localtree.Into(dest, localtree.Name(p))
 	}
-	return localtree.Walk(p, info, g.skip, func(e localtree.Entry) error {
+	n := len(g.list)
+	err = localtree.Walk(p, info, g.skip, func(e localtree.Entry) error {
 		return g.file(e, e.Below(dest))
 	})
+	return len(g.list) > n, err
 }
 
 // skip reports what .isoignore names.
@@ -199,7 +218,7 @@ func (g *copyContext) template(p, dest string, a tree.Attr) error {
 	if err != nil {
 		return err
 	}
-	g.add(item{dest: dest, attr: a, src: fat.Bytes([]byte(text)), sum: fmt.Sprintf("%x", sha256.Sum256([]byte(text)))})
+	g.add(item{dest: dest, attr: a, src: extent.Memory(p, []byte(text)), sum: fmt.Sprintf("%x", sha256.Sum256([]byte(text)))})
 	return nil
 }
 

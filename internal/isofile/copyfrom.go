@@ -6,6 +6,7 @@ import (
 	"io"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/isolayer/isolayer/extent"
@@ -19,49 +20,52 @@ import (
 	"github.com/isolayer/isolayer/internal/tree"
 )
 
-// archive puts what a tar archive holds into the image; false if it is none.
-func (g *copyContext) archive(p, dest string) (bool, error) {
-	switch ext := strings.ToLower(filepath.Ext(p)); {
-	case ext == ".tar", ext == ".tgz", ext == ".tzst":
-	case strings.HasSuffix(strings.ToLower(p), ".tar.gz"), strings.HasSuffix(strings.ToLower(p), ".tar.zst"):
-	default:
-		return false, nil
+// isArchive reports the name of a tar archive.
+func isArchive(p string) bool {
+	p = strings.ToLower(p)
+	return slices.ContainsFunc([]string{".tar", ".tgz", ".tzst", ".tar.gz", ".tar.zst"}, func(end string) bool { return strings.HasSuffix(p, end) })
+}
+
+// archive puts what a tar archive holds into the image.
+func (g *copyContext) archive(p, dest string) error {
+	if g.render {
+		return fmt.Errorf("%w: --template goes with files, and %s is an archive", recipe.ErrSyntax, filepath.Base(p))
 	}
 	d, err := g.fileSum(g.ctx, p)
 	if err != nil {
-		return true, err
+		return err
 	}
 	files := extent.NewFiles()
 	g.closers = append(g.closers, files)
 	f, err := files.Add(p)
 	if err != nil {
-		return true, err
+		return err
 	}
 	src, spool, err := layer.Expand(f, "")
 	if err != nil {
-		return true, err
+		return err
 	}
 	g.closers = append(g.closers, spool)
 	l, err := layer.Read(src)
 	if err != nil {
-		return true, err
+		return err
 	}
 	if len(l.Gone)+len(l.Opaque)+len(l.Renames)+len(l.Objects) > 0 || l.Patches() {
-		return true, fmt.Errorf("%s is a layer: use LAYER", p)
+		return fmt.Errorf("%s is a layer: use LAYER", p)
 	}
 	for _, put := range l.Added {
-		a := put.Attr
+		a := g.given(put.Attr)
 		a.ModTime = g.epoch
-		if g.owner != nil {
-			a.UID, a.GID = g.owner.UID, g.owner.GID
-		}
 		g.add(item{dest: path.Join(dest, put.Path), attr: a, src: put.Source, sum: string(d)})
 	}
-	return true, nil
+	return nil
 }
 
 // url puts what a URL leads to into the image; its digest must be stated.
 func (g *copyContext) url(address, dest string) error {
+	if g.render {
+		return fmt.Errorf("%w: --template goes with files of the context, not with a URL", recipe.ErrSyntax)
+	}
 	want, ok := g.i.Flag("checksum")
 	if !ok {
 		return fmt.Errorf("%w: ADD of a URL needs --checksum=sha256:…", recipe.ErrSyntax)
@@ -89,32 +93,9 @@ func (g *copyContext) url(address, dest string) error {
 
 // stageSource puts what a stage, or another image, has at a path into the image.
 func (g *copyContext) stageSource(from, word, dest string) error {
-	var base *baseimage.Base
-	var sum string
-	if n, ok := g.r.Stage(from, len(g.stages)); ok {
-		s := g.stages[n]
-		img, err := s.build(g.ctx, g.options(s), nil)
-		if err != nil {
-			return err
-		}
-		g.closers = append(g.closers, img)
-		if base, err = asBase(img, from); err != nil {
-			return err
-		}
-		sum = fmt.Sprintf("%x", s.key[:])
-	} else {
-		p, err := g.run.source(from)
-		if err != nil {
-			return err
-		}
-		if base, err = g.open(p); err != nil {
-			return fmt.Errorf("%s is no stage, and: %w", from, err)
-		}
-		d, err := g.fileSum(g.ctx, p)
-		if err != nil {
-			return err
-		}
-		sum = string(d)
+	base, sum, err := g.image(from)
+	if err != nil {
+		return err
 	}
 	t, err := base.Merged()
 	if err != nil {
@@ -128,17 +109,10 @@ func (g *copyContext) stageSource(from, word, dest string) error {
 	if !n.IsDir() {
 		dest = localtree.Into(dest, n.Name)
 	}
-	return walkNode(n, func(n *tree.Node) error {
+	return walkNode(n, func(n *tree.Node) (err error) {
 		rel := strings.TrimPrefix(strings.TrimPrefix(n.Path(), root), "/")
-		x := item{dest: path.Join(dest, rel), attr: n.Attr, sum: sum + ":" + n.Path()}
-		if g.mode != nil && !n.IsLink() {
-			x.attr.Mode = n.Mode&iso9660.ModeType | *g.mode
-		}
-		if g.owner != nil {
-			x.attr.UID, x.attr.GID = g.owner.UID, g.owner.GID
-		}
+		x := item{dest: path.Join(dest, rel), attr: g.given(n.Attr), sum: sum + ":" + n.Path()}
 		if n.IsRegular() {
-			var err error
 			if x.src, err = build.NodeSource(base, n); err != nil {
 				return err
 			}
@@ -146,6 +120,40 @@ func (g *copyContext) stageSource(from, word, dest string) error {
 		g.add(x)
 		return nil
 	})
+}
+
+// image opens a stage or another image, and names what is in it by a digest.
+func (g *copyContext) image(from string) (base *baseimage.Base, sum string, err error) {
+	if n, ok := g.r.Stage(from, len(g.stages)); ok {
+		s := g.stages[n]
+		img, err := s.build(g.ctx, g.options(s), nil)
+		if err != nil {
+			return nil, "", err
+		}
+		g.closers = append(g.closers, img)
+		base, err = asBase(img, from)
+		return base, fmt.Sprintf("%x", s.key[:]), err
+	}
+	p, err := g.run.source(from)
+	if err != nil {
+		return nil, "", err
+	}
+	if base, err = g.open(p); err != nil {
+		return nil, "", fmt.Errorf("%s is no stage, and: %w", from, err)
+	}
+	d, err := g.fileSum(g.ctx, p)
+	return base, string(d), err
+}
+
+// given are attributes with the mode and the owner that flags give.
+func (g *copyContext) given(a tree.Attr) tree.Attr {
+	if kind := a.Mode & iso9660.ModeType; g.mode != nil && kind != iso9660.ModeSymlink {
+		a.Mode = kind | *g.mode
+	}
+	if g.owner != nil {
+		a.UID, a.GID = g.owner.UID, g.owner.GID
+	}
+	return a
 }
 
 // walkNode calls f for a node and all below it that listings show.

@@ -276,7 +276,9 @@ func (c *run) copy(ctx context.Context, s *state, i *recipe.Instruction) (err er
 			if err != nil {
 				return err
 			}
-			g.text(docs[0].Name, text, dest)
+			if err := g.text(docs[0].Name, text, dest); err != nil {
+				return err
+			}
 			docs = docs[1:]
 			continue
 		}

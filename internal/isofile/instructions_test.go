@@ -1,6 +1,8 @@
 package isofile_test
 
 import (
+	"archive/tar"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -109,14 +111,34 @@ func listed(m isotest.Manifest) (lines []string) {
 	return lines
 }
 
+// tarOf is an archive of one file in a directory, and a link.
+func tarOf(t *testing.T) string {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	err := errors.Join(
+		w.WriteHeader(&tar.Header{Name: "t/", Typeflag: tar.TypeDir, Mode: 0o750}),
+		w.WriteHeader(&tar.Header{Name: "t/f", Typeflag: tar.TypeReg, Mode: 0o640, Uid: 7, Size: 3}),
+	)
+	if err == nil {
+		_, err = w.Write([]byte("abc"))
+	}
+	if err = errors.Join(err, w.WriteHeader(&tar.Header{Name: "t/l", Typeflag: tar.TypeSymlink, Linkname: "f", Mode: 0o777}), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
 var files = map[string]string{
+	"all/x": "x", "left.log/x": "x",
 	"ks.cfg": "text\n", "run.sh": "#!/bin/sh\n", "dir/one": "1", "dir/sub/two": "22", "dir/skip.log": "x", "tmpl": "host {{name}}\n",
-	".isoignore": "# comment\n**/*.log\n!dir/keep.log\n", "dir/keep.log": "kept",
+	".isoignore": "# comment\n**/*.log\nall\nleft.tar\n!dir/keep.log\n", "dir/keep.log": "kept",
 }
 
 // TestInstructions: what each instruction leaves in an image that was empty.
 func TestInstructions(t *testing.T) {
 	k := newKit(t, files)
+	k.write("a.tar", tarOf(t))
 	for _, c := range []struct {
 		name, text string
 		want       []string
@@ -129,6 +151,10 @@ func TestInstructions(t *testing.T) {
 		{"pattern", "COPY *.cfg /", []string{"ks.cfg f644 5"}},
 		{"document", "COPY <<EOF /doc\nof $ARG0\nEOF", []string{"doc f644 4"}},
 		{"template", "COPY --template tmpl /host", []string{"host f644 10"}},
+		{"template in a document", "COPY --template <<EOF /host\n{{name}}\nEOF", []string{"host f644 5"}},
+		{"archive", "ADD a.tar /d", []string{"d d755", "d/t d750", "d/t/f f640 7:0 3", "d/t/l l777 -> f"}},
+		{"archive, mode and owner", "ADD --chmod=0711 --chown=1:2 a.tar /", []string{"t d711 1:2", "t/f f711 1:2 3", "t/l l777 1:2 -> f"}},
+		{"archive as it is", "COPY a.tar /", []string{"a.tar f644 3072"}},
 		{"variables", "ARG A=x\nENV B=$A-y\nMKDIR /$B", []string{"x-y d755"}},
 		{"tree", "COPY dir/sub /s\nRENAME /s /t\nSYMLINK t/two /l\nCHMOD 0400 /t/two\nCHOWN 1:2 /t/two\nREMOVE /nothing*", nil},
 		{"attributes", "COPY dir/sub /s\nRENAME /s /t\nSYMLINK t/two /l\nCHMOD 0400 /t/two\nCHOWN 1:2 /t/two", []string{"l l777 -> t/two", "t d755", "t/two f400 1:2 2"}},
@@ -209,7 +235,17 @@ func TestPinned(t *testing.T) {
 // TestRefused: errors name the line, and what is wrong.
 func TestRefused(t *testing.T) {
 	k := newKit(t, files)
+	k.write("a.tar", tarOf(t))
+	k.write("left.tar", tarOf(t))
 	for text, want := range map[string]error{
+		"COPY all /":                     nil, // .isoignore names it
+		"ADD left.tar /":                 nil, // … likewise
+		"COPY left.* /":                  nil, // … likewise
+		"COPY --template --from=x /a /b": recipe.ErrSyntax,
+		"ADD --template a.tar /":         recipe.ErrSyntax,
+		"ADD --template --checksum=sha256:" + strings.Repeat("0", 64) + " https://e.org/x /": recipe.ErrSyntax,
+		"ADD --checksum=sha256:" + strings.Repeat("0", 64) + " ks.cfg /":                     recipe.ErrSyntax,
+		"ADD --checksum=sha256:" + strings.Repeat("0", 64) + " <<EOF /x\nEOF":                recipe.ErrSyntax,
 		"COPY ../x /":                                isofile.ErrOutside,
 		"COPY nothing /":                             fs.ErrNotExist,
 		"COPY dir/skip.log /":                        nil,

@@ -1,8 +1,10 @@
 package layout
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -115,6 +117,9 @@ func TestLinkCounts(t *testing.T) {
 		counts := map[string]uint32{}
 		for e := range root.Walk() {
 			counts[e.Path()] = e.Attributes().Nlink
+			if up := e.Parent; e.IsDir() && up != e && linksIn(e.Up()) != up.Own().Nlink {
+				t.Errorf("%v: %s: %d links of its parent, which has %d", c.edit, e.Path(), linksIn(e.Up()), up.Own().Nlink)
+			}
 			if e.Attributes().Nlink != e.Own().Nlink {
 				t.Errorf("%v: %s: %d links in its record, %d in its own", c.edit, e.Path(), e.Attributes().Nlink, e.Own().Nlink)
 			}
@@ -123,6 +128,96 @@ func TestLinkCounts(t *testing.T) {
 			if counts[path] != n {
 				t.Errorf("%v: %s has %d links, want %d", c.edit, path, counts[path], n)
 			}
+		}
+	}
+}
+
+// linksIn is the count in the PX entry of a record (RRIP 1.12, 4.1.1).
+func linksIn(raw *iso9660.Raw) uint32 {
+	b := raw.Record.SystemUse()
+	return binary.LittleEndian.Uint32(b[bytes.Index(b, []byte("PX"))+12:])
+}
+
+// TestSerials: names of one new content are one file: they have one serial number, which no
+// other file has, and count each other (RRIP 1.12, 4.1.1).
+func TestSerials(t *testing.T) {
+	base := open(t, isofs(t, sample(), "-r", "--hardlinks"))
+	src := put("/d/one", 10)
+	two := tree.Put{Path: "/e/two", Attr: src.Attr, Source: src.Source}
+	_, b := plan(t, base, Options{}, src, two, put("/alone", 10), mkdir("/dir"))
+	root, err := open(t, b).Image.Tree(iso9660.Primary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[uint32][]string{}
+	for e := range root.Walk() {
+		names[e.Attributes().Serial] = append(names[e.Attributes().Serial], e.Path())
+		if e.Path() == "/e/two" && e.Attributes().Nlink != 2 || e.Path() == "/d/one" && e.Attributes().Nlink != 2 || e.Path() == "/alone" && e.Attributes().Nlink != 1 {
+			t.Errorf("%s has %d links", e.Path(), e.Attributes().Nlink)
+		}
+	}
+	for n, list := range names {
+		if slices.Sort(list); len(list) > 1 && strings.Join(list, " ") != "/d/one /e/two" || n == 0 {
+			t.Errorf("serial number %d: %v", n, list)
+		}
+	}
+}
+
+// TestForksInOrder: an associated file stands in front of its file (ECMA-119 9.3), whatever
+// becomes of that.
+func TestForksInOrder(t *testing.T) {
+	b := isofs(t, files{"d/a": "fork", "d/b": "file", "e/x": "x"})
+	isotest.Associate(t, b, "A.;1", "B.;1")
+	base := open(t, b)
+	for _, edit := range []tree.Edit{put("/D/NEW", 1), tree.Rename{Old: "/D/B", New: "/D/M"}, tree.Rename{Old: "/D/B", New: "/E"}, mkdir("/D/Z")} {
+		_, b := plan(t, base, Options{}, edit)
+		root, err := open(t, b).Image.Tree(iso9660.Primary)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := false
+		for dir := range physical(root) {
+			for i, e := range dir.Children() {
+				if !e.Associated() {
+					continue
+				}
+				found = true
+				if i+1 == len(dir.Children()) || !bytes.Equal(dir.Children()[i+1].Record().ID(), e.Record().ID()) || dir.Children()[i+1].Associated() || e.Size() != 4 {
+					t.Errorf("%v: the fork is number %d of %s", edit, i, dir.Path())
+				}
+			}
+		}
+		if !found {
+			t.Errorf("%v: the fork is gone", edit)
+		}
+	}
+}
+
+// TestMisled: libarchive takes a directory of the root by its name for the one that stores
+// relocated ones. With a new one of that name, nothing is stored elsewhere than it is shown.
+func TestMisled(t *testing.T) {
+	base := open(t, isofs(t, deepSample(), "-R"))
+	for path, flat := range map[string]bool{"/.rr_moved/new": true, "/rr_moves/new": false, "/z/.rr_moved": false} {
+		edits := []tree.Edit{put(path, 3)}
+		if path[1] == 'z' {
+			edits = append([]tree.Edit{tree.Remove{Path: "/z"}}, edits...)
+		}
+		_, b := plan(t, base, Options{}, edits...)
+		root, err := open(t, b).Image.Tree(iso9660.Primary)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stored := 0
+		for e := range physical(root) {
+			if e.Holder() != nil {
+				stored++
+			}
+		}
+		if (stored == 0) != flat {
+			t.Errorf("%s: %d directories are stored elsewhere", path, stored)
+		}
+		if got := isotest.Run(t, "bsdtar", "-xOf", isofile(t, b), "1/2/3/4/5/6/7/8/9/deep"); string(got) != "deep" {
+			t.Errorf("%s: bsdtar reads %q", path, got)
 		}
 	}
 }

@@ -46,7 +46,7 @@ func bases(t *testing.T) map[string]Base {
 		"plain":       {sample(), []string{"-l"}},
 		"Rock Ridge":  {sample(), []string{"-R"}},
 		"Joliet":      {sample(), []string{"-R", "-J", "-joliet-long"}},
-		"three trees": {sample(), []string{"-R", "-J", "-iso-level", "4"}},
+		"three trees": {sample(), []string{"-r", "-J", "-iso-level", "4", "--no-emul-toc"}},
 		"deep":        {deepSample(), []string{"-R", "-J"}},
 		"El Torito":   {booted(), append([]string{"-R", "-J"}, eltorito...)},
 		"no padding":  {sample(), []string{"-R", "-no-pad"}},

@@ -145,6 +145,7 @@ func places(t *testing.T, base Base) map[string]int {
 			for e := range physical(root) {
 				if e.IsDir() {
 					out[fmt.Sprint(h, e.Path(), s.origin+int64(e.Record().LBA()))] = 1
+					out[fmt.Sprint("size ", e.Record().Size())] = 1
 				}
 				for raw := range recordsOf(e) {
 					for _, a := range raw.Areas {
@@ -177,6 +178,9 @@ func occupied(t *testing.T, s set, h iso9660.Hierarchy, root *iso9660.Entry, old
 		out = append(out, owned{span{at, at + iso9660.Blocks(int64(r.Size()))}, who, false})
 		if up := e.Parent; up != e && r.LBA() <= up.Record().LBA() && old[fmt.Sprint(h, e.Path(), at)] == 0 {
 			t.Errorf("%s at %d lies in front of its parent at %d", who, r.LBA(), e.Parent.Record().LBA())
+		}
+		if n := int(r.Size()); n%blockSize != 0 && old[fmt.Sprint("size ", n)] == 0 { // ECMA-119 6.8.1.3
+			t.Errorf("%s has %d bytes, no whole blocks", who, n)
 		}
 		areas := map[int64]bool{}
 		for raw := range recordsOf(e) {

@@ -262,11 +262,12 @@ func (b *hierarchy) ends(d *directory) {
 		skip = b.rock.SelfSkip(d.found)
 	}
 	d.self = special(d.found.Self(), 0, skip, d.node)
-	d.up = special(d.found.Up(), 1, b.skip(), parent)
-	if d.found.Holder() != nil && !b.relocated(d.found) {
-		d.up.drafts[0].DropRelocation()
-		d.up.raws, d.up.dirty, d.changed = nil, true, true
+	if d.node.Moved() || d.found.Holder() != nil && !b.relocated(d.found) { // what it says is of another directory
+		d.up = special(nil, 1, 0, parent)
+		d.up.dirty, d.changed = true, true
+		return
 	}
+	d.up = special(d.found.Up(), 1, b.skip(), parent)
 }
 
 // mergeOrder puts newcomers in front of the first record that comes after them.

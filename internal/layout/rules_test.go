@@ -250,14 +250,18 @@ func TestRefused(t *testing.T) {
 	second := int64(base.Boot.System.SecondSuperblocks[0])
 	r := open(t, raw[(second-16)*blockSize:]).Image.Primary().Root()
 	dir := raw[(second-16+int64(r.LBA()))*blockSize:][:blockSize]
-	i := bytes.Index(dir, []byte("\x02Z.")) // another identifier in the second tree
-	if i < 0 {
-		i = bytes.Index(dir, []byte("\x01Z"))
-	}
+	i := bytes.Index(dir, []byte("\x04Z.;1")) // another identifier in the second tree
 	dir[i+1] = 'Q'
 	base = open(t, raw)
 	if _, err := Plan(base, edited(t, base, put("/new", 1)), Options{}); !errors.Is(err, ErrUnsupported) {
 		t.Errorf("two trees that differ: %v", err)
+	}
+	raw = bytes.Clone(base.Source.(*content).b)
+	dir = raw[(second-16+int64(r.LBA()))*blockSize:][:blockSize]
+	both32(dir[i-30:], 100) // the right one, and other content
+	base = open(t, raw)
+	if _, err := Plan(base, edited(t, base, put("/new", 1)), Options{}); !errors.Is(err, ErrUnsupported) {
+		t.Errorf("two trees of other content: %v", err)
 	}
 	base = open(t, tables)
 	if _, err := Plan(base, edited(t, base), Options{Compact: true, InPlace: true}); !errors.Is(err, ErrUnsupported) {
@@ -334,6 +338,76 @@ func TestBootFileString(t *testing.T) {
 	} {
 		if got := (BootFile{"/x", changes}).String(); got != want {
 			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// TestChangedOnly: what the base has already is not written, block by block, to the first and
+// the last byte; neighbours are one extent.
+func TestChangedOnly(t *testing.T) {
+	raw := noise("base", 10*blockSize-100)
+	p := planner{base: Base{Source: &content{"base", raw}}}
+	for _, c := range []struct {
+		off   int64
+		n     int
+		other []int
+		size  int64
+		want  string
+	}{
+		{0, 3 * blockSize, nil, 1 << 20, ""},
+		{0, 3 * blockSize, []int{2048}, 1 << 20, "2048+2048"},
+		{0, 3 * blockSize, []int{4095}, 1 << 20, "2048+2048"},
+		{0, 3 * blockSize, []int{2047, 2048}, 1 << 20, "0+4096"},
+		{0, 3 * blockSize, []int{0, 6143}, 1 << 20, "0+2048 4096+2048"},
+		{1000, 2000, []int{0}, 1 << 20, "1000+1048"},
+		{1000, 2000, []int{1048}, 1 << 20, "2048+952"},
+		{9 * blockSize, blockSize - 100, nil, 1 << 20, ""},
+		{9 * blockSize, blockSize, nil, 1 << 20, "18432+2048"},
+		{2 * blockSize, 2 * blockSize, nil, 3 * blockSize, "6144+2048"},
+	} {
+		data := append(bytes.Clone(raw), make([]byte, 200)...)[c.off:][:c.n]
+		for _, i := range c.other {
+			data[i] ^= 1
+		}
+		list, err := p.changedOnly([]extent.Extent{extent.BytesOf(c.off, data)}, c.size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, e := range list {
+			got = append(got, fmt.Sprintf("%d+%d", e.Off, e.Len))
+			if !bytes.Equal(e.Data, data[e.Off-c.off:][:e.Len]) {
+				t.Errorf("%+v: other bytes at %d", c, e.Off)
+			}
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("%+v: %q", c, got)
+		}
+	}
+}
+
+// TestAppendedContent: what is behind the new content of an appended partition, up to its
+// last block, is zeros; one that moves keeps its bytes.
+func TestAppendedContent(t *testing.T) {
+	base := bases(t)["appended"]
+	var name string
+	for _, o := range base.Boot.Objects() {
+		if o.Appended {
+			name = o.Name
+		}
+	}
+	for _, o := range []Options{{}, {InPlace: true}, {Compact: true}} {
+		o.Objects = map[string]extent.Source{name: &content{"new", noise("new partition", 5000)}}
+		_, b := plan(t, base, o, put("/new", 100))
+		x, _ := open(t, b).Boot.Find(name)
+		if x == nil || !bytes.Equal(b[x.Off:][:5000], noise("new partition", 5000)) || !bytes.Equal(b[x.Off+5000:][:6144-5000], make([]byte, 6144-5000)) || x.Len != 6144 {
+			t.Errorf("%+v: %+v", o, x)
+		}
+		o.Objects = nil
+		r, b := plan(t, base, o, put("/new", 300000))
+		x, _ = open(t, b).Boot.Find(name)
+		if x == nil || !bytes.Equal(b[x.Off:][:50000], noise("partition", 50000)) || len(r.Report.Moved) != 1 || r.Report.Moved[0].To != x.Off/blockSize {
+			t.Errorf("%+v: %+v, moved %v", o, x, r.Report.Moved)
 		}
 	}
 }

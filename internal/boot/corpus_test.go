@@ -102,8 +102,9 @@ func TestCorpusResize(t *testing.T) {
 		}
 		t.Run(c.image, func(t *testing.T) {
 			path := isotest.Image(t, c.image)
-			for _, grow := range []int64{500, 70000} {
-				resizeAndJudge(t, path, grow)
+			resizeAndJudge(t, path, 500)
+			if os.Getenv("ISOLAYER_SOAK") != "" {
+				resizeAndJudge(t, path, 70000)
 			}
 		})
 	}

@@ -175,8 +175,8 @@ func bootable(t *testing.T, partition string) []byte {
 // TestBoot: what is inside of a FAT image is told by name; other boot equipment by its line
 // or its object; an address in boot code is no code.
 func TestBoot(t *testing.T) {
-	was := map[string]string{"EFI/": "", "EFI/same": "same", "EFI/text": "one\n", "EFI/data": "\x00a", "EFI/gone": "gone", "EFI/long": "x", "old/": "", "dir/": "", "file": "f"}
-	now := map[string]string{"EFI/": "", "EFI/same": "same", "EFI/text": "two\n", "EFI/data": "\x00b", "EFI/new": "new", "EFI/long": "xx", "fresh/": "", "dir": "now a file", "file/": ""}
+	was := map[string]string{"EFI/": "", "EFI/same": "same", "EFI/text": "one\n", "EFI/data": "\x00a", "EFI/gone": "gone", "EFI/long": "x", "old/": "", "dir/": "", "file": "f", "turn": "text\n"}
+	now := map[string]string{"EFI/": "", "EFI/same": "same", "EFI/text": "two\n", "EFI/data": "\x00b", "EFI/new": "new", "EFI/long": "xx", "fresh/": "", "dir": "now a file", "file/": "", "turn": "\x00\x01"}
 	a, b := bootable(t, esp(t, was)), bootable(t, esp(t, now))
 	r := compare(t, imageOf(t, a), imageOf(t, b))
 	var got []string
@@ -186,11 +186,11 @@ func TestBoot(t *testing.T) {
 			got = append(got, strings.Replace(c.String(), line[2:]+":", "", 1))
 		}
 	}
-	if want := "~ /EFI/data (content)\n- /EFI/gone\n~ /EFI/long (content, size 1 → 2)\n+ /EFI/new\n~ /EFI/text (content)\n~ /dir (type directory → file)\n~ /file/ (type file → directory)\n+ /fresh/\n- /old/"; strings.ReplaceAll(strings.Join(got, "\n"), "FRESH", "fresh") != want {
+	if want := "~ /EFI/data (content)\n- /EFI/gone\n~ /EFI/long (content, size 1 → 2)\n+ /EFI/new\n~ /EFI/text (content)\n~ /dir (type directory → file)\n~ /file/ (type file → directory)\n+ /fresh/\n- /old/\n~ /turn (content, size 5 → 2)"; strings.ReplaceAll(strings.Join(got, "\n"), "FRESH", "fresh") != want {
 		t.Errorf("%s\nwant\n%s", strings.Join(got, "\n"), want)
 	}
-	if !strings.Contains(text(r.Boot), "(content)") {
-		t.Error("the partition is not told")
+	if r.Changes() != len(r.Tree)+len(r.Volume)+len(r.Boot) || r.Changes() < len(got) {
+		t.Errorf("%d changes", r.Changes())
 	}
 	for _, c := range r.Boot {
 		d, err := r.Text(c)
@@ -200,6 +200,30 @@ func TestBoot(t *testing.T) {
 	}
 	if same := compare(t, imageOf(t, a), imageOf(t, a)); same.Changes() != 0 {
 		t.Errorf("an image differs from itself: %s", text(same.Boot))
+	}
+}
+
+// TestFATWithin: a FAT image that passes the end of the image is none.
+func TestFATWithin(t *testing.T) {
+	s := imageOf(t, bootable(t, esp(t, nil)))
+	for _, o := range s.Boot.Objects() {
+		if !o.Appended {
+			continue
+		}
+		whole, cut := s, s
+		whole.Size, cut.Size = o.End(), o.End()-1
+		if whole.fat(o) == nil || cut.fat(o) != nil {
+			t.Errorf("%s of %d bytes at %d", o.Name, o.Len, o.Off)
+		}
+	}
+}
+
+// TestListedBootImage: a boot image that is a file is told once, as that.
+func TestListedBootImage(t *testing.T) {
+	base := imageOf(t, bootable(t, "partition"))
+	r := compare(t, base, edit(t, base, layout.Options{}, put("/boot/loader", "\xfb\xc0\x78\x70"+strings.Repeat("LOADER", 1000))))
+	if got := text(r.Tree); !strings.Contains(got, "~ /boot/loader (content)") || strings.Contains(text(r.Boot), "(content)") {
+		t.Errorf("tree: %s\nboot: %s", got, text(r.Boot))
 	}
 }
 

@@ -19,7 +19,7 @@ import (
 
 // sample has files of the same size and others, and of the same content.
 var sample = map[string]string{
-	"a": "first", "b": "other", "big": strings.Repeat("big", 1<<20), "d/x": "in d", "d/sub/y": "below", "e/z": "z",
+	"a": "first", "b": "other", "big": strings.Repeat("big", 1<<20), "d/x": "in d", "d/sub/y": "below", "e/z": "z", "empty": "",
 }
 
 func value[T any](v T) *T { return &v }
@@ -27,7 +27,7 @@ func value[T any](v T) *T { return &v }
 // TestTree: each edit is told as what a user did, and nothing else is.
 func TestTree(t *testing.T) {
 	base := imageOf(t, isofs(t, sample, "-r", "-J"))
-	same, bytes := 6, int64(5+5+3<<20+4+5+1)
+	same, bytes := 7, int64(5+5+3<<20+4+5+1)
 	for _, c := range []struct {
 		name  string
 		edits []tree.Edit
@@ -58,6 +58,8 @@ func TestTree(t *testing.T) {
 		{"directory moved, a mode in it changed", []tree.Edit{tree.Rename{Old: "/d", New: "/m"}, tree.SetAttr{Path: "/m/x", Mode: value(uint32(0o600))}}, "- /d/\n- /d/sub/\n+ /m/\n+ /m/sub/\n> /d/sub/y → /m/sub/y\n> /d/x → /m/x (mode 0444 → 0600)", 0, 0},
 		{"file to directory", []tree.Edit{tree.Remove{Path: "/a"}, put("/a/f", "new")}, "~ /a/ (type file → directory)\n+ /a/f", 1, 5},
 		{"directory to file", []tree.Edit{tree.Remove{Path: "/d/sub"}, put("/d/sub", "new")}, "~ /d/sub (type directory → file)\n- /d/sub/y", 1, 5},
+		{"an empty file for another", []tree.Edit{tree.Remove{Path: "/empty"}, put("/other", "")}, "- /empty\n+ /other", 1, 0},
+		{"one to two", []tree.Edit{tree.Remove{Path: "/a"}, put("/x", "first"), put("/y", "first")}, "+ /x\n> /a → /y", 0, 0},
 		{"swapped", []tree.Edit{tree.Rename{Old: "/a", New: "/t"}, tree.Rename{Old: "/b", New: "/a"}, tree.Rename{Old: "/t", New: "/b"}}, "~ /a (content)\n~ /b (content)", 2, 10},
 	} {
 		r := compare(t, base, edit(t, base, layout.Options{}, c.edits...))
@@ -133,6 +135,12 @@ func TestForks(t *testing.T) {
 			t.Errorf("%s: %q, want %q", fork, got, want)
 		}
 	}
+	without := imageOf(t, isofs(t, map[string]string{"d/b": "file", "c": "c"}))
+	for _, sides := range [][2]Side{{base, without}, {without, base}} {
+		if got := text(compare(t, sides[0], sides[1]).Tree); got != "~ /D/B (resource fork)" {
+			t.Error(got)
+		}
+	}
 	if got := text(compare(t, base, edit(t, base, layout.Options{}, tree.Remove{Path: "/D"})).Tree); got != "- /D/\n- /D/B" {
 		t.Error(got)
 	}
@@ -206,7 +214,7 @@ func TestPlannedSame(t *testing.T) {
 	p, q := side(t, x, x.Size()), side(t, y, y.Size())
 	src.from = at + 1<<20
 	r, err := Images(t.Context(), p, q, nil)
-	if err != nil || text(r.Tree) != "~ /e/z (content)" || r.Same != 5 {
+	if err != nil || text(r.Tree) != "~ /e/z (content)" || r.Same != 6 {
 		t.Errorf("%v, %+v", err, r)
 	}
 	if _, err := Images(t.Context(), p, whole, nil); !errors.Is(err, errDisk) || !strings.Contains(err.Error(), "compare /big") {
@@ -218,7 +226,7 @@ func TestPlannedSame(t *testing.T) {
 	s := side(t, z, z.Size())
 	c := comparison{a: p, b: s}
 	m, n := look(t, p, "/a").Content, look(t, s, "/b").Content
-	if c.shared(m, n) || !c.shared(m, look(t, s, "/a").Content) || c.shared(m, append(n, n...)) {
+	if c.shared(m, n) || !c.shared(m, look(t, s, "/a").Content) || c.shared(m, append(n, n...)) || c.shared(m, append(slices.Clone(look(t, s, "/a").Content), n...)) {
 		t.Error("content is shared that is another, or is not that is the same")
 	}
 }
@@ -261,6 +269,45 @@ func TestHostileContent(t *testing.T) {
 		if why != want {
 			t.Errorf("limit %d: %q, want %q", limit, why, want)
 		}
+	}
+}
+
+// TestLimit: the same bytes under many names are compared up to four times of what both images
+// hold.
+func TestLimit(t *testing.T) {
+	b := make([]byte, 100*iso9660.BlockSize)
+	for names, want := range map[int]int{7: 0, 9: 1} {
+		s := Side{Source: &memory{b}, Size: int64(len(b)), Tree: &tree.Tree{Root: &tree.Node{Attr: tree.Attr{Mode: iso9660.ModeDir}}}}
+		for i := range names {
+			n := &tree.Node{Name: string(rune('a' + i)), Parent: s.Tree.Root, Attr: tree.Attr{Mode: iso9660.ModeRegular}, Content: []iso9660.Section{{Size: s.Size - int64(i)}}}
+			s.Tree.Root.Children = append(s.Tree.Root.Children, n)
+		}
+		base := imageOf(t, isofs(t, map[string]string{"a": "a"}))
+		s.Image, s.Boot = base.Image, base.Boot
+		r := compare(t, s, s)
+		if got := strings.Count(text(r.Tree), "content not compared: the trees list more than the images hold"); got != want || r.Same != names-want {
+			t.Errorf("%d names: %s; %d are the same", names, text(r.Tree), r.Same)
+		}
+	}
+}
+
+// TestEqual: what ends early is no end of the comparison, and progress never passes the total.
+func TestEqual(t *testing.T) {
+	last := int64(0)
+	c := comparison{ctx: t.Context(), total: 5, progress: func(done, total int64) { last = done }}
+	x := strings.Repeat("x", 10)
+	for _, v := range []struct {
+		a, b string
+		n    int64
+		want bool
+		err  error
+	}{{x, x, 10, true, nil}, {x, x[:9] + "y", 10, false, nil}, {x, x[:9] + "y", 9, true, nil}, {x, x[:9], 10, false, io.ErrUnexpectedEOF}, {x[:9], x, 10, false, io.ErrUnexpectedEOF}} {
+		if got, err := c.equal(strings.NewReader(v.a), strings.NewReader(v.b), v.n); got != v.want || !errors.Is(err, v.err) || err != nil && v.err == nil {
+			t.Errorf("%q, %q: %v, %v", v.a, v.b, got, err)
+		}
+	}
+	if last != 5 {
+		t.Errorf("progress %d of 5", last)
 	}
 }
 

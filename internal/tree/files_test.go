@@ -9,6 +9,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/isotest"
 )
 
 // TestFind: boot loaders find names in any case, an exact one first, and follow up to 40
@@ -138,7 +141,7 @@ func TestAttributes(t *testing.T) {
 	if at("/link").In != [3]bool{true, false, false} || tr.Epoch.IsZero() {
 		t.Fatal("a link of xorriso is in Joliet", tr.Epoch)
 	}
-	if err := tr.Apply(Layer{put("/n/m/f", 1), put("/link", 1), SetAttr{Path: "/dir/file", ModTime: &when}, SetAttr{Path: "/readme.txt", Mode: &sticky}, SetAttr{Path: "/dir", UID: &uid}}); err != nil {
+	if err := tr.Apply(Layer{put("/n/m/f", 1), put("/link", 1), SetAttr{Path: "/dir/file", ModTime: &when}, SetAttr{Path: "/readme.txt", Mode: &sticky}, SetAttr{Path: "/dir", UID: &uid}, SetAttr{Path: "/directory_one", GID: &uid}}); err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range []string{"/n", "/n/m"} {
@@ -155,6 +158,9 @@ func TestAttributes(t *testing.T) {
 	if n := at("/readme.txt"); n.Mode != 0o104755 || n.Redated() || !n.Altered() {
 		t.Errorf("mode %o", n.Mode)
 	}
+	if n := at("/directory_one"); n.UID != 0 || n.GID != 9 {
+		t.Errorf("owner %d:%d", n.UID, n.GID)
+	}
 	if n := at("/dir"); n.UID != 9 || n.GID != 0 || n.Replaced() {
 		t.Errorf("owner %d:%d", n.UID, n.GID)
 	}
@@ -163,6 +169,46 @@ func TestAttributes(t *testing.T) {
 	tr.Note = func(Edit) { heard++ }
 	if err := tr.Apply(Layer{put("/x", 1), Remove{"/x"}}); err != nil || tr.Edits() != edits+2 || heard != 2 {
 		t.Errorf("%d edits, %d heard of, %v", tr.Edits()-edits, heard, err)
+	}
+}
+
+// TestEpoch: the time of an image is its modification date, else that of its root.
+func TestEpoch(t *testing.T) {
+	b := makeImage(t, map[string]string{"a": ""}, "genisoimage", "-quiet", "-o", "IMAGE", "TREE")
+	date := b[16*iso9660.BlockSize+830:][:17]
+	copy(date, "2001020304050600\x00")
+	if got, want := open(t, b).Epoch, time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC); !got.Equal(want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	copy(date, "0000000000000000\x00")
+	if tr := open(t, b); !tr.Epoch.Equal(tr.Root.Found[iso9660.Primary].Own().Modified) && tr.Epoch.Year() < 2020 {
+		t.Errorf("%v", tr.Epoch)
+	}
+}
+
+// TestThreeHierarchies: a new name is in every hierarchy that the image has.
+func TestThreeHierarchies(t *testing.T) {
+	tr := makeTree(t, "xorriso", "-as", "mkisofs", "-quiet", "-r", "-J", "-iso-level", "4", "-o", "IMAGE", "TREE")
+	if err := tr.Apply(Layer{put("/n/new", 1)}); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []string{"/readme.txt", "/n", "/n/new"} {
+		if n, err := tr.Lookup(p); err != nil || n.In != [3]bool{true, true, true} {
+			t.Errorf("%s: %v, %v", p, n, err)
+		}
+	}
+}
+
+// TestWithoutAttributes: a time is recorded without Rock Ridge, too; no case of a directory is
+// in itself.
+func TestWithoutAttributes(t *testing.T) {
+	when := time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)
+	tr := makeTree(t, "genisoimage", "-quiet", "-o", "IMAGE", "TREE")
+	if err := tr.Do(SetAttr{Path: "/README.TXT", ModTime: &when}); err != nil {
+		t.Error(err)
+	}
+	if err := tr.Do(Rename{"/DIR", "/dir/x"}); !errors.Is(err, fs.ErrInvalid) {
+		t.Errorf("a directory moved into itself: %v", err)
 	}
 }
 
@@ -183,6 +229,23 @@ func TestPairing(t *testing.T) {
 		if !strings.HasSuffix(line, " p j\n") {
 			t.Errorf("%s is %q in\n%s", want, line, got)
 		}
+	}
+	// What two have tells none of them.
+	tr2 := open(t, makeImage(t, map[string]string{"abcdefgh1": "", "abcdefgh2": ""}, "genisoimage", "-quiet", "-J", "-hide", "abcdefgh1", "-o", "IMAGE", "TREE"))
+	if got := dump(t, tr2); strings.Count(got, " p j\n") != 1 || strings.Count(got, "\n") != 4 {
+		t.Error(got)
+	}
+	// Names that a directory has twice in both hierarchies are paired in their order.
+	b := makeImage(t, map[string]string{"a": "", "b": ""}, "genisoimage", "-quiet", "-R", "-J", "-o", "IMAGE", "TREE")
+	isotest.Associate(t, b, "\x00b", "\x00a")
+	b = bytes.ReplaceAll(b, []byte("NM\x06\x01\x00b"), []byte("NM\x06\x01\x00a"))
+	for i := range b { // not as an associated file, after all
+		if i >= 33 && b[i-1] == 2 && b[i-1-7] == 4 && bytes.HasPrefix(b[i:], []byte("\x00a")) {
+			b[i-1-7] = 0
+		}
+	}
+	if got := dump(t, open(t, b)); strings.Count(got, "/a 100644 0 p j\n") != 2 {
+		t.Error(got)
 	}
 	for name, want := range map[string]string{"abcdefgh": "ABCDEFGH", "abcdefghi": "ABCDEFGH", "a.b-ä": "A_B__", "Z9": "Z9", "": ""} {
 		if got := head(name); got != want {

@@ -78,6 +78,9 @@ func TestForks(t *testing.T) {
 		if err != nil || len(n.Forks()) != 1 || strings.Contains(dump(t, tr), upper("/d/a")) {
 			t.Fatalf("%v: %v, forks %v\n%s", args, err, n.Forks(), dump(t, tr))
 		}
+		if list, err := (Files{Tree: tr}).List(upper("/d")); err != nil || len(list) != 1 {
+			t.Errorf("%v: %q, %v", args, list, err)
+		}
 		if f := n.Forks()[0]; f.In != n.In || f.Size() != 4 {
 			t.Errorf("%v: the fork is in %v, its file in %v", args, f.In, n.In)
 		}

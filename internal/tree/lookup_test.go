@@ -85,6 +85,8 @@ func TestGlob(t *testing.T) {
 	}{
 		{rockTree(t), "/dir/**", "/dir /dir/file /dir/sub /dir/sub/deep"},
 		{rockTree(t), "read*", "/readme.txt"},
+		{rockTree(t), "/**/sub", "/dir/sub"},
+		{plain, "/{,DIR/SUB}", "/DIR/SUB"}, // not the root
 		{rockTree(t), "/DIR/**", "|/dir"},
 		{rockTree(t), "/READ*", "|/readme.txt"},
 		{rockTree(t), "/x*", "|"},

@@ -67,18 +67,19 @@ func readLoaderEntry(r *reader, name string) (loaderEntry, bool) {
 	}
 	e := loaderEntry{id: path.Base(found)}
 	e.File, e.ID, e.Kind = r.vol.Prefix+found, strings.TrimSuffix(e.id, path.Ext(e.id)), Nothing
+	program := false // which gets no initrd, even if it is a kernel
 	for line := range strings.Lines(text) {
 		key, value := cut(strings.TrimRight(line, "\r\n"))
 		switch key {
 		case "title":
 			e.Title = value
 		case "linux":
-			e.Kind, e.Kernel = Linux, value
+			e.Kind, e.Kernel, program = Linux, value, false
 		case "efi", "uki":
 			if e.Kind = Chain; key == "uki" || linuxName(value) {
 				e.Kind = Linux
 			}
-			e.Kernel = value
+			e.Kernel, program = value, true
 		case "initrd":
 			e.Initrds = append(e.Initrds, value)
 		case "options":
@@ -92,6 +93,9 @@ func readLoaderEntry(r *reader, name string) (loaderEntry, bool) {
 		case "architecture":
 			e.machineType = value
 		}
+	}
+	if program {
+		e.Initrds = nil
 	}
 	return e, e.Kind != Nothing && architecture(e.machineType, r.vol)
 }

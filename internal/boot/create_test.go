@@ -103,7 +103,7 @@ func TestCreate(t *testing.T) {
 			if b := e.Catalog.Entries[0].Image.BootInfo; b == nil || !b.OK || e.Catalog.ID != "loader" || e.Catalog.Entries[0].Sectors != 4 {
 				t.Errorf("%+v, table %+v", e.Catalog, b)
 			}
-			s, entries, notes := e.Again()
+			s, entries, notes := e.Replay()
 			if s.Code != c.s.Code && c.s.Code != "" || len(entries) != len(c.entries) || len(s.Appended) != len(c.s.Appended) || s.AppendedGPT != c.s.AppendedGPT || s.EFIPartition != c.s.EFIPartition || s.Loads != c.s.Loads || s.LoadsSecond != c.s.LoadsSecond || len(notes) > 0 {
 				t.Errorf("made again: %+v %+v %q", s, entries, notes)
 			}

@@ -36,7 +36,7 @@ func (s *scan) bootFrom(image string, limits fault.Limits) (out Boot, sources []
 		return extent.Compose(image+" "+what, m), nil
 	}
 	s.label = b.Image().Primary().VolumeID()
-	spec, entries, notes := b.Boot().Again()
+	spec, entries, notes := b.Boot().Replay()
 	out.Spec, s.notes = spec, append(s.notes, notes...)
 	for i, a := range spec.Appended {
 		o, _ := b.Boot().Find(fmt.Sprintf("@part%d", a.Number))

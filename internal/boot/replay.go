@@ -7,16 +7,16 @@ import (
 	"github.com/isolayer/isolayer/internal/iso9660"
 )
 
-// Again says how to make such equipment for a new image: the entries of the catalog in
-// its order, and the system area with the partitions behind the file system. notes tells
+// Replay says how to make such equipment for a new image: the entries of the catalog in
+// its order, and the system area with the partitions behind the file system. notes say
 // what cannot be made again.
-func (e *Equipment) Again() (s Spec, entries []EntrySpec, notes []string) {
+func (e *Equipment) Replay() (s Spec, entries []EntrySpec, notes []string) {
 	area := &e.System
 	gpt := area.GPT != nil && area.GPT.Problem == ""
 	s.Code, s.Align = CodeNone, AlignOff
 	if m := area.MBR; m != nil {
 		s.Code = m.Code
-		e.mbrAgain(&s)
+		e.replayMBR(&s)
 	} else if area.Used && area.APM == nil && area.Foreign == "" {
 		s.Code, s.Boot = CodeOther, bytes.Clone(e.area)
 	}
@@ -49,7 +49,7 @@ func (e *Equipment) Again() (s Spec, entries []EntrySpec, notes []string) {
 			if m := area.MBR; m != nil && m.Code == CodeOther && m.Loader != 0 && m.Loader == en.LBA {
 				s.Loads, s.LoadsSecond = i+1, m.second
 			}
-			entries = append(entries, e.entryAgain(i, &s))
+			entries = append(entries, e.replayEntry(i, &s))
 		}
 	}
 	if n := int(inAPM(entries)); n > 0 && n+1 < len(area.APM.Partitions) {
@@ -66,8 +66,8 @@ func (e *Equipment) Again() (s Spec, entries []EntrySpec, notes []string) {
 	return s, entries, notes
 }
 
-// mbrAgain takes over code, shape and types of the MBR.
-func (e *Equipment) mbrAgain(s *Spec) {
+// replayMBR takes over code, shape and types of the MBR.
+func (e *Equipment) replayMBR(s *Spec) {
 	m := e.System.MBR
 	s.Boot = bytes.Clone(e.area[:mbrTableOff-6])
 	if s.Code == CodeNone {
@@ -91,8 +91,8 @@ func (e *Equipment) mbrAgain(s *Spec) {
 	}
 }
 
-// entryAgain says how to make entry i.
-func (e *Equipment) entryAgain(i int, s *Spec) EntrySpec {
+// replayEntry says how to make entry i.
+func (e *Equipment) replayEntry(i int, s *Spec) EntrySpec {
 	en := e.Catalog.Entries[i]
 	out := EntrySpec{
 		Platform: en.Platform, Media: en.Media, NotBootable: !en.Bootable, LoadSegment: en.LoadSegment,

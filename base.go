@@ -59,8 +59,9 @@ func Open(ctx context.Context, path string, o OpenOptions) (*Base, error) {
 	return &Base{b}, nil
 }
 
-// OpenSource opens an image that a source holds, such as one in memory. The source stays
-// open when the base is closed.
+// OpenSource opens an image that a source holds, such as one in memory, which stays open when
+// the base is closed. An image that was planned and is sealed is opened as
+// extent.Compose(name, image.Map()).
 func OpenSource(ctx context.Context, src extent.Source, o OpenOptions) (*Base, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -165,7 +166,7 @@ func (b *Base) Diff(ctx context.Context, base *Base, o DiffOptions) (*Changes, e
 	return changes(r), nil
 }
 
-// Errors that callers tell apart, by [errors.Is].
+// Errors that callers can ask for with [errors.Is].
 var (
 	// ErrUnsealed reports bytes of an image that are not known before it is sealed.
 	ErrUnsealed = extent.ErrUnsealed

@@ -5,7 +5,9 @@ import (
 	"time"
 
 	"github.com/isolayer/isolayer/edit"
+	"github.com/isolayer/isolayer/internal/boot"
 	"github.com/isolayer/isolayer/internal/build"
+	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/stage"
 )
 
@@ -42,6 +44,14 @@ type BuildOptions struct {
 	// NewUUID gives the image another UUID and changes every boot file that names the old
 	// one.
 	NewUUID bool
+	// Repair makes boot tables right that the base has wrong; else they stay, with a warning.
+	Repair bool
+	// NoBIOS and NoUEFI give up booting that way: boot images may then be removed, which is an
+	// error otherwise.
+	NoBIOS, NoUEFI bool
+	// Texts replace those of the volume descriptors where they are not empty. The label is
+	// changed by edit.Label, together with the boot menus that name it.
+	Texts Texts
 	// RefreshRepo lets createrepo_c or apt-ftparchive, which must be installed, write the
 	// metadata of package repositories that files were added to or removed from.
 	RefreshRepo bool
@@ -52,6 +62,9 @@ type BuildOptions struct {
 	// "unpacking /isolinux/initrd.img". It is called by the goroutine that called Build.
 	Working func(what string)
 }
+
+// Texts are those of volume descriptors: up to 128 characters of ASCII each.
+type Texts struct{ VolumeSet, Publisher, Preparer, Application string }
 
 // Build plans the image that the steps, in order, make of the base. It reads what it needs of
 // the base and of local files and writes nothing but temporary files of unpacked layers. It
@@ -69,9 +82,25 @@ func (b *Base) Build(ctx context.Context, steps []edit.Step, o BuildOptions) (*I
 }
 
 func (o BuildOptions) internal() stage.Options {
-	return stage.Options{
+	out := stage.Options{
 		Epoch: o.Epoch, Preserve: stage.Preserve{Mode: o.PreserveMode, Owner: o.PreserveOwner, Time: o.PreserveTime},
 		MediaCheck: stage.MediaCheck(o.MediaCheck), KeepFreed: o.KeepFreed, Compact: o.Compact, InPlace: o.InPlace,
-		NewUUID: o.NewUUID, RefreshRepo: o.RefreshRepo, Resign: o.SigningKey, Working: o.Working,
+		NewUUID: o.NewUUID, RefreshRepo: o.RefreshRepo, Resign: o.SigningKey, Working: o.Working, Repair: o.Repair,
+		Fields: map[iso9660.Field]string{},
 	}
+	if o.NoBIOS {
+		out.NoBoot = append(out.NoBoot, boot.BIOS)
+	}
+	if o.NoUEFI {
+		out.NoBoot = append(out.NoBoot, boot.UEFI)
+	}
+	for field, text := range map[iso9660.Field]string{
+		iso9660.FieldVolumeSet: o.Texts.VolumeSet, iso9660.FieldPublisher: o.Texts.Publisher,
+		iso9660.FieldPreparer: o.Texts.Preparer, iso9660.FieldApplication: o.Texts.Application,
+	} {
+		if text != "" {
+			out.Fields[field] = text
+		}
+	}
+	return out
 }

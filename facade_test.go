@@ -2,13 +2,17 @@ package isolayer_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/isolayer/isolayer"
+	"github.com/isolayer/isolayer/edit"
+	"github.com/isolayer/isolayer/extent"
 )
 
 // TestIsofileWithoutStore: layers are then kept until the image is closed, and nowhere else.
@@ -92,5 +96,44 @@ func TestMasterBoots(t *testing.T) {
 		if err := image.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestBuildOptions: those of the facade reach what they are for.
+func TestBuildOptions(t *testing.T) {
+	dir := exampleDir()
+	defer os.RemoveAll(dir)
+	base, err := isolayer.Open(t.Context(), filepath.Join(dir, "base.iso"), isolayer.OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer base.Close()
+	remove := []edit.Step{edit.Remove{Pattern: "/isolinux/isolinux.bin"}}
+	if _, err := base.Build(t.Context(), remove, isolayer.BuildOptions{}); err == nil {
+		t.Error("a boot image was removed")
+	}
+	if _, err := base.Build(t.Context(), remove, isolayer.BuildOptions{NoUEFI: true}); err == nil {
+		t.Error("the boot image for BIOS was removed")
+	}
+	if _, err := base.Build(t.Context(), nil, isolayer.BuildOptions{Texts: isolayer.Texts{Publisher: strings.Repeat("x", 129)}}); err == nil {
+		t.Error("a text of 129 characters was taken")
+	}
+	texts := isolayer.Texts{VolumeSet: "SET", Publisher: "PUBLISHER", Preparer: "PREPARER", Application: "APPLICATION"}
+	image, err := base.Build(t.Context(), remove, isolayer.BuildOptions{NoBIOS: true, Texts: texts, MediaCheck: isolayer.MediaStrip})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer image.Close()
+	made, err := isolayer.OpenSource(t.Context(), extent.Compose("made", image.Map()), isolayer.OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer made.Close()
+	changes, err := made.Diff(t.Context(), base, isolayer.DiffOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all := fmt.Sprint(changes.Volume); !strings.Contains(all, "SET") || !strings.Contains(all, "PUBLISHER") || !strings.Contains(all, "PREPARER") || !strings.Contains(all, "APPLICATION") {
+		t.Error(all)
 	}
 }

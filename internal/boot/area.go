@@ -80,7 +80,7 @@ const (
 	gptArraySectors = gptEntries * gptEntrySize / sectorSize
 )
 
-// hasGPT tells whether a GPT is made, announced whether the MBR announces it.
+// hasGPT reports whether a GPT is made, announced whether the MBR announces it.
 func (s Spec) hasGPT(entries []EntrySpec) (gpt, announced bool) {
 	if s.AppendedGPT && len(s.Appended) > 0 || s.EFIPartition {
 		return true, true
@@ -91,7 +91,7 @@ func (s Spec) hasGPT(entries []EntrySpec) (gpt, announced bool) {
 	return gpt, false
 }
 
-// hasMBR tells whether a partition table is made.
+// hasMBR reports whether a partition table is made.
 func (s Spec) hasMBR(entries []EntrySpec) bool {
 	gpt, _ := s.hasGPT(entries)
 	return gpt || s.Code == CodeIsohybrid || s.Code == CodeGRUB2 || s.Protective || s.ForceActive || s.PartitionOffset > 0 || len(s.Appended) > 0
@@ -171,7 +171,7 @@ func (s Spec) id(what string) GUID {
 }
 
 // Area encodes the system area, and the backup GPT that ends the image, nil without one.
-// at tells where the images of the entries lie.
+// at says where the images of the entries lie.
 func (s Spec) Area(entries []EntrySpec, a Arrangement, at []Located) (area, trailer []byte, err error) {
 	area = make([]byte, systemAreaSize)
 	if len(s.Boot) > len(area) {
@@ -218,7 +218,7 @@ func (s Spec) Area(entries []EntrySpec, a Arrangement, at []Located) (area, trai
 	return area, trailer, nil
 }
 
-// loader tells the code of the MBR where its boot image is: for known code the first one
+// loader writes into the code of the MBR where its boot image is: for known code the first one
 // for BIOS.
 func (s Spec) loader(area []byte, entries []EntrySpec, at []Located) error {
 	n, second := s.Loads-1, s.LoadsSecond
@@ -308,7 +308,7 @@ func (s Spec) mbrParts(entries []EntrySpec, a Arrangement, at []Located) []mbrPa
 // sectors is the length in whole blocks.
 func (l Located) sectors() int64 { return iso9660.Blocks(l.Size) * perBlock }
 
-// appendedAt tells whether an appended partition begins at a block.
+// appendedAt reports whether an appended partition begins at a block.
 func (s Spec) appendedAt(a Arrangement, at int64) bool {
 	for _, l := range a.Appended {
 		if l.LBA == at {

@@ -27,7 +27,7 @@ const (
 	maxBlocks = 1<<32 - 1
 )
 
-// Volume tells Parse what the file system knows about its boot equipment.
+// Volume is what the file system knows about its boot equipment.
 type Volume struct {
 	// Catalog is the block which the boot record points to, 0 for no boot record.
 	Catalog iso9660.LBA
@@ -55,7 +55,7 @@ type Equipment struct {
 	budget  int64  // bytes of boot images which may still be summed up
 }
 
-// Finding tells of damage or oddity that was tolerated.
+// Finding is damage or oddity that was tolerated.
 type Finding struct {
 	Off   int64        `json:"offset"` // byte offset in the image
 	Where string       `json:"where"`  // structure and field

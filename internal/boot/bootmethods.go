@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Way is one way that the image boots, as far as its equipment tells.
+// Way is one way that the image boots, as far as its equipment says.
 type Way struct {
 	Medium   string `json:"medium"`   // CD or disk; a USB stick is a disk
 	Firmware string `json:"firmware"` // BIOS or UEFI
@@ -14,7 +14,7 @@ type Way struct {
 	Object *Object `json:"-"`
 }
 
-// Ways tells on which media and firmware of PCs the image boots. It goes by the
+// Ways lists on which media and firmware of PCs the image boots. It goes by the
 // equipment alone: files that boot loaders want are not looked for.
 func (e *Equipment) Ways() []Way {
 	var ways []Way
@@ -61,7 +61,7 @@ func (e *Equipment) disguised() int {
 	})
 }
 
-// startable tells whether code in sector 0 has what it loads: that of isolinux and
+// startable reports whether code in sector 0 has what it loads: that of isolinux and
 // GRUB leads to a boot image.
 func (e *Equipment) startable(m *MBR) bool {
 	if m.Code == CodeOther {

@@ -98,7 +98,7 @@ func (e *Equipment) checkEnds() {
 	}
 }
 
-// endField is the offset of the field which tells where a partition ends.
+// endField is the offset of the field which says where a partition ends.
 func (e *Equipment) endField(p partition) int64 {
 	switch p.table {
 	case "MBR":
@@ -220,7 +220,7 @@ func (e *Equipment) planAppended(c Change) landmarks {
 	return to
 }
 
-// followVolume tells where the volume of an image with appended partitions ends.
+// followVolume says where the volume of an image with appended partitions ends.
 func (e *Equipment) followVolume(from, to landmarks, c Change) int64 {
 	if at, ok := follow(from, to, from.volume, 0); ok && from.volume != 0 {
 		return at
@@ -285,7 +285,7 @@ func follow(from, to landmarks, at, slack int64) (int64, bool) {
 	return at, false
 }
 
-// volumeEndsFirst tells whether the volume ends in front of the partitioned image,
+// volumeEndsFirst reports whether the volume ends in front of the partitioned image,
 // as isohybrid leaves it, or with it, as libisofs makes it.
 func (e *Equipment) volumeEndsFirst(end int64) bool {
 	if p := e.coverGPT(); p != nil && p.Last+1 == e.volumeSectors() {

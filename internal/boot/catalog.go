@@ -194,7 +194,7 @@ func (p *catalogParser) parse() {
 	}
 }
 
-// section reads a header and its entries and tells whether more may follow.
+// section reads a header and its entries, and reports whether more may follow.
 func (p *catalogParser) section() bool {
 	h := p.next()
 	count, id := int(binary.LittleEndian.Uint16(h[2:])), text(h[4:])

@@ -16,7 +16,7 @@ import (
 	"github.com/isolayer/isolayer/internal/isotest"
 )
 
-// layouts tells for each image of the corpus its class, and a word of each reason
+// layouts says for each image of the corpus its class, and a word of each reason
 // why it cannot be resized.
 var layouts = []struct {
 	image, layout string

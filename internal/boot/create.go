@@ -121,7 +121,7 @@ func FloppyOf(size int64) (Media, bool) {
 	return NoEmulation, false
 }
 
-// Needs tells from the first bytes of a boot image what it wants to know about itself:
+// Needs says from the first bytes of a boot image what it wants to know about itself:
 // such a loader stops without.
 func Needs(head []byte, p Platform) (infoTable, grub2 bool) {
 	if p != BIOS || len(head) < 64 || fatSize(head) > 0 {

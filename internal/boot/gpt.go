@@ -56,10 +56,10 @@ type GPT struct {
 	ArrayCRC    bool           `json:"array_crc_ok"`
 	Partitions  []GPTPartition `json:"partitions"`
 	Backup      *GPTBackup     `json:"backup,omitempty"` // nil where there is none
-	// Announced tells that the MBR has a protective entry. Without one, firmware
+	// Announced says that the MBR has a protective entry. Without one, firmware
 	// passes over the GPT, which is what makers of isohybrid images want.
 	Announced bool `json:"announced"`
-	// Problem tells why the table cannot be used, "" if it can.
+	// Problem says why the table cannot be used, "" if it can.
 	Problem string `json:"problem,omitempty"`
 
 	headerSize int64
@@ -183,7 +183,7 @@ func (g *GPT) sector(b []byte) int64 {
 // last reads the address of the last sector of a range.
 func (g *GPT) last(b []byte) int64 { return g.sector(b) + g.per() - 1 }
 
-// problem tells why the table cannot be read or changed in place.
+// problem says why the table cannot be read or changed in place.
 func (g *GPT) problem() string {
 	switch {
 	case g.headerSize < gptHeaderSize || g.headerSize > g.SectorSize:

@@ -10,7 +10,7 @@ import (
 	"github.com/isolayer/isolayer/internal/pe"
 )
 
-// Hints tells where the boot loaders of the tree have their configurations: beside
+// Hints says where the boot loaders of the tree have their configurations: beside
 // themselves, or a directory above, where GRUB keeps what is for one platform.
 func (e *Equipment) Hints() (h bootcfg.Hints) {
 	if e.Catalog == nil {

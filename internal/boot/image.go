@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	// loaderHead is how much of a boot image tells what loader it is.
+	// loaderHead is how much of a boot image says what loader it is.
 	loaderHead = 4096
 	// maxSummed bounds the bytes of boot images read for checksums. Loaders with a
 	// boot info table measure some MiB at most.
@@ -31,13 +31,13 @@ const (
 // Image is what a catalog entry points to.
 type Image struct {
 	Name string `json:"name,omitempty"` // path of the file in the tree
-	// Size in bytes, 0 if nothing tells it; and what told it. El Torito itself has
+	// Size in bytes, 0 if nothing says it; and what says it. El Torito itself has
 	// no such field.
 	Size     int64     `json:"size"`
 	SizeFrom string    `json:"size_from,omitempty"`
 	Loader   string    `json:"loader,omitempty"`
 	BootInfo *BootInfo `json:"boot_info_table,omitempty"`
-	// GRUB2 tells that the image holds its own sector address at byte 2548.
+	// GRUB2 says that the image holds its own sector address at byte 2548.
 	GRUB2 bool `json:"grub2_boot_info,omitempty"`
 }
 
@@ -87,7 +87,7 @@ func (e *Equipment) readImage(en *Entry) error {
 	return e.checkBootInfo(en)
 }
 
-// loader tells by its bytes what boot image this is.
+// loader says by its bytes what boot image this is.
 func loader(head []byte, en *Entry) string {
 	at := func(off int, magic string) bool {
 		return len(head) >= off+len(magic) && string(head[off:off+len(magic)]) == magic

@@ -14,7 +14,7 @@ import (
 // ErrUnfit reports a boot image that cannot take the place of the one it replaces.
 var ErrUnfit = errors.New("the boot image does not fit its entry")
 
-// loaderAddress tells the code of the MBR where its boot image went.
+// loaderAddress writes into the code of the MBR where its boot image went.
 func (r *relocator) loaderAddress() error {
 	m := r.e.System.MBR
 	if m == nil || m.Loader == 0 || r.c.drops(BIOS) {
@@ -200,7 +200,7 @@ func (r *relocator) bootInfo(o *Object, en *Entry, at Placement) error {
 	table := en.Image.BootInfo != nil || kind == LoaderIsolinux || kind == LoaderGRUB2 && en.Platform == BIOS
 	grub := kind == LoaderGRUB2 && en.Platform == BIOS
 	least := infoTableEnd
-	if o.Path != "" { // the tree tells how long it is: the table is as much as fits
+	if o.Path != "" { // the tree says how long it is: the table is as much as fits
 		least = 20
 	}
 	if len(head) < least || !table || fatSize(head) > 0 {

@@ -179,7 +179,7 @@ func geometryOf(end CHS, at int64) (geometry, bool) {
 	return geometry{}, false
 }
 
-// cylinderAligned tells the alignment in sectors that the partition over the file
+// cylinderAligned returns the alignment in sectors that the partition over the file
 // system keeps, and that isohybrid makers give the image. Images with GRUB code end
 // anywhere.
 func (m *MBR) cylinderAligned(p MBRPartition) (int64, bool) {

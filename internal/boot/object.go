@@ -247,7 +247,7 @@ func (e *Equipment) Trailer() (Range, bool) {
 	return Range{first * sectorSize, (g.end() - first) * sectorSize, "backup GPT"}, true
 }
 
-// Unsupported tells for users why the image cannot be changed, one sentence per
+// Unsupported says for users why the image cannot be changed, one sentence per
 // reason; it is empty if Relocate can do it.
 func (e *Equipment) Unsupported() []string {
 	s := &e.System

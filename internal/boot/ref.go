@@ -59,5 +59,5 @@ func (e *Equipment) Refs() []Ref {
 }
 
 // firstFromEnd is where a table has the start of a partition, seen from the field
-// which tells its end or size.
+// which says its end or size.
 var firstFromEnd = map[string]int64{"MBR": -4, "GPT": -8, "APM": -4}

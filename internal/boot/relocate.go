@@ -11,7 +11,7 @@ import (
 	"github.com/isolayer/isolayer/internal/iso9660"
 )
 
-// Change tells how an image becomes another one, as far as its boot equipment is
+// Change is how an image becomes another one, as far as its boot equipment is
 // concerned.
 type Change struct {
 	// BaseEnd and NewEnd are where the file system of the base and of the result
@@ -42,9 +42,9 @@ type Relocation struct {
 	Size         int64      // bytes of the whole new image
 	VolumeBlocks int64      // volume space size of the primary descriptor
 	Appended     []Appended // partitions behind the file system, sorted by place
-	// TrailerMoves tells that the backup GPT gets another place.
+	// TrailerMoves says that the backup GPT gets another place.
 	TrailerMoves bool
-	// NoCatalog tells that nothing is left for the boot record to lead to.
+	// NoCatalog says that nothing is left for the boot record to lead to.
 	NoCatalog bool
 	// Patches are sorted and do not overlap. They hold the new backup GPT, but not
 	// zeros for the old one; some lie inside boot images.

@@ -123,7 +123,7 @@ func TestFitOfNothing(t *testing.T) {
 	}
 }
 
-// TestFitPadding tells how much lies behind the file system afterwards.
+// TestFitPadding says how much lies behind the file system afterwards.
 func TestFitPadding(t *testing.T) {
 	for name, want := range map[string]struct{ volume, blocks int64 }{
 		"plain, padded":                    {1550, 1550},

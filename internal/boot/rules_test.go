@@ -246,7 +246,7 @@ func TestBootInfoTable(t *testing.T) {
 }
 
 // TestSmallLoader: a loader of few bytes gets as much of a table as there is room for if the
-// tree tells its length, and else none.
+// tree says its length, and else none.
 func TestSmallLoader(t *testing.T) {
 	image := isolinuxImage(100, 50)
 	for _, c := range []struct {

@@ -116,7 +116,7 @@ func (e *Equipment) checkUnknown() {
 	}
 }
 
-// hfs tells which volume header of Apple lies at byte 1024.
+// hfs returns which volume header of Apple lies at byte 1024.
 func hfs(area []byte) string {
 	switch string(area[1024:1026]) {
 	case "BD":
@@ -188,7 +188,7 @@ func (e *Equipment) assignRoles() {
 	}
 }
 
-// roles gives each partition of one table its role; preset tells the roles that
+// roles gives each partition of one table its role; preset has the roles that
 // depend on the type of an entry. A marker or a partition over the descriptors is
 // one whatever its type.
 func (e *Equipment) roles(all []partition, table string, preset func(int) Role) []Role {
@@ -221,14 +221,14 @@ func (e *Equipment) roles(all []partition, table string, preset func(int) Role) 
 	return roles
 }
 
-// bootsAt tells whether a boot image begins at a sector.
+// bootsAt reports whether a boot image begins at a sector.
 func (e *Equipment) bootsAt(sector int64) bool {
 	return e.Catalog != nil && slices.ContainsFunc(e.Catalog.Entries, func(en Entry) bool {
 		return int64(en.LBA)*perBlock == sector
 	})
 }
 
-// outerRole tells whether a partition behind the descriptors lies inside the file
+// outerRole reports whether a partition behind the descriptors lies inside the file
 // system or behind it. cover is the partition of the file system, if any.
 func (e *Equipment) outerRole(p, cover partition) Role {
 	if at := p.first / perBlock; p.first%perBlock == 0 && at < maxBlocks {

@@ -25,7 +25,7 @@ type Options struct {
 	// Relocate, unless empty, names the directory of the root into which directories
 	// below the eighth level go; Rock Ridge shows them where they belong.
 	Relocate string
-	// TransTable, unless empty, names a file in each directory that tells which name
+	// TransTable, unless empty, names a file in each directory that says which name
 	// belongs to which identifier.
 	TransTable       string
 	TransTableJoliet bool // Joliet lists these files too
@@ -63,7 +63,7 @@ type Result struct {
 	Map *extent.Map
 	// Blocks is the volume space size.
 	Blocks int64
-	// Trees tells of the hierarchies, Content is how many bytes files have.
+	// Trees describe the hierarchies, Content is how many bytes files have.
 	Trees   []Tree
 	Files   int
 	Content int64
@@ -71,7 +71,7 @@ type Result struct {
 	Warnings []string
 }
 
-// Tree tells of one hierarchy.
+// Tree describes one hierarchy.
 type Tree struct {
 	Hierarchy     string
 	Dirs, Records int

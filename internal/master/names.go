@@ -1,7 +1,7 @@
 package master
 
 import (
-	"crypto/md5" //nolint:gosec // by which xorriso tells cut names from each other
+	"crypto/md5" //nolint:gosec // by which xorriso keeps cut names apart
 	"errors"
 	"fmt"
 	"io/fs"

@@ -73,7 +73,7 @@ func (x *builder) drop(root *directory) {
 	root.items, root.ids = items, ids
 }
 
-// table adds the file that tells which name belongs to which identifier, as mkisofs
+// table adds the file that says which name belongs to which identifier, as mkisofs
 // writes it: kind, identifier in a wide column, name, and what else a record cannot say.
 func (x *builder) table(d *directory) error {
 	if x.p.o.TransTable == "" || x.b.h != iso9660.Primary || d == x.storage {

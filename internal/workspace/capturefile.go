@@ -69,7 +69,7 @@ func (c *capture) file(q, at string, b *entry, st *unix.Stat_t) error {
 	return c.put(q, b, c.attr(q, st, b), src)
 }
 
-// untouched tells that a file of a full directory is older than all work in it. What
+// untouched says that a file of a full directory is older than all work in it. What
 // was changed in the same instant is compared.
 func (c *capture) untouched(st *unix.Stat_t) bool {
 	s := c.since
@@ -103,7 +103,7 @@ func (c *capture) source(q string, st *unix.Stat_t) (extent.Source, error) {
 		return f, nil
 	}
 	p := filepath.Join(c.dir, q)
-	if f, err := os.Open(p); err != nil { // told now, not while the image is written
+	if f, err := os.Open(p); err != nil { // reported now, not while the image is written
 		return nil, err
 	} else if err := f.Close(); err != nil {
 		return nil, err

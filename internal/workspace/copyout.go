@@ -34,7 +34,7 @@ func copiedMode(mode uint32) uint32 {
 	return mode
 }
 
-// skippedByCopy tells what a copy leaves out: devices, FIFOs and sockets.
+// skippedByCopy says what a copy leaves out: devices, FIFOs and sockets.
 func skippedByCopy(mode uint32) bool {
 	switch mode & iso9660.ModeType {
 	case iso9660.ModeDir, iso9660.ModeRegular, iso9660.ModeSymlink:

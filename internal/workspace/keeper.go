@@ -58,7 +58,7 @@ type request struct {
 	Offline bool // without a network
 }
 
-// reply tells of a request, or that the mounts are there.
+// reply is the answer to a request, or that the mounts are there.
 type reply struct {
 	View  string // the kind of view
 	Layer string // who lays changes over it

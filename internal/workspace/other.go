@@ -75,7 +75,7 @@ func (w *Workspace) Close() error { return nil }
 // Keep does nothing here.
 func (w *Workspace) Keep() (string, error) { return "", ErrPlatform }
 
-// NoView tells whether no view could be mounted.
+// NoView reports whether no view could be mounted.
 func NoView(error) bool { return true }
 
 // Path is where a file of that name may be kept.
@@ -129,7 +129,7 @@ func Unmount(string) error { return ErrPlatform }
 // Standings finds none here.
 func Standings() (here, gone []Standing, err error) { return nil, nil, nil }
 
-// Abilities tells that there are none here.
+// Abilities returns none: there are none here.
 func Abilities(string) []Ability {
 	return []Ability{{"workspaces", false, ErrPlatform.Error()}}
 }

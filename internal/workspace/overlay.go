@@ -28,7 +28,7 @@ type overlaySpec struct {
 	Kinds                      []string // in the order in which they are tried: Kernel, FuseOverlayfs
 }
 
-// mount makes all mounts, and tells which kinds they are.
+// mount makes all mounts, and says which kinds they are.
 func (s *spec) mount() (reply, error) {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return reply{}, fmt.Errorf("make mounts private: %w: %w", ErrNoNamespace, err)

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// probeUpper tells why a directory cannot hold the changes of an overlay; nil if it can.
+// probeUpper says why a directory cannot hold the changes of an overlay; nil if it can.
 func probeUpper(dir string, user bool) error {
 	name := "trusted.overlay.isolayer"
 	if user {
@@ -55,7 +55,7 @@ func fsName(p string) string {
 	return fmt.Sprintf("file system %#x", uint32(st.Type))
 }
 
-// hasMoves tells whether an upper directory names directories that it moved.
+// hasMoves reports whether an upper directory names directories that it moved.
 func hasMoves(upper string) bool {
 	errFound := errors.New("found")
 	err := filepath.WalkDir(upper, func(p string, d os.DirEntry, err error) error {

@@ -13,13 +13,13 @@ import (
 
 // CaptureOptions say how changes are recorded.
 type CaptureOptions struct {
-	Files *extent.Files // opens what was added; nil: changes are told, edits have no content
+	Files *extent.Files // opens what was added; nil: changes are listed, edits have no content
 	Epoch *time.Time    // latest time of files
 	// Limits are those of reading the image, for CaptureUpper.
 	Limits fault.Limits
 }
 
-// Capture tells what was changed, after Stop. Files stay where they are until Close.
+// Capture says what was changed, after Stop. Files stay where they are until Close.
 func (w *Workspace) Capture(o CaptureOptions) (Result, error) {
 	c := &capture{dir: w.Upper, marks: w.Layer == FuseOverlayfs, files: o.Files, epoch: o.Epoch, attrs: true, squash: w.squash, own: [2]uint32{uint32(os.Geteuid()), uint32(os.Getegid())}}
 	if w.Upper == "" {
@@ -30,7 +30,7 @@ func (w *Workspace) Capture(o CaptureOptions) (Result, error) {
 	return c.onImage(w.view())
 }
 
-// CaptureUpper tells what an upper directory of overlayfs or fuse-overlayfs changes in an
+// CaptureUpper says what an upper directory of overlayfs or fuse-overlayfs changes in an
 // image.
 func CaptureUpper(image string, session int, upper string, o CaptureOptions) (Result, error) {
 	c := &capture{dir: upper, marks: true, files: o.Files, epoch: o.Epoch, attrs: true, own: [2]uint32{uint32(os.Geteuid()), uint32(os.Getegid())}}

@@ -91,7 +91,7 @@ func (c *capture) putBack(q string, m *move) error {
 	return c.do(tree.Rename{Old: m.node.Path(), New: q})
 }
 
-// has tells whether something has that very path in the working tree.
+// has reports whether something has that very path in the working tree.
 func (c *capture) has(p string) bool {
 	n, err := c.work.Lookup(p)
 	return err == nil && n.Path() == p

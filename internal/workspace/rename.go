@@ -88,7 +88,7 @@ func (c *capture) gone() map[moveKey][]string {
 	return out
 }
 
-// free tells whether a new path has only directories above it that stay as they are: a
+// free reports whether a new path has only directories above it that stay as they are: a
 // rename goes before all other edits.
 func (c *capture) free(p string) bool {
 	if c.below.lookup(p) != nil {
@@ -140,7 +140,7 @@ func (c *capture) difference(put tree.Put, b *entry) (tree.SetAttr, bool) {
 	return e, e.Mode != nil || e.UID != nil
 }
 
-// renamed makes one line of the two that told of a move.
+// renamed makes one line of the two that a move has.
 func (c *capture) renamed(old, to string) {
 	c.out.Changes = slices.DeleteFunc(c.out.Changes, func(x Change) bool { return x.Kind == Removed && x.Path == old })
 	for i, x := range c.out.Changes {

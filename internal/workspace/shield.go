@@ -94,7 +94,7 @@ func like(upper, lower string) error {
 	return os.Chmod(upper, fs.FileMode(st.Mode&0o777))
 }
 
-// within tells whether p is dir or below it.
+// within reports whether p is dir or below it.
 func within(p, dir string) bool {
 	return dir == "/" || p == dir || strings.HasPrefix(p, dir+"/")
 }
@@ -151,7 +151,7 @@ func targetsOf(dirs []string) ([]string, error) {
 	return keep, nil
 }
 
-// Shielded tells, after Stop, what would have changed.
+// Shielded returns, after Stop, what would have changed.
 func (w *Workspace) Shielded(o CaptureOptions) ([]Shielded, error) {
 	var out []Shielded
 	for i, t := range w.shields {

@@ -31,7 +31,7 @@ func (c *capture) xattr(q, name string) []byte {
 	return nil
 }
 
-// isOpaque tells whether an upper directory hides all of the lower one.
+// isOpaque reports whether an upper directory hides all of the lower one.
 func (c *capture) isOpaque(q string) bool {
 	if string(c.xattr(q, "opaque")) == "y" {
 		return true
@@ -40,7 +40,7 @@ func (c *capture) isOpaque(q string) bool {
 	return c.marks && unix.Lstat(filepath.Join(c.dir, q, markOpaque), &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG
 }
 
-// mark tells whether an entry only says that something is removed, and what; "" is nothing
+// mark reports whether an entry only says that something is removed, and what; "" is nothing
 // by itself.
 func (c *capture) mark(p string, d fs.DirEntry) (name string, ok bool) {
 	name, ok = strings.CutPrefix(d.Name(), markPrefix)

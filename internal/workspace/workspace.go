@@ -1,5 +1,5 @@
 // Package workspace shows an image, or a directory, as a directory that can be changed,
-// runs programs in it, and tells afterwards what they changed.
+// runs programs in it, and says afterwards what they changed.
 //
 // Whatever it mounts lives in a private mount namespace of a child that dies with this
 // process. It makes no images: the edits it returns are what package isolayer builds from.

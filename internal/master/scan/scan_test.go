@@ -88,7 +88,7 @@ func TestBootFrom(t *testing.T) {
 	}
 }
 
-// equipment tells of an image's boot equipment without addresses and sizes. Entries that
+// equipment describes an image's boot equipment without addresses and sizes. Entries that
 // fill gaps, as libisofs makes them, are left out.
 func equipment(t *testing.T, image string) (lines []string) {
 	t.Helper()

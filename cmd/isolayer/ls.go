@@ -156,8 +156,8 @@ func line(n *tree.Node, shown string, o lsOptions) string {
 
 // first is the first block of a file's content or a directory's extent, 0 without one.
 func first(n *tree.Node) int64 {
-	if len(n.Content) > 0 {
-		return int64(n.Content[0].LBA)
+	if len(n.Content()) > 0 {
+		return int64(n.Content()[0].LBA)
 	}
 	if e := n.Found[iso9660.Primary]; e != nil && n.IsDir() {
 		return int64(e.Record().LBA())

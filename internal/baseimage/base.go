@@ -55,9 +55,9 @@ type Base struct {
 	boot  *boot.Equipment
 	end   int64 // block behind files and directories
 
-	once   sync.Once
-	first  *tree.Tree // which is looked at and copied
-	failed error
+	merging sync.Mutex
+	first   *tree.Tree // which is looked at and copied
+	given   bool       // the one that was merged before was to be edited
 
 	Volumes fat.Volumes // that firmware boots from
 	Known   boot.Known  // of theirs
@@ -229,19 +229,36 @@ func (b *Base) Image() *iso9660.Image { return b.img }
 // Boot returns the boot equipment of the base.
 func (b *Base) Boot() *boot.Equipment { return b.boot }
 
+// maxKept is from how many nodes on a tree is not kept beside the first one that is edited:
+// it can be made again, which takes a little longer than to copy it.
+const maxKept = 50_000
+
 // Tree returns the merged tree of the base, a new one at each call.
 func (b *Base) Tree() (*tree.Tree, error) {
-	t, err := b.Merged()
-	if err != nil {
-		return nil, err
+	b.merging.Lock()
+	defer b.merging.Unlock()
+	if b.first != nil {
+		return b.first.Copy(), nil
 	}
+	t, err := tree.FromImage(b.img)
+	if err != nil || t.Nodes > maxKept && !b.given {
+		b.given = true
+		return t, err
+	}
+	b.first = t
 	return t.Copy(), nil
 }
 
 // Merged returns the one tree of the base that is there to look at, not to edit.
 func (b *Base) Merged() (*tree.Tree, error) {
-	b.once.Do(func() { b.first, b.failed = tree.FromImage(b.img) })
-	return b.first, b.failed
+	b.merging.Lock()
+	defer b.merging.Unlock()
+	if b.first != nil {
+		return b.first, nil
+	}
+	t, err := tree.FromImage(b.img)
+	b.first = t
+	return t, err
 }
 
 // Refusals tells why Build cannot change this image, a sentence each; none if it can.

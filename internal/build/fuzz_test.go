@@ -131,7 +131,7 @@ func FuzzBuild(f *testing.F) {
 			t.Fatal(err)
 		}
 		got := make([]byte, n.Size())
-		if _, err := img.Map.ReadAt(got, n.Content[0].LBA.Offset()); err != nil || string(got) != "text\n" {
+		if _, err := img.Map.ReadAt(got, n.Content()[0].LBA.Offset()); err != nil || string(got) != "text\n" {
 			t.Fatalf("the added file reads %q, %v", got, err)
 		}
 		after, err := verify.Image(t.Context(), img.Map, img.Map.Size(), verify.Options{})

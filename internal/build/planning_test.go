@@ -79,7 +79,7 @@ func TestReadsOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		n := tr.Find("isolinux/initrd.img")
-		at, size := n.Content[0].LBA.Offset(), n.Content[0].Size
+		at, size := n.Content()[0].LBA.Offset(), n.Content()[0].Size
 		var working []string
 		img, err := build.Build(t.Context(), b, c.steps, stage.Options{Working: func(what string) { working = append(working, what) }})
 		if err != nil {

@@ -90,7 +90,7 @@ func loaders(b *baseimage.Base) (map[string]bool, error) {
 	}
 	out := map[string]bool{}
 	return out, t.Walk(func(n *tree.Node) error {
-		for _, s := range n.Content {
+		for _, s := range n.Content() {
 			for _, o := range b.Boot().Objects() {
 				if s.LBA.Offset() < o.Off+o.Len && o.Off < s.LBA.Offset()+s.Size {
 					out[n.Path()] = true

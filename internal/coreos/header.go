@@ -78,10 +78,10 @@ func InPlace(s *stage.Stage, n *tree.Node, text []byte) (extent.Source, error) {
 		return nil, err
 	}
 	was := base.Exact(stage.Slashless(n.Path()))
-	if was == nil || len(was.Content) != 1 || was.Size() != int64(len(text)) {
+	if was == nil || len(was.Content()) != 1 || was.Size() != int64(len(text)) {
 		return nil, nil
 	}
-	off := was.Content[0].LBA.Offset()
+	off := was.Content()[0].LBA.Offset()
 	named := false
 	for _, at := range append([]int64{h.defaults}, h.Args...) {
 		named = named || off <= at && at < off+was.Size()
@@ -217,7 +217,7 @@ func AreaArgs(area, pad, end string) (string, bool) {
 // Lies is the path of the file at a place of the image, and where in it that is.
 func Lies(t *tree.Tree, at int64) (name string, off int64) {
 	_ = t.Walk(func(n *tree.Node) error {
-		for _, s := range n.Content {
+		for _, s := range n.Content() {
 			if from := s.LBA.Offset(); n.IsRegular() && from <= at && at < from+s.Size {
 				name, off = n.Path(), at-from
 			}

@@ -67,10 +67,10 @@ func WriteIgnition(s *stage.Stage, files []distro.File) error {
 	n := s.Tree.Find(a.File)
 	src, off := n.Source, int64(0)
 	if src == nil {
-		if len(n.Content) != 1 {
-			return fmt.Errorf("%s is stored in %d pieces: %w", n.Path(), len(n.Content), iso9660.ErrUnsupported)
+		if len(n.Content()) != 1 {
+			return fmt.Errorf("%s is stored in %d pieces: %w", n.Path(), len(n.Content()), iso9660.ErrUnsupported)
 		}
-		src, off = s.Base.Source(), n.Content[0].LBA.Offset()
+		src, off = s.Base.Source(), n.Content()[0].LBA.Offset()
 	}
 	old := make([]byte, a.Length)
 	if got, err := src.ReadAt(old, off+a.Offset); int64(got) < a.Length {

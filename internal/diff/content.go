@@ -20,11 +20,10 @@ type comparison struct {
 	ctx      context.Context // of the one call that the comparison lives for
 	a, b     Side
 	progress Progress
-	seen     map[string]bool // pairs of content by their places: are they the same
-	counted  map[string]bool // of those, what sameBytes has
-	done     int64           // bytes compared
-	total    int64           // bytes to compare, about
-	limit    int64           // bytes; crafted trees list the same bytes over and over
+	pairs    map[places]verdict // of content
+	done     int64              // bytes compared
+	total    int64              // bytes to compare, about
+	limit    int64              // bytes; crafted trees list the same bytes over and over
 	bufs     [2][]byte
 
 	changes   []Change
@@ -32,31 +31,60 @@ type comparison struct {
 	sameBytes int64
 }
 
+// places are where the content of a file lies in both images.
+type places struct {
+	a, b iso9660.LBA
+	size int64
+	more string // of content in several sections: all of them
+}
+
+// placesOf returns the places of two files of the same size.
+func placesOf(a, b []iso9660.Section) places {
+	if len(a) == 1 && len(b) == 1 {
+		return places{a: a[0].LBA, b: b[0].LBA, size: a[0].Size}
+	}
+	return places{more: fmt.Sprint(a, b)}
+}
+
+// verdict is what is known of a pair of content.
+type verdict uint8
+
+const (
+	unknown verdict = iota
+	different
+	same
+	counted // and sameBytes has it
+)
+
 // content tells whether two files hold the same bytes, and if not, why it says so.
-func (c *comparison) content(m, n *tree.Node) (same bool, why string, err error) {
+func (c *comparison) content(m, n *tree.Node) (is bool, why string, err error) {
 	if m.Size() != n.Size() {
 		return false, "content", nil
 	}
 	if m.Size() == 0 {
 		return true, "", nil
 	}
-	pair := fmt.Sprint(m.Content, n.Content)
-	same, known := c.seen[pair]
-	if !known {
+	a, b := m.Content(), n.Content()
+	at := placesOf(a, b)
+	if c.pairs[at] == unknown {
 		if c.done > c.limit-m.Size() {
 			return false, "content not compared: the trees list more than the images hold", nil
 		}
-		if !inside(m.Content, c.a.Size) || !inside(n.Content, c.b.Size) {
+		if !inside(a, c.a.Size) || !inside(b, c.b.Size) {
 			return false, "content not compared: it is not all in the image", nil
 		}
-		if c.shared(m.Content, n.Content) {
-			same = true
-		} else if same, err = c.equal(parts{c.a.Source, m.Content}, parts{c.b.Source, n.Content}, m.Size()); err != nil {
-			return false, "", fmt.Errorf("compare %s: %w", n.Path(), err)
+		alike := c.shared(a, b)
+		if !alike {
+			if alike, err = c.equal(parts{c.a.Source, a}, parts{c.b.Source, b}, m.Size()); err != nil {
+				return false, "", fmt.Errorf("compare %s: %w", n.Path(), err)
+			}
 		}
-		c.seen[pair] = same
+		c.pairs[at] = different
+		if alike {
+			c.pairs[at] = same
+		}
 	}
-	return same, "content", nil
+	return c.pairs[at] >= same, "content", nil
 }
 
 // shared tells whether the content of two files is the same because it comes from the same
@@ -78,8 +106,11 @@ func (c *comparison) shared(m, n []iso9660.Section) bool {
 // count notes a file whose content is the same in both images.
 func (c *comparison) count(m, n *tree.Node) {
 	c.same++
-	if pair := fmt.Sprint(m.Content, n.Content); m.Size() > 0 && !c.counted[pair] {
-		c.counted[pair] = true
+	if m.Size() == 0 {
+		return
+	}
+	if at := placesOf(m.Content(), n.Content()); c.pairs[at] != counted {
+		c.pairs[at] = counted
 		c.sameBytes += m.Size()
 	}
 }

@@ -115,7 +115,7 @@ type Progress func(done, total int64)
 func Images(ctx context.Context, a, b Side, progress Progress) (*Report, error) {
 	c := &comparison{
 		ctx: ctx, a: a, b: b, progress: progress,
-		seen: map[string]bool{}, counted: map[string]bool{}, total: min(a.Size, b.Size), limit: 4 * (a.Size + b.Size),
+		pairs: map[places]verdict{}, total: min(a.Size, b.Size), limit: 4 * (a.Size + b.Size),
 	}
 	if err := c.trees(); err != nil {
 		return nil, err
@@ -156,11 +156,11 @@ func (r *Report) Text(c Change) ([]byte, error) {
 
 // text is the content of a text file, nil for others.
 func (s Side) text(n *tree.Node) ([]byte, error) {
-	if n == nil || !n.IsRegular() || n.Size() > maxText || !inside(n.Content, s.Size) {
+	if n == nil || !n.IsRegular() || n.Size() > maxText || !inside(n.Content(), s.Size) {
 		return nil, nil
 	}
 	b := make([]byte, n.Size())
-	if got, err := (parts{s.Source, n.Content}).ReadAt(b, 0); got < len(b) {
+	if got, err := (parts{s.Source, n.Content()}).ReadAt(b, 0); got < len(b) {
 		return nil, fmt.Errorf("read %s: %w", n.Path(), err)
 	}
 	if !isText(b) {

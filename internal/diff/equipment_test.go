@@ -233,7 +233,7 @@ func TestBootCode(t *testing.T) {
 	a := bootable(t, strings.Repeat("part", 5000))
 	copy(a[100:], "isolinux") // code that keeps the loader's address at byte 432
 	a[510], a[511] = 0x55, 0xaa
-	loader := look(t, imageOf(t, a), "/boot/loader").Content[0].LBA
+	loader := look(t, imageOf(t, a), "/boot/loader").Content()[0].LBA
 	binary.LittleEndian.PutUint64(a[432:], uint64(loader)*4)
 	other := bytes.Clone(a)
 	for _, c := range []struct {

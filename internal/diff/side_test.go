@@ -62,7 +62,7 @@ func side(t *testing.T, src io.ReaderAt, size int64) Side {
 	v := boot.Volume{Catalog: img.BootCatalog(), Blocks: int64(img.Primary().SpaceSize())}
 	at := map[iso9660.LBA]*tree.Node{}
 	err = tr.Walk(func(n *tree.Node) error {
-		for _, s := range n.Content {
+		for _, s := range n.Content() {
 			at[s.LBA] = n
 			v.End = max(v.End, int64(s.LBA)+iso9660.Blocks(s.Size))
 		}

@@ -150,6 +150,9 @@ func (c *comparison) forks(a, b []*tree.Node) (same bool, err error) {
 
 // attributes tells what differs besides content.
 func attributes(m, n *tree.Node) (out []Detail) {
+	if m.Attr == n.Attr && m.In == n.In && m.Size() == n.Size() { // as most are
+		return nil
+	}
 	add := func(what, from, to string) {
 		if from != to {
 			out = append(out, Detail{what, from, to})

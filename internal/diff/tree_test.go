@@ -205,7 +205,7 @@ func TestPlannedSame(t *testing.T) {
 	var at int64
 	whole := imageOf(t, b)
 	if n, err := whole.Tree.Lookup("/big"); err == nil {
-		at = n.Content[0].LBA.Offset()
+		at = n.Content()[0].LBA.Offset()
 	}
 	base := whole
 	src := &failing{memory{b}, int64(len(b))}
@@ -225,8 +225,8 @@ func TestPlannedSame(t *testing.T) {
 	z := planned(t, base, layout.Options{Compact: true})
 	s := side(t, z, z.Size())
 	c := comparison{a: p, b: s}
-	m, n := look(t, p, "/a").Content, look(t, s, "/b").Content
-	if c.shared(m, n) || !c.shared(m, look(t, s, "/a").Content) || c.shared(m, append(n, n...)) || c.shared(m, append(slices.Clone(look(t, s, "/a").Content), n...)) {
+	m, n := look(t, p, "/a").Content(), look(t, s, "/b").Content()
+	if c.shared(m, n) || !c.shared(m, look(t, s, "/a").Content()) || c.shared(m, append(n, n...)) || c.shared(m, append(slices.Clone(look(t, s, "/a").Content()), n...)) {
 		t.Error("content is shared that is another, or is not that is the same")
 	}
 }
@@ -246,16 +246,17 @@ func TestHostileContent(t *testing.T) {
 	b := isofs(t, map[string]string{"a": "12345", "b": "12345"}, "-r")
 	base := imageOf(t, b)
 	far := imageOf(t, b)
-	look(t, far, "/a").Content[0].LBA = iso9660.LBA(len(b) / iso9660.BlockSize)
+	record := look(t, far, "/a").Found[iso9660.Primary].Record()
+	record.SetExtent(iso9660.LBA(len(b)/iso9660.BlockSize), 5)
 	if got := text(compare(t, base, far).Tree); got != "~ /a (content not compared: it is not all in the image)" {
 		t.Error(got)
 	}
-	look(t, far, "/a").Content[0] = iso9660.Section{LBA: iso9660.LBA(len(b)/iso9660.BlockSize) - 1, Size: 5}
+	record.SetExtent(iso9660.LBA(len(b)/iso9660.BlockSize)-1, 5)
 	if got := text(compare(t, base, far).Tree); got != "~ /a (content)" {
 		t.Error(got)
 	}
 	for limit, want := range map[int64]string{10: "", 9: "content not compared: the trees list more than the images hold", 4: "content not compared: the trees list more than the images hold"} {
-		c := comparison{ctx: t.Context(), a: base, b: imageOf(t, b), seen: map[string]bool{}, counted: map[string]bool{}, limit: limit}
+		c := comparison{ctx: t.Context(), a: base, b: imageOf(t, b), pairs: map[places]verdict{}, limit: limit}
 		why := ""
 		for _, path := range []string{"/a", "/b"} {
 			same, says, err := c.content(look(t, c.a, path), look(t, c.b, path))

@@ -175,7 +175,7 @@ func contains(s *stage.Stage, n *tree.Node, c baseimage.Content) bool {
 	if n.Source != nil {
 		return contentOf(n.Source, 0, n.Source.Size()) == c
 	}
-	return len(n.Content) == 1 && baseimage.Content{Src: s.Base.Source(), Off: n.Content[0].LBA.Offset(), Size: n.Content[0].Size} == c
+	return len(n.Content()) == 1 && baseimage.Content{Src: s.Base.Source(), Off: n.Content()[0].LBA.Offset(), Size: n.Content()[0].Size} == c
 }
 
 func noteHeads(s *stage.Stage, c baseimage.Content, h stage.Heads) {

@@ -53,8 +53,13 @@ type more struct {
 	target, holder *Entry
 }
 
-// EntryOf is an entry with these records, which is in no image.
-func EntryOf(raws ...Raw) *Entry { return &Entry{view{more: &more{raws: raws}}} }
+// EntryOf is an entry with these records, which is in no image: one section each, without
+// Rock Ridge.
+func EntryOf(raws ...Raw) *Entry {
+	root := &Entry{view{dir: &directory{rules: &rules{}}}}
+	root.Parent = root
+	return &Entry{view{Parent: root, more: &more{raws: raws}}}
+}
 
 // Children returns the entries of a directory, as they are stored, in the order of the
 // records.

@@ -117,7 +117,7 @@ func (m *maker) putTree(n *tree.Node) error {
 func (m *maker) put(n, before *tree.Node) error {
 	p := tree.Put{Path: n.Path(), Attr: n.Attr}
 	if n.IsRegular() {
-		key := fmt.Sprint(n.Content)
+		key := fmt.Sprint(n.Content())
 		if n.Size() == 0 {
 			key = n.Path() // empty files are at no place
 		}

@@ -208,7 +208,7 @@ func bytesOf(t *testing.T, base Base, n *tree.Node) []byte {
 		return b
 	}
 	var out []byte
-	for _, s := range n.Content {
+	for _, s := range n.Content() {
 		b := make([]byte, s.Size)
 		if _, err := base.Source.ReadAt(b, s.LBA.Offset()); err != nil && err != io.EOF {
 			t.Fatal(err)

@@ -17,11 +17,13 @@ func (p *planner) objects() error {
 	for _, o := range p.base.Boot.Objects() {
 		there[o.Off/iso9660.BlockSize] = false
 	}
+	var content []iso9660.Section
 	for n := range nodes(p.tree.Root) {
 		if n.Source != nil {
 			continue
 		}
-		for _, s := range n.Content {
+		content = n.AppendContent(content[:0])
+		for _, s := range content {
 			if _, ok := there[int64(s.LBA)]; ok {
 				there[int64(s.LBA)] = true
 			}

@@ -90,7 +90,7 @@ func (p *planner) sections(n *tree.Node) []iso9660.Section {
 	if n.Source != nil {
 		return iso9660.SplitSections(iso9660.LBA(p.placed[n.Source]), n.Size())
 	}
-	return n.Content
+	return n.Content()
 }
 
 // contentExtents are the copies of new and moved content, with zeros up to the

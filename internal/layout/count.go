@@ -52,7 +52,7 @@ func (p *planner) warnNames() {
 func (p *planner) count() {
 	listed := 0 // of the primary hierarchy
 	for n := range nodes(p.tree.Root) {
-		if n.Of != nil {
+		if n.Of() != nil {
 			continue // its file counts
 		}
 		isNew := true

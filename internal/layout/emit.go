@@ -38,8 +38,8 @@ func (p *planner) stale(b *hierarchy, d *directory) bool {
 		if len(r.drafts) > 0 && b.astray(r.drafts[0].Record) {
 			return true
 		}
-		if !r.node.IsDir() && len(r.node.Content) == 1 {
-			if _, ok := p.moved[int64(r.node.Content[0].LBA)]; ok {
+		if !r.node.IsDir() && len(r.node.Content()) == 1 {
+			if _, ok := p.moved[int64(r.node.Content()[0].LBA)]; ok {
 				return true
 			}
 		}

@@ -273,9 +273,9 @@ func (b *hierarchy) draftAll(d *directory) error {
 	}
 	slices.SortStableFunc(given, func(x, y *record) int { // associated files behind their files
 		switch {
-		case x.node.Of == nil && y.node.Of != nil:
+		case x.node.Of() == nil && y.node.Of() != nil:
 			return -1
-		case x.node.Of != nil && y.node.Of == nil:
+		case x.node.Of() != nil && y.node.Of() == nil:
 			return 1
 		}
 		return 0

@@ -284,14 +284,14 @@ func placed(t *testing.T, base Base, tr *tree.Tree, o Options, r *Result, got Ba
 	}
 	_ = tr.Walk(func(n *tree.Node) error {
 		x, err := read.Lookup(n.Path())
-		if err != nil || !n.IsRegular() || n.Size() == 0 || len(x.Content) == 0 {
+		if err != nil || !n.IsRegular() || n.Size() == 0 || len(x.Content()) == 0 {
 			return nil
 		}
-		at := int64(x.Content[0].LBA)
+		at := int64(x.Content()[0].LBA)
 		source := int64(0) // block in its source
 		switch {
 		case n.Source == nil:
-			source = int64(n.Content[0].LBA)
+			source = int64(n.Content()[0].LBA)
 			if !o.Compact && at != source && !moved[n.Path()] {
 				t.Errorf("%s moved from %d to %d, which the report does not say", n.Path(), source, at)
 			}
@@ -299,7 +299,7 @@ func placed(t *testing.T, base Base, tr *tree.Tree, o Options, r *Result, got Ba
 				t.Errorf("the boot image %s moved", n.Path())
 			}
 		default:
-			end := x.Content[0].LBA.Offset() + n.Size()
+			end := x.Content()[0].LBA.Offset() + n.Size()
 			if rest := b[end:min(int64(len(b)), (end+blockSize-1)/blockSize*blockSize)]; !bytes.Equal(rest, make([]byte, len(rest))) {
 				t.Errorf("%s: the rest of its last block holds %.40q", n.Path(), rest)
 			}

@@ -112,8 +112,8 @@ func (b *hierarchy) rename(d *directory, r *record, names *iso9660.Namer) error 
 	r.dirty = true
 	e := b.entry(n)
 	var id []byte
-	if n.Of != nil { // an associated file has the identifier of its file, which was named before
-		id = d.idOf(n.Of)
+	if n.Of() != nil { // an associated file has the identifier of its file, which was named before
+		id = d.idOf(n.Of())
 	}
 	if id == nil && e != nil && !n.Renamed() { // it came from another directory
 		if old := entryRecord(e).ID(); names.Take(old) {
@@ -278,8 +278,8 @@ func (b *hierarchy) mergeOrder(old, fresh []*record) []*record {
 			return -1
 		case iso9660.Less(b.h, y.id(), x.id()):
 			return 1
-		case (x.node.Of != nil) != (y.node.Of != nil): // an associated file comes first
-			if x.node.Of != nil {
+		case (x.node.Of() != nil) != (y.node.Of() != nil): // an associated file comes first
+			if x.node.Of() != nil {
 				return -1
 			}
 			return 1

@@ -14,12 +14,12 @@ import (
 func (r *Result) sections(n *tree.Node) (list []iso9660.Section, ok bool) {
 	switch {
 	case r.plan == nil:
-		return n.Content, n.Source == nil
+		return n.Content(), n.Source == nil
 	case n.Source != nil && n.Size() > 0:
 		at, ok := r.plan.placed[n.Source]
 		return iso9660.SplitSections(iso9660.LBA(at), n.Size()), ok
 	}
-	for _, s := range n.Content {
+	for _, s := range n.Content() {
 		list = append(list, iso9660.Section{LBA: iso9660.LBA(r.plan.whereabouts(int64(s.LBA))), Size: s.Size})
 	}
 	return list, true
@@ -78,11 +78,11 @@ func (r *Result) Same(base extent.Source, was, is *tree.Node) bool {
 		return false
 	}
 	m, list, err := r.place(is)
-	if err != nil || len(list) != len(was.Content) {
+	if err != nil || len(list) != len(was.Content()) {
 		return false
 	}
 	for i, now := range list {
-		old := was.Content[i]
+		old := was.Content()[i]
 		if old.Size != now.Size || !copied(base, m, now.LBA.Offset(), old.LBA.Offset(), now.Size) {
 			return false
 		}

@@ -26,11 +26,13 @@ func (p *planner) candidates() []candidate {
 	}
 	at := map[span][]*tree.Node{}
 	count := map[int64]int{}
+	var content []iso9660.Section
 	for n := range nodes(p.tree.Root) {
 		if n.IsDir() || n.Source != nil || n.Replaced() {
 			continue
 		}
-		for _, s := range n.Content {
+		content = n.AppendContent(content[:0])
+		for _, s := range content {
 			r := span{int64(s.LBA), int64(s.LBA) + iso9660.Blocks(s.Size)}
 			if at[r] == nil {
 				count[r.from]++
@@ -170,7 +172,7 @@ func (p *planner) orderRecord(b *hierarchy, r *record) {
 	if b.placement == placedHere && r.keepsAreas() {
 		return // as it was in the base
 	}
-	for _, s := range r.node.Content {
+	for _, s := range r.node.Content() {
 		at := int64(s.LBA)
 		p.after[at] = max(p.after[at], last+1)
 		if at > last {

@@ -126,7 +126,7 @@ func untouched(s *stage.Stage, n *tree.Node) (bool, error) {
 	}
 	for _, x := range l.Lines {
 		is := s.Tree.Exact(x.Path)
-		if is == nil || !is.IsRegular() || is.Replaced() || is.Renamed() || is.Moved() || len(is.Content) > 0 && s.Base.Addressed(is.Content[0].LBA) {
+		if is == nil || !is.IsRegular() || is.Replaced() || is.Renamed() || is.Moved() || len(is.Content()) > 0 && s.Base.Addressed(is.Content()[0].LBA) {
 			return false, nil
 		}
 	}

@@ -82,10 +82,10 @@ func (s *Stage) FatVolumes() (out []*FatVolume, err error) {
 		}
 		v := &FatVolume{s: s, name: n.Path(), node: n, src: n.Source}
 		if v.src == nil {
-			if len(n.Content) != 1 {
+			if len(n.Content()) != 1 {
 				return nil
 			}
-			v.src, v.off = s.Base.Source(), n.Content[0].LBA.Offset()
+			v.src, v.off = s.Base.Source(), n.Content()[0].LBA.Offset()
 		}
 		if v.Image = openFAT(s, v.src, v.off, n.Size()); v.Image != nil {
 			out = append(out, v)

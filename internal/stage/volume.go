@@ -94,12 +94,12 @@ func (v treeVolume) Content(name string) (extent.Source, int64, int64, error) {
 		return nil, 0, 0, fmt.Errorf("/%s: %w: not a regular file", name, fs.ErrInvalid)
 	case n.Source != nil:
 		return n.Source, 0, n.Source.Size(), nil
-	case len(n.Content) == 1:
-		return v.s.Base.Source(), n.Content[0].LBA.Offset(), n.Content[0].Size, nil
-	case len(n.Content) == 0:
+	case len(n.Content()) == 1:
+		return v.s.Base.Source(), n.Content()[0].LBA.Offset(), n.Content()[0].Size, nil
+	case len(n.Content()) == 0:
 		return extent.Compose(n.Path(), &extent.Map{}), 0, 0, nil
 	}
-	return nil, 0, 0, fmt.Errorf("it is stored in %d pieces: %w", len(n.Content), iso9660.ErrUnsupported)
+	return nil, 0, 0, fmt.Errorf("it is stored in %d pieces: %w", len(n.Content()), iso9660.ErrUnsupported)
 }
 
 // Edit implements Volume. A change of the tree that fails leaves no image.

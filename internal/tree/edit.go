@@ -130,7 +130,7 @@ func (n *Node) reveal(name string) *Node {
 	for _, c := range n.Children {
 		if c.Hidden && c.IsDir() && c.Name == name {
 			c.Hidden = false
-			n.names.Store(nil)
+			n.few.forget()
 			return c
 		}
 	}
@@ -169,13 +169,15 @@ func (e Put) apply(t *Tree) error {
 	if !old.IsRegular() {
 		old.In = t.Has // a link may be in no Joliet tree; a file belongs there
 	}
-	for _, f := range old.forks { // what belonged to the old content
-		f.detach()
-	}
-	old.lost, old.forks = old.lost || len(old.forks) > 0, nil
 	old.remember()
+	if forks := old.Forks(); len(forks) > 0 { // what belonged to the old content
+		for _, f := range forks {
+			f.detach()
+		}
+		old.few.make().lost, old.few.make().forks = true, nil
+	}
 	old.replaced = true
-	old.Attr, old.Source, old.Content = e.Attr, e.Source, nil
+	old.Attr, old.Source = e.Attr, e.Source
 	return nil
 }
 
@@ -206,12 +208,12 @@ func (e Opaque) apply(t *Tree) error {
 	}
 	var keep []*Node
 	for _, c := range n.Children {
-		if c.Hidden && c.Of == nil {
+		if c.Hidden && c.Of() == nil {
 			keep = append(keep, c)
 		}
 	}
 	n.Children = keep
-	n.names.Store(nil)
+	n.few.forget()
 	return nil
 }
 
@@ -220,7 +222,7 @@ func (e SetAttr) apply(t *Tree) error {
 	if err != nil {
 		return err
 	}
-	for _, f := range append([]*Node{n}, n.forks...) {
+	for _, f := range append([]*Node{n}, n.Forks()...) {
 		if err := e.set(t, f); err != nil {
 			return err
 		}
@@ -289,7 +291,7 @@ func (e Rename) apply(t *Tree) error {
 	n.detach()
 	n.Name = name
 	dir.attach(n)
-	for _, f := range n.forks {
+	for _, f := range n.Forks() {
 		f.Name = name
 		dir.attach(f)
 	}

@@ -51,7 +51,7 @@ func (t *Tree) Find(name string) *Node {
 
 // fold returns the first child of that name in any case, nil without one.
 func (n *Node) fold(name string) *Node {
-	return made(&n.lookup().folded, func(folded map[string]*Node) {
+	return made(&n.few.make().names.folded, func(folded map[string]*Node) {
 		for _, c := range n.Children {
 			if key := strings.ToLower(c.Name); !c.Hidden && folded[key] == nil {
 				folded[key] = c

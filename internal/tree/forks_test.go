@@ -26,13 +26,13 @@ func shape(t *testing.T, tr *Tree) string {
 	var out []string
 	for n := range everything(tr.Root) {
 		for _, f := range n.Forks() {
-			if f.Of != n || f.Parent != n.Parent || !f.Hidden || f.IsDir() {
-				t.Errorf("%s: its fork is of %v, in %v", n.Path(), f.Of, f.Parent)
+			if f.Of() != n || f.Parent != n.Parent || !f.Hidden || f.IsDir() {
+				t.Errorf("%s: its fork is of %v, in %v", n.Path(), f.Of(), f.Parent)
 			}
 			out = append(out, n.Path()+"+"+f.Name)
 		}
-		if n.Hidden && n.Of != nil && !contains(n.Parent.Children, n.Of) {
-			t.Errorf("a fork of %s is left behind in %s", n.Of.Path(), n.Parent.Path())
+		if n.Hidden && n.Of() != nil && !contains(n.Parent.Children, n.Of()) {
+			t.Errorf("a fork of %s is left behind in %s", n.Of().Path(), n.Parent.Path())
 		}
 	}
 	return strings.Join(out, " ")
@@ -150,7 +150,7 @@ func TestCopy(t *testing.T) {
 			of[n] = true
 		}
 		for n := range everything(x.Root) {
-			if of[n] || n.Of != nil && of[n.Of] || n.Parent != nil && of[n.Parent] || n.Moved() || n.Replaced() {
+			if of[n] || n.Of() != nil && of[n.Of()] || n.Parent != nil && of[n.Parent] || n.Moved() || n.Replaced() {
 				t.Errorf("%s is shared, or not as it was found", n.Path())
 			}
 		}

@@ -44,15 +44,15 @@ func FromImage(img *iso9660.Image) (*Tree, error) {
 // fraction of the time that merging takes, and shares nothing that edits or lookups change.
 func (t *Tree) Copy() *Tree {
 	out := &Tree{RockRidge: t.RockRidge, Has: t.Has, Epoch: t.Epoch}
-	cells, children := make([]Node, t.count), make([]*Node, t.count)
+	cells, children := make([]Node, t.Nodes), make([]*Node, t.Nodes)
 	twins := map[*Node]*Node{} // of associated files and their owners
 	var clone func(n, parent *Node) *Node
 	clone = func(n, parent *Node) *Node {
 		x := &cells[0]
 		cells = cells[1:]
 		x.Name, x.Attr, x.Parent, x.Found, x.In = n.Name, n.Attr, parent, n.Found, n.In
-		x.Hidden, x.Of, x.forks, x.Content, x.found = n.Hidden, n.Of, n.forks, n.Content, true
-		if n.Of != nil || len(n.forks) > 0 {
+		x.Hidden, x.found = n.Hidden, true
+		if n.Of() != nil || len(n.Forks()) > 0 {
 			twins[n] = x
 		}
 		x.Children, children = children[:len(n.Children):len(n.Children)], children[len(n.Children):]
@@ -61,11 +61,12 @@ func (t *Tree) Copy() *Tree {
 		}
 		return x
 	}
-	out.Root, out.count = clone(t.Root, nil), t.count
-	for _, n := range twins {
-		n.Of, n.forks = twins[n.Of], slices.Clone(n.forks)
-		for i, f := range n.forks {
-			n.forks[i] = twins[f]
+	out.Root, out.Nodes = clone(t.Root, nil), t.Nodes
+	for n, twin := range twins {
+		x := twin.few.make()
+		x.of = twins[n.Of()]
+		for _, f := range n.Forks() {
+			x.forks = append(x.forks, twins[f])
 		}
 	}
 	return out
@@ -83,11 +84,10 @@ func Epoch(img *iso9660.Image) time.Time {
 // node makes the node for one entry in each hierarchy.
 func (t *Tree) node(found [3]*iso9660.Entry) *Node {
 	if len(t.cells) == 0 {
-		t.cells = make([]cell, 32)
+		t.cells = make([]Node, 64)
 	}
-	x := &t.cells[0]
+	n := &t.cells[0]
 	t.cells = t.cells[1:]
-	n := &x.Node
 	n.Found = found
 	for h, e := range found {
 		n.In[h] = e != nil
@@ -99,22 +99,9 @@ func (t *Tree) node(found [3]*iso9660.Entry) *Node {
 	if p := found[iso9660.Primary]; p != nil && e != p {
 		n.Mode = p.StMode()
 	}
-	if !n.IsDir() {
-		for _, e := range found {
-			if e != nil && len(n.Content) == 0 {
-				n.Content = e.AppendSections(x.content[:0:1])
-			}
-		}
-	}
-	t.count++
+	t.Nodes++
 	n.found = true
 	return n
-}
-
-// cell is a node of the base with what belongs to it: there are many.
-type cell struct {
-	Node
-	content [1]iso9660.Section
 }
 
 // chief returns the entry whose name people know: that of Rock Ridge, else Joliet's.
@@ -207,8 +194,8 @@ func (t *Tree) unlisted(n *Node) {
 			var found [3]*iso9660.Entry
 			found[h] = c
 			x := t.adopt(n, found, true)
-			if x.Of = of; of != nil {
-				of.forks = append(of.forks, x)
+			if x.few.make().of = of; of != nil {
+				of.few.make().forks = append(of.few.make().forks, x)
 				forks[owned{of, c.Name()}] = x
 			}
 		}

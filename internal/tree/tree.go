@@ -38,21 +38,25 @@ type Node struct {
 	In [3]bool
 	// Hidden nodes are in the base's directories but in no listing: associated
 	// files and the directory that stores relocated ones.
-	Hidden bool
-	// Of is the file that an associated one belongs to, with which it goes.
-	Of    *Node
-	forks []*Node
-	lost  bool // they went with the content that was replaced
-
+	Hidden   bool
 	replaced bool
+	found    bool // in the base
 
-	// Content is the file's content in the base; Source replaces it if not nil.
-	Content []iso9660.Section
-	Source  extent.Source
+	// Source replaces the file's content in the base if not nil.
+	Source extent.Source
 
-	found bool    // in the base
+	few few
+}
+
+// few holds what few nodes have: there are many nodes.
+type few struct{ at atomic.Pointer[rare] }
+
+type rare struct {
+	of    *Node // the file that an associated one belongs to
+	forks []*Node
+	lost  bool    // they went with the content that was replaced
 	was   *origin // what the base has, once an edit has changed it
-	names atomic.Pointer[names]
+	names names
 }
 
 // origin is how a node of the base was found.
@@ -70,12 +74,32 @@ type names struct {
 	folded  atomic.Pointer[map[string]*Node] // by name in small letters
 }
 
-// lookup returns what finds the children.
-func (n *Node) lookup() *names {
-	if n.names.Load() == nil {
-		n.names.CompareAndSwap(nil, &names{})
+// none is what most nodes have of that; it never changes.
+var none rare
+
+// get returns what there is, not to be changed.
+func (f *few) get() *rare {
+	if x := f.at.Load(); x != nil {
+		return x
 	}
-	return n.names.Load()
+	return &none
+}
+
+// make returns what there is, to be changed.
+func (f *few) make() *rare {
+	if f.at.Load() == nil {
+		f.at.CompareAndSwap(nil, &rare{})
+	}
+	return f.at.Load()
+}
+
+// forget lets the names of the children be made anew when one is looked up.
+func (f *few) forget() {
+	if x := f.at.Load(); x != nil {
+		x.names.index.Store(nil)
+		x.names.aliases.Store(nil)
+		x.names.folded.Store(nil)
+	}
 }
 
 // made returns the map that p holds, making it first if there is none.
@@ -98,12 +122,13 @@ type Tree struct {
 	Has [3]bool
 	// Epoch is the time of directories that are created on the way.
 	Epoch time.Time
+	// Nodes is how many nodes there were in the image that the tree was made of.
+	Nodes int
 	// Note, unless nil, hears of every edit before it is made.
 	Note func(Edit)
 
 	edits int    // that were made
-	cells []cell // room for nodes of the base
-	count int    // nodes of the base
+	cells []Node // room for nodes of the base
 }
 
 // IsDir reports a directory.
@@ -120,12 +145,39 @@ func (n *Node) Size() int64 {
 	if n.Source != nil {
 		return n.Source.Size()
 	}
-	var size int64
-	for _, s := range n.Content {
-		size += s.Size
+	if e := stored(n); e != nil {
+		return e.Size()
 	}
-	return size
+	return 0
 }
+
+// Content returns where the file's content lies in the base: nowhere if it has none, or
+// new one.
+func (n *Node) Content() []iso9660.Section { return n.AppendContent(nil) }
+
+// AppendContent appends the sections of Content to out.
+func (n *Node) AppendContent(out []iso9660.Section) []iso9660.Section {
+	if e := stored(n); e != nil {
+		out = e.AppendSections(out)
+	}
+	return out
+}
+
+// stored is the first entry of a file that has content, nil without one.
+func stored(n *Node) *iso9660.Entry {
+	if n.replaced || n.IsDir() {
+		return nil
+	}
+	for _, e := range n.Found {
+		if e != nil && e.Size() > 0 {
+			return e
+		}
+	}
+	return nil
+}
+
+// Of returns the file that an associated one belongs to, with which it goes; nil for others.
+func (n *Node) Of() *Node { return n.few.get().of }
 
 // ContentSize is how many bytes reading a file gives: not the stored length of a
 // compressed one. 0 for a directory.
@@ -142,10 +194,10 @@ func (n *Node) ContentSize() int64 {
 }
 
 // Forks are the associated files that belong to a file.
-func (n *Node) Forks() []*Node { return n.forks }
+func (n *Node) Forks() []*Node { return n.few.get().forks }
 
 // LostForks reports a file with new content whose associated files went with the old one.
-func (n *Node) LostForks() bool { return n.lost }
+func (n *Node) LostForks() bool { return n.few.get().lost }
 
 // Path returns the path from the root, with a leading slash.
 func (n *Node) Path() string {
@@ -163,26 +215,36 @@ func (n *Node) Path() string {
 func (n *Node) Replaced() bool { return n.replaced }
 
 // Renamed reports a node of the base that has another name than it had.
-func (n *Node) Renamed() bool { return !n.replaced && n.was != nil && n.Name != n.was.name }
+func (n *Node) Renamed() bool {
+	was := n.few.get().was
+	return !n.replaced && was != nil && n.Name != was.name
+}
 
 // Altered reports a node of the base with other attributes than it had.
-func (n *Node) Altered() bool { return !n.replaced && n.was != nil && n.Attr != n.was.Attr }
+func (n *Node) Altered() bool {
+	was := n.few.get().was
+	return !n.replaced && was != nil && n.Attr != was.Attr
+}
 
 // Redated reports a node of the base with another time than it had.
-func (n *Node) Redated() bool { return !n.replaced && n.was != nil && !n.ModTime.Equal(n.was.ModTime) }
+func (n *Node) Redated() bool {
+	was := n.few.get().was
+	return !n.replaced && was != nil && !n.ModTime.Equal(was.ModTime)
+}
 
 // Moved reports a node that is not in the directory it was found in.
 func (n *Node) Moved() bool {
 	if !n.found {
 		return n.Parent != nil
 	}
-	return n.was != nil && n.Parent != n.was.parent
+	was := n.few.get().was
+	return was != nil && n.Parent != was.parent
 }
 
 // remember notes how a node of the base was found, before an edit changes that.
 func (n *Node) remember() {
-	if n.found && n.was == nil {
-		n.was = &origin{n.Attr, n.Name, n.Parent}
+	if n.found && n.few.get().was == nil {
+		n.few.make().was = &origin{n.Attr, n.Name, n.Parent}
 	}
 }
 
@@ -251,18 +313,18 @@ func (n *Node) Child(name string) *Node {
 	if c := n.exact(name); c != nil {
 		return c
 	}
-	aliases := made(&n.lookup().aliases, n.alias, 2*len(n.Children))
+	aliases := made(&n.few.make().names.aliases, func(m map[string]*Node) { alias(m, n.Children) }, 2*len(n.Children))
 	for _, key := range []string{name, isoKey(name)} {
-		if c := aliases[key]; c != nil && c.Parent == n && c.found && (c.was == nil || c.Name == c.was.name) {
+		if c := aliases[key]; c != nil && c.Parent == n && c.found && (c.few.get().was == nil || c.Name == c.few.get().was.name) {
 			return c
 		}
 	}
 	return nil
 }
 
-// alias notes the other names of the children: the first of a name has it.
-func (n *Node) alias(aliases map[string]*Node) {
-	for _, c := range n.Children {
+// alias notes the other names of nodes: the first of a name has it.
+func alias(aliases map[string]*Node, nodes []*Node) {
+	for _, c := range nodes {
 		for _, alias := range c.otherNames() {
 			if aliases[alias] == nil {
 				aliases[alias] = c
@@ -273,7 +335,7 @@ func (n *Node) alias(aliases map[string]*Node) {
 
 // exact returns the first child shown under the given name.
 func (n *Node) exact(name string) *Node {
-	return made(&n.lookup().index, func(index map[string]*Node) {
+	return made(&n.few.make().names.index, func(index map[string]*Node) {
 		for i := len(n.Children) - 1; i >= 0; i-- {
 			if c := n.Children[i]; !c.Hidden {
 				index[c.Name] = c
@@ -301,10 +363,10 @@ func isoKey(name string) string { return "\x00" + strings.ToUpper(name) }
 func (n *Node) attach(c *Node) {
 	c.Parent = n
 	n.Children = append(n.Children, c)
-	names := n.names.Load()
-	if names == nil || c.Hidden {
+	if c.Hidden {
 		return
 	}
+	names := &n.few.get().names
 	if m := names.folded.Load(); m != nil {
 		if key := strings.ToLower(c.Name); (*m)[key] == nil {
 			(*m)[key] = c
@@ -324,9 +386,9 @@ func (n *Node) detach() {
 			break
 		}
 	}
-	p.names.Store(nil)
+	p.few.forget()
 	n.Parent = nil
-	for _, f := range n.forks {
+	for _, f := range n.Forks() {
 		if f.Parent == p {
 			f.detach()
 		}

@@ -34,17 +34,18 @@ func (d *Dir) file(it item) error {
 
 // hardLink links a file to one that is written and is the same; false if there is none.
 func (d *Dir) hardLink(it item) (bool, error) {
-	if len(it.n.Content) == 0 || it.n.Source != nil {
+	content := it.n.Content()
+	if len(content) == 0 || it.n.Source != nil {
 		return false, nil
 	}
-	first, ok := d.linked[it.n.Content[0]]
+	first, ok := d.linked[content[0]]
 	if !ok || !sameFile(first.n, it.n) {
-		d.linked[it.n.Content[0]] = it
+		d.linked[content[0]] = it
 		return false, nil
 	}
 	if err := d.root.Link(first.to, it.to); err != nil { // not on every file system, and not any number
 		d.Copied = append(d.Copied, it.n.Path())
-		d.linked[it.n.Content[0]] = it
+		d.linked[content[0]] = it
 		return false, nil
 	}
 	d.wrote(it.n.ContentSize())
@@ -54,7 +55,7 @@ func (d *Dir) hardLink(it item) (bool, error) {
 // sameFile reports nodes that are names of one file. Programs that store equal content
 // once make such that share it and are different files.
 func sameFile(a, b *tree.Node) bool {
-	return slices.Equal(a.Content, b.Content) && a.ContentSize() == b.ContentSize() &&
+	return slices.Equal(a.Content(), b.Content()) && a.ContentSize() == b.ContentSize() &&
 		a.Mode == b.Mode && a.UID == b.UID && a.GID == b.GID && a.ModTime.Equal(b.ModTime)
 }
 

@@ -287,12 +287,17 @@ func TestSameContentTwice(t *testing.T) {
 	needUnix(t)
 	to := t.TempDir()
 	a, b, older, longer := node("a", nil), node("b", nil), node("older", nil), node("longer", nil)
-	first := iso9660.Section{LBA: 100, Size: 3}
-	for _, n := range []*tree.Node{a, b, older, longer} {
-		n.Content = []iso9660.Section{first}
+	at := func(l iso9660.LBA) iso9660.Raw {
+		r := make(iso9660.Record, 34)
+		r[0], r[32] = 34, 1
+		r.SetExtent(l, 3)
+		return iso9660.Raw{Record: r}
+	}
+	for _, n := range []*tree.Node{a, b, older} {
+		n.Found[iso9660.Primary] = iso9660.EntryOf(at(100))
 	}
 	older.ModTime = when.Add(-time.Hour)
-	longer.Content = append(longer.Content, iso9660.Section{LBA: 200, Size: 3})
+	longer.Found[iso9660.Primary] = iso9660.EntryOf(at(100), at(200))
 	var wrote int64
 	_, err := put(t, to, node("", dir(a, b, older, longer)), unpack.Options{Wrote: func(n int64) { wrote += n }, Open: func(n *tree.Node) (io.ReaderAt, int64, error) {
 		text := "one"

@@ -165,12 +165,12 @@ func (l *losses) beside(before, after *tree.Tree) error {
 				break // once is enough
 			}
 		}
-		if !n.IsRegular() || n.Size() == 0 || len(n.Content) == 0 {
+		if !n.IsRegular() || n.Size() == 0 || len(n.Content()) == 0 {
 			return nil
 		}
-		if f := first[n.Content[0].LBA]; f == nil {
-			first[n.Content[0].LBA] = n
-		} else if o, err := after.Lookup(f.Path()); err == nil && len(o.Content) > 0 && len(m.Content) > 0 && o.Content[0].LBA != m.Content[0].LBA {
+		if f := first[n.Content()[0].LBA]; f == nil {
+			first[n.Content()[0].LBA] = n
+		} else if o, err := after.Lookup(f.Path()); err == nil && len(o.Content()) > 0 && len(m.Content()) > 0 && o.Content()[0].LBA != m.Content()[0].LBA {
 			l.said.Add("no hard link to "+f.Path()+" any more", n.Path())
 		}
 		return nil

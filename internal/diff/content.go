@@ -25,6 +25,7 @@ type comparison struct {
 	total    int64              // bytes to compare, about
 	limit    int64              // bytes; crafted trees list the same bytes over and over
 	bufs     [2][]byte
+	sections [2][]iso9660.Section // of the files that are compared
 
 	changes   []Change
 	same      int
@@ -64,7 +65,7 @@ func (c *comparison) content(m, n *tree.Node) (is bool, why string, err error) {
 	if m.Size() == 0 {
 		return true, "", nil
 	}
-	a, b := m.Content(), n.Content()
+	a, b := c.places(m, n)
 	at := placesOf(a, b)
 	if c.pairs[at] == unknown {
 		if c.done > c.limit-m.Size() {
@@ -103,13 +104,19 @@ func (c *comparison) shared(m, n []iso9660.Section) bool {
 	return true
 }
 
+// places returns where the content of two files lies, until it is called again.
+func (c *comparison) places(m, n *tree.Node) (a, b []iso9660.Section) {
+	c.sections = [2][]iso9660.Section{m.AppendContent(c.sections[0][:0]), n.AppendContent(c.sections[1][:0])}
+	return c.sections[0], c.sections[1]
+}
+
 // count notes a file whose content is the same in both images.
 func (c *comparison) count(m, n *tree.Node) {
 	c.same++
 	if m.Size() == 0 {
 		return
 	}
-	if at := placesOf(m.Content(), n.Content()); c.pairs[at] != counted {
+	if at := placesOf(c.places(m, n)); c.pairs[at] != counted {
 		c.pairs[at] = counted
 		c.sameBytes += m.Size()
 	}

@@ -71,6 +71,9 @@ type pair struct{ a, b *tree.Node }
 // children pairs the children of both nodes by name, sorted. A name that a
 // directory has twice is numbered.
 func (p pair) children() []pair {
+	if out := p.alike(); out != nil {
+		return out
+	}
 	before, after := named(p.a), named(p.b)
 	var out []pair
 	for name, n := range before {
@@ -82,6 +85,31 @@ func (p pair) children() []pair {
 		}
 	}
 	slices.SortFunc(out, func(x, y pair) int { return strings.Compare(x.name(), y.name()) })
+	return out
+}
+
+// alike is what children returns for directories with the same names in the same order, as
+// most are; nil for others.
+func (p pair) alike() []pair {
+	out := make([]pair, 0, len(p.a.Children))
+	rest := p.b.Children
+	for _, m := range p.a.Children {
+		if m.Hidden {
+			continue
+		}
+		for len(rest) > 0 && rest[0].Hidden {
+			rest = rest[1:]
+		}
+		if len(rest) == 0 || rest[0].Name != m.Name {
+			return nil
+		}
+		out = append(out, pair{m, rest[0]})
+		rest = rest[1:]
+	}
+	if slices.ContainsFunc(rest, func(n *tree.Node) bool { return !n.Hidden }) {
+		return nil
+	}
+	slices.SortStableFunc(out, func(x, y pair) int { return strings.Compare(x.name(), y.name()) })
 	return out
 }
 

@@ -280,7 +280,11 @@ func TestLimit(t *testing.T) {
 	for names, want := range map[int]int{7: 0, 9: 1} {
 		s := Side{Source: &memory{b}, Size: int64(len(b)), Tree: &tree.Tree{Root: &tree.Node{Attr: tree.Attr{Mode: iso9660.ModeDir}}}}
 		for i := range names {
-			n := &tree.Node{Name: string(rune('a' + i)), Parent: s.Tree.Root, Attr: tree.Attr{Mode: iso9660.ModeRegular}, Content: []iso9660.Section{{Size: s.Size - int64(i)}}}
+			record := make(iso9660.Record, 34)
+			record[0], record[32] = 34, 1
+			record.SetExtent(0, uint32(s.Size)-uint32(i))
+			n := &tree.Node{Name: string(rune('a' + i)), Parent: s.Tree.Root, Attr: tree.Attr{Mode: iso9660.ModeRegular}}
+			n.Found[iso9660.Primary] = iso9660.EntryOf(iso9660.Raw{Record: record})
 			s.Tree.Root.Children = append(s.Tree.Root.Children, n)
 		}
 		base := imageOf(t, isofs(t, map[string]string{"a": "a"}))

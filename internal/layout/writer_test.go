@@ -33,7 +33,7 @@ func (l *listing) Place(at []int64) { l.at = at }
 // half are the files of one listing: those that can be named.
 func (l *listing) half(k int) (out []*tree.Node) {
 	_ = l.tree.Walk(func(n *tree.Node) error {
-		if n.IsRegular() && n.Size() > 0 && len(n.Path())%2 == k && (n.Source != nil || int64(n.Content[0].LBA) >= l.origin) {
+		if n.IsRegular() && n.Size() > 0 && len(n.Path())%2 == k && (n.Source != nil || int64(n.Content()[0].LBA) >= l.origin) {
 			out = append(out, n)
 		}
 		return nil
@@ -159,7 +159,7 @@ func holds(t *testing.T, what string, tr *tree.Tree, base Base, got map[string]s
 	t.Helper()
 	want := 0
 	_ = tr.Walk(func(n *tree.Node) error {
-		if !n.IsRegular() || n.Size() == 0 || l != nil && n.Source == nil && int64(n.Content[0].LBA) < l.origin {
+		if !n.IsRegular() || n.Size() == 0 || l != nil && n.Source == nil && int64(n.Content()[0].LBA) < l.origin {
 			return nil
 		}
 		want++

@@ -124,25 +124,13 @@ func (a *app) pruneCommand() *cobra.Command {
 	return cmd
 }
 
-// manifest is what --manifest writes. Values of templates, arguments and secrets are not
-// in it.
-type manifest struct {
-	Tool    string            `json:"tool"`
-	Base    string            `json:"base"`
-	Digest  store.Digest      `json:"baseDigest"`
-	Labels  map[string]string `json:"labels,omitempty"`
-	Options map[string]string `json:"options,omitempty"`
-	Steps   []store.Step      `json:"steps"`
-	Files   []isofile.Origin  `json:"files"`
-}
-
 // writeManifest writes what an image was made of.
 func writeManifest(ctx context.Context, b *isofile.Result, o buildOptions) error {
-	files, err := b.Origins()
+	m, err := b.Manifest()
 	if err != nil {
 		return err
 	}
-	m := manifest{Tool: "isolayer " + version, Base: b.Config.Base, Digest: b.Config.Digest, Labels: b.Config.Labels, Options: b.Config.Options, Steps: b.Config.History, Files: files}
+	m.Tool = "isolayer " + version
 	_, err = sink.Write(ctx, strings.ReplaceAll(o.manifest, "{{output}}", o.output), func(w io.Writer) error {
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")

@@ -20,6 +20,24 @@ type Origin struct {
 	Layer  store.Digest `json:"layer"`
 }
 
+// Manifest is what an image was made of. Values of templates, arguments and secrets are not
+// in it.
+type Manifest struct {
+	Tool    string            `json:"tool"` // that made it
+	Base    string            `json:"base"`
+	Digest  store.Digest      `json:"baseDigest"`
+	Labels  map[string]string `json:"labels,omitempty"`
+	Options map[string]string `json:"options,omitempty"`
+	Steps   []store.Step      `json:"steps"`
+	Files   []Origin          `json:"files"`
+}
+
+// Manifest returns what the image was made of, but for the tool.
+func (b *Result) Manifest() (Manifest, error) {
+	files, err := b.Origins()
+	return Manifest{Base: b.Config.Base, Digest: b.Config.Digest, Labels: b.Config.Labels, Options: b.Config.Options, Steps: b.Config.History, Files: files}, err
+}
+
 // Origins lists the files that layers put into the image, by path.
 func (b *Result) Origins() ([]Origin, error) {
 	found := map[string]Origin{}

@@ -129,7 +129,7 @@ func Unmount(string) error { return ErrPlatform }
 // Standings finds none here.
 func Standings() (here, gone []Standing, err error) { return nil, nil, nil }
 
-// Abilities returns none: there are none here.
+// Abilities reports that workspaces need another system.
 func Abilities(string) []Ability {
 	return []Ability{{"workspaces", false, ErrPlatform.Error()}}
 }

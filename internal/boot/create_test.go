@@ -11,6 +11,8 @@ import (
 	"github.com/isolayer/isolayer/internal/iso9660"
 )
 
+func value[T any](v T) *T { return &v }
+
 // fakeLoader is a boot image that is taken for isolinux.
 func fakeLoader() []byte {
 	b := bytes.Repeat([]byte{1, 2, 3, 4, 5}, 1000)
@@ -48,6 +50,8 @@ func TestCreate(t *testing.T) {
 		{"APM alone", Spec{}, []EntrySpec{bios, apple}, "El Torito + APM", "CD BIOS,CD UEFI"},
 		{"isohybrid, appended", Spec{Code: CodeIsohybrid, Boot: code, PartitionOffset: 16, Appended: []AppendedSpec{{2, typeESP, guidESP, 3 << 20}}}, []EntrySpec{bios, uefi}, "isohybrid MBR, appended partition", "CD BIOS,CD UEFI,disk BIOS,disk UEFI"},
 		{"GRUB, appended in a GPT", Spec{Code: CodeGRUB2, Boot: code[404:], Appended: []AppendedSpec{{2, typeESP, guidESP, 3 << 20}}, AppendedGPT: true, ForceActive: true}, []EntrySpec{bios, uefi}, "GRUB 2 MBR + GPT, appended partition", "CD BIOS,CD UEFI,disk BIOS,disk UEFI"},
+		{"offset and types", Spec{Code: CodeOther, Boot: []byte("code"), PartitionOffset: 16, MBRType: value(byte(0x42)), ForceActive: true}, []EntrySpec{bios}, "MBR", "CD BIOS,disk BIOS"},
+		{"GPT of a type", Spec{Code: CodeGRUB2, Boot: code[404:], EFIPartition: true, GPTType: value(GUID{1, 2, 3})}, []EntrySpec{bios, uefi}, "GRUB 2 MBR + GPT", "CD BIOS,CD UEFI,disk BIOS,disk UEFI"},
 		{"GRUB, ESP inside", Spec{Code: CodeGRUB2, Boot: code[404:], EFIPartition: true}, []EntrySpec{bios, uefi}, "GRUB 2 MBR + GPT", "CD BIOS,CD UEFI,disk BIOS,disk UEFI"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -69,6 +73,9 @@ func TestCreate(t *testing.T) {
 			m := &memory{map[int64][]byte{}, a.Blocks * iso9660.BlockSize}
 			m.write(0, area)
 			m.write(16*iso9660.BlockSize, []byte("\x01CD001\x01"))
+			if at := c.s.PartitionOffset; at > 0 {
+				m.write((at+16)*iso9660.BlockSize, []byte("\x01CD001\x01"))
+			}
 			m.write(90*iso9660.BlockSize, catalog)
 			m.write(first*iso9660.BlockSize, fakeLoader())
 			patches, err := InfoPatches(bytes.NewReader(fakeLoader()), 5000, first, true, false)
@@ -107,12 +114,33 @@ func TestCreate(t *testing.T) {
 			if s.Code != c.s.Code && c.s.Code != "" || len(entries) != len(c.entries) || len(s.Appended) != len(c.s.Appended) || s.AppendedGPT != c.s.AppendedGPT || s.EFIPartition != c.s.EFIPartition || s.Loads != c.s.Loads || s.LoadsSecond != c.s.LoadsSecond || len(notes) > 0 {
 				t.Errorf("made again: %+v %+v %q", s, entries, notes)
 			}
+			sameAgain(t, c.s, s, entries, a, at, area, trailer)
 			for i, en := range entries {
 				if want := c.entries[i]; en.Partition != want.Partition || en.HFSPlus != want.HFSPlus || en.APM != want.APM {
 					t.Errorf("entry %d made again: %+v", i+1, en)
 				}
 			}
 		})
+	}
+}
+
+// sameAgain checks that equipment which is made again is the same, byte for byte, where it was
+// made of the same seed.
+func sameAgain(t *testing.T, was, s Spec, entries []EntrySpec, a Arrangement, at []Located, area, trailer []byte) {
+	t.Helper()
+	s.Seed, s.DiskGUID = was.Seed, was.DiskGUID
+	x, y, err := s.Area(entries, a, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range x {
+		if x[i] != area[i] && (i < 24 || i >= 440) { // the head of a map is that of code that had one
+			t.Errorf("made again, byte %d of the system area is %02x, was %02x", i, x[i], area[i])
+			break
+		}
+	}
+	if !bytes.Equal(y, trailer) {
+		t.Error("made again, the backup GPT is another one")
 	}
 }
 

@@ -74,7 +74,7 @@ func (e *Equipment) replayMBR(s *Spec) {
 		s.Boot = nil
 	}
 	for _, p := range m.Partitions {
-		s.ForceActive = s.ForceActive || p.Active && p.Role == RoleMarker
+		s.ForceActive = s.ForceActive || p.Active && (p.Role == RoleMarker || p.Role == RoleFileSystem && m.Code == CodeOther)
 		s.Protective = s.Protective || p.First == 1 && p.Type != typeProtective
 	}
 	cover := e.coverMBR()

@@ -588,3 +588,259 @@ func TestWays(t *testing.T) {
 		}
 	}
 }
+
+// TestMedia: the lower half of the media byte is the type, the upper one flags (El Torito 2.2).
+func TestMedia(t *testing.T) {
+	for b, want := range map[byte]Media{0: NoEmulation, 1: Floppy12, 3: Floppy288, 4: HardDisk, 0xf4: HardDisk, 0x0c: 12, 0x8f: 15} {
+		en := parseCatalog(t, join(record("")[:32], bootEntry(50, 1, b))).Catalog.Entries[0]
+		if en.Media != want || en.MediaFlags != b&0xf0 {
+			t.Errorf("%02x: %s, flags %02x", b, en.Media, en.MediaFlags)
+		}
+	}
+}
+
+// TestEntryRecord: what is to be loaded of an image, as far as the field reaches: UEFI takes 0
+// for all up to the end.
+func TestEntryRecord(t *testing.T) {
+	for _, c := range []struct {
+		en   EntrySpec
+		size int64
+		want uint16
+	}{
+		{EntrySpec{Sectors: 4}, 9000, 4},
+		{EntrySpec{}, 9000, 20},
+		{EntrySpec{Platform: UEFI}, 2048, 4},
+		{EntrySpec{}, 0xffff * 512, 0xffff},
+		{EntrySpec{}, 40 << 20, 0xffff},
+		{EntrySpec{Platform: UEFI}, 40 << 20, 0},
+		{EntrySpec{Media: Floppy144}, 1440 << 10, 1},
+	} {
+		b, err := c.en.record(Located{77, c.size}, nil)
+		if err != nil || le.Uint16(b[6:]) != c.want || le.Uint32(b[8:]) != 77 || Media(b[1]) != c.en.Media {
+			t.Errorf("%+v of %d bytes: %x, %v", c.en, c.size, b, err)
+		}
+	}
+}
+
+// TestInfoPatches: GRUB wants the sector behind its first block of four and one, the table
+// says where the image is and what its words from byte 64 on add up to, GRUB's own included.
+func TestInfoPatches(t *testing.T) {
+	b := bytes.Repeat([]byte{1, 2, 3, 4, 5, 6, 7}, 500)
+	list, err := InfoPatches(bytes.NewReader(b), int64(len(b)), 77, true, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range list {
+		copy(b[p.Off:], p.Data)
+	}
+	want := bytes.Clone(b)
+	fillBootInfo(want, 77)
+	if le.Uint64(b[2548:]) != 77*4+5 || !bytes.Equal(b, want) {
+		t.Errorf("GRUB's address is %d; %x, want %x", le.Uint64(b[2548:]), b[8:64], want[8:64])
+	}
+}
+
+// TestIDs: ids made of a seed are those of version 4 and variant 1 (RFC 9562, 5.4), other for
+// other things and seeds, and follow the GUID of the disk if that is given.
+func TestIDs(t *testing.T) {
+	seen := map[GUID]bool{}
+	for _, s := range []Spec{{}, {Seed: []byte("a")}, {Seed: []byte("b")}, {DiskGUID: &guidESP}} {
+		for _, what := range []string{"disk", "partition 1", "partition 2"} {
+			g := s.id(what)
+			if s.DiskGUID != nil && what == "disk" {
+				if g != guidESP {
+					t.Errorf("the disk has %s", g)
+				}
+				continue
+			}
+			if text := g.String(); text[14] != '4' || !strings.ContainsRune("89ab", rune(text[19])) || seen[g] || s.id(what) != g {
+				t.Errorf("%s of %q is %s", what, s.Seed, text)
+			}
+			seen[g] = true
+		}
+	}
+}
+
+// TestCreatedParts: partitions of a new MBR: what several tools take for holes belongs to the
+// one in front; an Apple map counts itself and its entries.
+func TestCreatedParts(t *testing.T) {
+	s := Spec{Code: CodeIsohybrid, Boot: []byte("isolinux"), Appended: []AppendedSpec{{2, typeESP, guidESP, 5000}, {3, 0x83, guidBasic, 7000}}}
+	entries := []EntrySpec{{Platform: BIOS}}
+	a := s.Arrange(entries, 3000, 150)
+	at := []Located{{100, 5000}}
+	var got []string
+	for _, p := range s.mbrParts(entries, a, at) {
+		got = append(got, fmt.Sprintf("%d %02x %v %d+%d", p.Number, p.Type, p.Active, p.First, p.Count))
+	}
+	if want := "1 17 true 0+14336, 2 ef false 14336+2048, 3 83 false 16384+16"; strings.Join(got, ", ") != want {
+		t.Errorf("%q, want %s", got, want)
+	}
+	apple := []EntrySpec{{Platform: BIOS}, {Platform: UEFI, APM: true}, {Platform: UEFI, APM: true}}
+	at = []Located{{100, 5000}, {200, 8192}, {300, 4096}}
+	area, _, err := Spec{}.Area(apple, Arrangement{}, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got = nil
+	for _, p := range parseAPM(area).Partitions {
+		b := area[p.Number*2048:]
+		got = append(got, fmt.Sprintf("%s %s %d+%d of %d, status %x", p.Name, p.Type, p.First, p.Count, binary.BigEndian.Uint32(b[4:]), p.Status))
+	}
+	if want := "Apple Apple_partition_map 4+12 of 3, status 3, EFI Apple_HFS 800+16 of 3, status 40000013, EFI Apple_HFS 1200+8 of 3, status 40000013"; strings.Join(got, ", ") != want {
+		t.Errorf("%q, want %s", got, want)
+	}
+}
+
+// TestBetween: the gaps that libisofs has entries for are what no partition has.
+func TestBetween(t *testing.T) {
+	for _, c := range []struct {
+		used       []span
+		first, end int64
+		want       string
+	}{
+		{nil, 10, 20, "[{10 20}]"},
+		{[]span{{12, 15}}, 10, 20, "[{10 12} {15 20}]"},
+		{[]span{{15, 25}, {5, 12}}, 10, 20, "[{12 15}]"},
+		{[]span{{10, 20}}, 10, 20, "[]"},
+		{[]span{{11, 18}, {12, 14}}, 10, 20, "[{10 11} {18 20}]"},
+		{[]span{{12, 13}, {30, 40}}, 10, 20, "[{10 12} {13 20}]"},
+	} {
+		if got := fmt.Sprint(between(c.used, c.first, c.end)); got != c.want {
+			t.Errorf("%v from %d to %d: %s, want %s", c.used, c.first, c.end, got, c.want)
+		}
+	}
+}
+
+// TestFATSize: the sectors that a FAT file system counts, of the size that it says.
+func TestFATSize(t *testing.T) {
+	for _, size := range []uint16{512, 1024, 2048, 4096} {
+		b := fatSector(400)
+		le.PutUint16(b[11:], size)
+		if got := fatSize(b); got != 400*int64(size) {
+			t.Errorf("sectors of %d: %d", size, got)
+		}
+	}
+	for what, f := range map[string]func(b []byte){
+		"sectors of 600": func(b []byte) { le.PutUint16(b[11:], 600) }, "of 8192": func(b []byte) { le.PutUint16(b[11:], 8192) }, "of 256": func(b []byte) { le.PutUint16(b[11:], 256) },
+		"no jump": func(b []byte) { b[0] = 0 }, "no signature": func(b []byte) { b[511] = 0 }, "clusters of 3": func(b []byte) { b[13] = 3 }, "no table": func(b []byte) { b[16] = 0 }, "5 tables": func(b []byte) { b[16] = 5 }, "no name": func(b []byte) { b[54] = 0 },
+	} {
+		b := fatSector(400)
+		if f(b); fatSize(b) != 0 {
+			t.Errorf("%s: %d", what, fatSize(b))
+		}
+	}
+}
+
+// TestLostBackup: a backup whose header is lost is known by its entries, as long as it lies in
+// the image.
+func TestLostBackup(t *testing.T) {
+	m, v := made["appended, in a GPT"].make()
+	head := m.size - sectorSize
+	m.write(head, make([]byte, sectorSize))
+	e, err := Parse(m, m.size, v)
+	if r, ok := e.Trailer(); err != nil || !ok || r.End() != m.size || r.Len != e.System.GPT.trailerSectors()*sectorSize {
+		t.Errorf("%+v, %v, %v", r, ok, err)
+	}
+	m.size -= sectorSize // and now it does not
+	e, err = Parse(m, m.size, v)
+	if r, ok := e.Trailer(); err != nil || ok {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// TestVolumeOfAppended: a volume that ends in front of appended partitions goes on to.
+func TestVolumeOfAppended(t *testing.T) {
+	s := made["appended, behind the volume"]
+	s.volume = 895
+	m, v := s.make()
+	v.Blocks, v.End = 895, 890
+	e, err := Parse(m, m.size, v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for grow, want := range map[int64]int64{0: 895, 5: 895, 8: 900, 100: 990, -20: 875} {
+		c := Change{BaseEnd: 890, NewEnd: 890 + grow}
+		if grow == 8 { // more than would fit in front of a partition that stays
+			c.Room = 1000
+		}
+		r, err := e.Relocate(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if at := r.Appended[0].Off / 2048; r.VolumeBlocks < 890+grow || r.VolumeBlocks > at || (grow == 0 || grow == 8) && r.VolumeBlocks != want {
+			t.Errorf("grown by %d: volume of %d blocks, the partition is at %d", grow, r.VolumeBlocks, at)
+		}
+	}
+}
+
+// TestShorterAppended: what lies behind an appended partition follows it when it gets shorter
+// or longer.
+func TestShorterAppended(t *testing.T) {
+	_, e := made["two appended"].parse(t)
+	o, _ := e.Find("@efi")
+	for size, want := range map[int64]int64{100 * 2048: 1000, 300 * 2048: 1200, o.Len: 900 + (o.Len+2047)/2048} {
+		r, err := e.Relocate(Change{BaseEnd: madeEnd, NewEnd: madeEnd, Objects: map[*Object]Placement{o: {Size: size, Content: bytes.NewReader(make([]byte, size))}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := r.Appended[1].Off / 2048; got != want || r.Appended[0].Off/2048 != 900 || r.Appended[0].Len != (size+2047)/2048*2048 {
+			t.Errorf("%d bytes: the next one is at %d, want %d; %+v", size, got, want, r.Appended)
+		}
+	}
+}
+
+// TestKeptInTables: what a session or a layout has of its own is kept: the block of the
+// descriptors in a boot info table, the room behind the last usable sector of a GPT.
+func TestKeptInTables(t *testing.T) {
+	image := isolinuxImage(3001, 50)
+	le.PutUint32(image[8:], 33)
+	_, e := spec{sectors: 4200, volume: 1050, catalog: record(""), images: map[int64][]byte{50: image}}.parse(t)
+	o, _ := e.Find("@bios")
+	for at, want := range map[iso9660.LBA]uint32{60: 33, 33: 16, 20: 16} {
+		r, err := e.Relocate(Change{BaseEnd: madeEnd, NewEnd: madeEnd + 1, Objects: map[*Object]Placement{o: {LBA: at, Size: 3001, Content: bytes.NewReader(image)}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(r.Patches, func(p Patch) bool { return p.What == "boot info table" })
+		if i < 0 || le.Uint32(r.Patches[i].Data) != want {
+			t.Errorf("at %d: %+v, want %d", at, r.Patches, want)
+		}
+	}
+	for _, room := range []int64{34, 40, 60} { // from the last usable sector to the header
+		m, v := made["isohybrid and GPT"].make()
+		h := make([]byte, gptHeaderSize)
+		m.ReadAt(h, gptOff)
+		le.PutUint64(h[48:], le.Uint64(h[32:])-uint64(room))
+		clear(h[16:20])
+		le.PutUint32(h[16:], crc(h))
+		m.write(gptOff, h)
+		e, err := Parse(m, m.size, v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := resize(e, madeEnd, madeEnd+5000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, err := Parse(m.apply(e, r), r.Size, Volume{Blocks: r.VolumeBlocks})
+		if err != nil || g.System.GPT.Alternate-g.System.GPT.LastUsable != room {
+			t.Errorf("%d sectors of room are %d now", room, g.System.GPT.Alternate-g.System.GPT.LastUsable)
+		}
+	}
+}
+
+// TestScaledProtective: an entry that announces a GPT of larger sectors counts in those where
+// it ends with the table or with the image.
+func TestScaledProtective(t *testing.T) {
+	for _, c := range []struct {
+		count uint32
+		want  int64
+	}{{100*4 - 1, 4}, {120*4 - 1, 4}, {77, 1}} {
+		g := &GPT{SectorSize: 2048, Alternate: 100*16 - 4}
+		m := &MBR{Partitions: []MBRPartition{{Type: typeProtective, First: 1, Count: c.count}}}
+		m.scaleProtective(g, 120*16-1)
+		if first, count := m.Partitions[0].Sectors(); first != c.want || count != int64(c.count)*c.want {
+			t.Errorf("%d: %d+%d", c.count, first, count)
+		}
+	}
+}

@@ -41,6 +41,9 @@ func TestOddDirectories(t *testing.T) {
 			if name == "nothing" && how != "compact" && string(b) != string(base.Source.(*content).b) {
 				t.Errorf("%s: without an edit, the image is another one", how)
 			}
+			if how != "keep" && how != "end" {
+				continue
+			}
 			if s := isotest.BsdtarErrors(t, isofile(t, b)); s != "" {
 				t.Errorf("%s, %s: bsdtar: %s", name, how, s)
 			}

@@ -390,6 +390,9 @@ func (a *app) warn(r layout.Report) {
 	for _, w := range r.Warnings {
 		fmt.Fprintf(a.err, "isolayer: warning: %s\n", plain(w))
 	}
+	if r.Untested {
+		fmt.Fprintln(a.err, "hint: --karg=-rd.live.check takes the test out of the entries; --media-check implant gives the image a sum")
+	}
 	for _, s := range r.Signatures {
 		fmt.Fprintf(a.err, "isolayer: warning: %s does not fit %s any more: %s\n", name(s.Path), name(s.Signs), plain(s.Meaning))
 	}

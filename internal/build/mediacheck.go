@@ -84,7 +84,8 @@ func untested(s *stage.Stage, img *Image) error {
 	if byItself {
 		verb = "one of them starts by itself"
 	}
-	img.warn(fmt.Sprintf("the image has no media check, and %s test the medium first: they stop at that (%s); without rd.live.check among their arguments they do not", strings.Join(names[:min(len(names), 4)], ", "), verb))
+	img.Report.Untested = true
+	img.warn(fmt.Sprintf("the image has no media check, and %s test the medium first: they stop at that (%s)", strings.Join(names[:min(len(names), 4)], ", "), verb))
 	return nil
 }
 

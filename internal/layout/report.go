@@ -42,6 +42,10 @@ type Report struct {
 	Signatures []Signature `json:"signatures,omitempty"`
 
 	BootFiles []BootFile `json:"boot_files,omitempty"` // configurations that changed
+
+	// Untested reports that boot entries test the medium, and that it lost the media check
+	// that they compare with; a warning names them.
+	Untested bool `json:"-"`
 }
 
 // Signature is a signature that does not fit any more what it signs.

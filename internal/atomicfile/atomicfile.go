@@ -204,11 +204,10 @@ func write(ctx context.Context, sys System, path string, mode fs.FileMode, fill 
 	}
 	out, err := Create(sys, t, mode)
 	if err == nil {
-		c := &counter{ctx: ctx, w: out.f}
-		if err = fill(c); err == nil {
+		if n, err = out.Fill(ctx, fill); err == nil {
 			err = out.Publish(ctx)
 		}
-		if n = c.n; err != nil {
+		if err != nil {
 			err = errors.Join(err, out.Discard())
 		}
 	}
@@ -216,6 +215,14 @@ func write(ctx context.Context, sys System, path string, mode fs.FileMode, fill 
 		return n, fmt.Errorf("write %s: %w", path, err)
 	}
 	return n, nil
+}
+
+// Fill lets fill write to the file until the context ends. It returns how many bytes that
+// are.
+func (out *File) Fill(ctx context.Context, fill func(io.Writer) error) (n int64, err error) {
+	c := &counter{ctx: ctx, w: out.f}
+	err = fill(c)
+	return c.n, err
 }
 
 // counter counts what is written until the context ends.

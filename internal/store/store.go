@@ -110,19 +110,19 @@ func (s *Store) Put(ctx context.Context, fill func(io.Writer) error) (Descriptor
 	if err != nil {
 		return Descriptor{}, fmt.Errorf("store: %w", err)
 	}
-	w := &counter{ctx: ctx, w: io.MultiWriter(out.OS(), h)}
-	if err := fill(w); err != nil {
+	n, err := out.Fill(ctx, func(w io.Writer) error { return fill(io.MultiWriter(w, h)) })
+	if err != nil {
 		return Descriptor{}, fmt.Errorf("store: %w", errors.Join(err, out.Discard()))
 	}
 	d := DigestOf(h)
-	if size, there := s.Has(d); there && size == w.n { // somebody may be reading it
-		return Descriptor{Digest: d, Size: w.n}, out.Discard()
+	if size, there := s.Has(d); there && size == n { // somebody may be reading it
+		return Descriptor{Digest: d, Size: n}, out.Discard()
 	}
 	out.Call(d.hex())
 	if err := out.Publish(ctx); err != nil {
 		return Descriptor{}, fmt.Errorf("store: %w", errors.Join(err, out.Discard()))
 	}
-	return Descriptor{Digest: d, Size: w.n}, nil
+	return Descriptor{Digest: d, Size: n}, nil
 }
 
 // PutJSON stores a document.
@@ -150,23 +150,6 @@ func (s *Store) GetJSON(d Digest, v any) error {
 		return fmt.Errorf("%w: %s: %w", ErrDamaged, d, err)
 	}
 	return nil
-}
-
-// counter counts what is written until the context ends.
-type counter struct {
-	ctx context.Context
-	w   io.Writer
-	n   int64
-}
-
-// Write implements io.Writer.
-func (c *counter) Write(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	n, err := c.w.Write(p)
-	c.n += int64(n)
-	return n, err
 }
 
 // readAll reads a document.

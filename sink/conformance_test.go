@@ -75,6 +75,9 @@ func TestInPlaceIsASink(t *testing.T) {
 	}
 	for name, journal := range map[string]string{"beside": "", "elsewhere": "journals"} {
 		t.Run(name, func(t *testing.T) {
+			if testing.Short() && journal != "" {
+				t.Skip("the other place is tested")
+			}
 			sinktest.Test(t, func(t *testing.T, base string) sinktest.Medium {
 				o := sink.InPlaceOptions{Undo: sink.UndoDrop}
 				if journal != "" {

@@ -95,8 +95,24 @@ func (a *applier) plan() error {
 		return err
 	}
 	var err error
-	a.j.After, err = a.j.after(a.Map)
+	a.j.After, err = a.j.after(a.going(a.Map))
 	return err
+}
+
+// going is r until the context ends: what is read before the journal is complete may be much.
+func (a *applier) going(r io.ReaderAt) io.ReaderAt { return whileGoing{a.ctx, r} }
+
+type whileGoing struct {
+	ctx context.Context
+	r   io.ReaderAt
+}
+
+// ReadAt implements io.ReaderAt.
+func (w whileGoing) ReadAt(p []byte, off int64) (int, error) {
+	if err := w.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return w.r.ReadAt(p, off)
 }
 
 // save lists what the journal will hold.
@@ -112,7 +128,7 @@ func (a *applier) save(over, post []entry) (err error) {
 		if r.n = min(r.end(), a.j.OldSize) - r.off; r.n <= 0 {
 			continue
 		}
-		if a.j.over, err = scan(a.img, r, a.j.over, most); err != nil {
+		if a.j.over, err = scan(a.going(a.img), r, a.j.over, most); err != nil {
 			return err
 		}
 	}
@@ -124,7 +140,7 @@ func (a *applier) save(over, post []entry) (err error) {
 			a.j.post = append(a.j.post, entry{r.off, r.n, kindLost})
 			continue
 		}
-		if a.j.post, err = scan(a.img, r, a.j.post, most); err != nil {
+		if a.j.post, err = scan(a.going(a.img), r, a.j.post, most); err != nil {
 			return err
 		}
 	}
@@ -167,7 +183,7 @@ func (a *applier) writeJournal() (err error) {
 	if a.f, err = a.p.create(JournalSuffix); err != nil {
 		return err
 	}
-	if a.res.Journal, err = a.j.write(a.f, a.img); err == nil {
+	if a.res.Journal, err = a.j.write(a.f, a.going(a.img)); err == nil {
 		err = a.sync(a.f.Sync)
 	}
 	if err == nil {

@@ -37,7 +37,10 @@ type Open func(t *testing.T, base string) Medium
 
 // baseSize is how long the base of all plans is: some of what sinks handle at once, and a
 // rest.
-const baseSize = 11<<20 + 1234
+const baseSize = 6<<20 + 1234
+
+// otherSize is how long another source is.
+const otherSize = 5<<20 + 1
 
 // world is a base and other sources, anew for each test.
 type world struct {
@@ -52,8 +55,8 @@ func open(t *testing.T, o Open) *world {
 	t.Helper()
 	dir := t.TempDir()
 	w := &world{path: filepath.Join(dir, "base"), files: extent.NewFiles()}
-	w.base = w.file(t, w.path, random(baseSize, 1))
-	w.other = w.file(t, filepath.Join(dir, "other"), random(7<<20+1, 2))
+	w.base = w.file(t, w.path, baseBytes())
+	w.other = w.file(t, filepath.Join(dir, "other"), otherBytes())
 	w.m = o(t, w.path)
 	t.Cleanup(func() {
 		if err := w.files.Close(); err != nil {
@@ -74,6 +77,12 @@ func (w *world) file(t *testing.T, path string, b []byte) *extent.File {
 	}
 	return f
 }
+
+// What the base and the other source hold.
+var (
+	baseBytes  = sync.OnceValue(func() []byte { return random(baseSize, 1) })
+	otherBytes = sync.OnceValue(func() []byte { return random(otherSize, 2) })
+)
 
 func random(n int, seed uint64) []byte {
 	b := make([]byte, n+8)
@@ -180,18 +189,18 @@ func testBytes(t *testing.T, o Open) {
 		"empty":   func(*world) *extent.Map { return &extent.Map{} },
 		"a byte":  func(w *world) *extent.Map { return w.whole().Resize(1) },
 		"shorter": func(w *world) *extent.Map { return w.whole().Resize(5<<20 + 1) },
-		"longer":  func(w *world) *extent.Map { return w.whole().Resize(baseSize + 6<<20 + 1) },
+		"longer":  func(w *world) *extent.Map { return w.whole().Resize(baseSize + 5<<20 + 1) },
 		"appended": func(w *world) *extent.Map {
-			return overlay(t, w.whole().Resize(baseSize+7<<20+1), extent.CopyOf(baseSize, w.other, 0, 7<<20+1))
+			return overlay(t, w.whole().Resize(baseSize+otherSize), extent.CopyOf(baseSize, w.other, 0, otherSize))
 		},
 		"patched": func(w *world) *extent.Map {
 			return overlay(t, w.whole(), extent.BytesOf(0, []byte("first")), extent.BytesOf(5<<20-3, []byte("across")), extent.BytesOf(baseSize-4, []byte("last")))
 		},
 		"zeros": func(w *world) *extent.Map {
-			return overlay(t, w.whole(), extent.ZeroOf(3, 100), extent.ZeroOf(1<<20, 6<<20), extent.ZeroOf(baseSize-9, 9))
+			return overlay(t, w.whole(), extent.ZeroOf(3, 100), extent.ZeroOf(1<<20, 5<<20), extent.ZeroOf(baseSize-9, 9))
 		},
 		"replaced": func(w *world) *extent.Map {
-			return overlay(t, w.whole(), extent.CopyOf(12345, w.other, 54321, 6<<20), extent.CopyOf(10<<20, w.other, 0, 1))
+			return overlay(t, w.whole(), extent.CopyOf(12345, w.other, 54321, 4<<20), extent.CopyOf(6<<20, w.other, 0, 1))
 		},
 		"nothing of it": func(w *world) *extent.Map { return extent.Whole(w.other) },
 	} {
@@ -205,7 +214,7 @@ func testBytes(t *testing.T, o Open) {
 
 // testRandom: maps nobody thought of.
 func testRandom(t *testing.T, o Open) {
-	for seed := range uint64(4) {
+	for seed := range uint64(3) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			w := open(t, o)
 			r := rand.New(rand.NewPCG(seed, 1))
@@ -271,6 +280,9 @@ func testLate(t *testing.T, o Open) {
 
 var errFault = errors.New("fault")
 
+// faultSize is how long a source is that fails.
+const faultSize = 1 << 20
+
 // fault is a writer, or a source, that fails.
 type fault struct {
 	after int64 // bytes
@@ -295,7 +307,7 @@ func (f *fault) ReadAt(p []byte, off int64) (int, error) {
 }
 
 func (f *fault) Name() string { return "faulty" }
-func (f *fault) Size() int64  { return 4 << 20 }
+func (f *fault) Size() int64  { return faultSize }
 
 // testLateFails: what fails in making late bytes, or makes others than there is room for.
 func testLateFails(t *testing.T, o Open) {
@@ -354,9 +366,9 @@ func testUnsealed(t *testing.T, o Open) {
 
 // testSourceFails: a source that cannot be read, in part or at all.
 func testSourceFails(t *testing.T, o Open) {
-	for _, after := range []int64{0, 1 << 20, 4<<20 - 1} {
+	for _, after := range []int64{0, 1 << 18, faultSize - 1} {
 		w := open(t, o)
-		m := overlay(t, w.whole(), extent.CopyOf(6<<20, &fault{after: after}, 0, 4<<20))
+		m := overlay(t, w.whole(), extent.CopyOf(4<<20+7, &fault{after: after}, 0, faultSize))
 		w.fails(t, t.Context(), w.plan(m), sink.Options{}, errFault)
 	}
 }
@@ -364,12 +376,12 @@ func testSourceFails(t *testing.T, o Open) {
 // testSourceChanges: a source that is another file while it is read.
 func testSourceChanges(t *testing.T, o Open) {
 	w := open(t, o)
-	changing := &fault{after: 4 << 20, hit: sync.OnceFunc(func() {
+	changing := &fault{after: faultSize, hit: sync.OnceFunc(func() {
 		if err := os.WriteFile(w.other.Name(), random(100, 9), 0o644); err != nil {
 			t.Error(err)
 		}
 	})}
-	m := overlay(t, w.whole(), extent.CopyOf(0, w.other, 0, 1), extent.CopyOf(3<<20, changing, 0, 4<<20))
+	m := overlay(t, w.whole(), extent.CopyOf(0, w.other, 0, 1), extent.CopyOf(3<<20, changing, 0, faultSize))
 	w.fails(t, t.Context(), w.plan(m), sink.Options{}, extent.ErrChanged)
 }
 
@@ -384,14 +396,19 @@ func testCanceled(t *testing.T, o Open) {
 
 	w = open(t, o)
 	ctx, cancel = context.WithCancel(t.Context())
-	ending := &fault{after: 4 << 20, hit: cancel}
-	w.fails(t, ctx, w.plan(overlay(t, w.whole(), extent.CopyOf(1<<20, ending, 0, 4<<20))), sink.Options{}, context.Canceled)
+	ending, read := &fault{after: faultSize, hit: cancel}, false
+	behind := &fault{after: faultSize, hit: func() { read = true }}
+	m = overlay(t, w.whole(), extent.CopyOf(0, ending, 0, faultSize), extent.CopyOf(5<<20, behind, 0, faultSize))
+	w.fails(t, ctx, w.plan(m), sink.Options{}, context.Canceled)
+	if read {
+		t.Error("it went on reading")
+	}
 }
 
 // testObserved: observers hear all bytes in order, and one that fails ends it.
 func testObserved(t *testing.T, o Open) {
 	w := open(t, o)
-	m := overlay(t, w.whole(), extent.ZeroOf(1<<20, 6<<20), extent.BytesOf(9, []byte("bytes")))
+	m := overlay(t, w.whole(), extent.ZeroOf(1<<20, 5<<20), extent.BytesOf(9, []byte("bytes")))
 	var heard bytes.Buffer
 	h := sha256.New()
 	want := content(t, m)
@@ -407,7 +424,7 @@ func testObserved(t *testing.T, o Open) {
 // all is done.
 func testProgress(t *testing.T, o Open) {
 	w := open(t, o)
-	m := overlay(t, w.whole(), extent.CopyOf(0, w.other, 0, 7<<20))
+	m := overlay(t, w.whole(), extent.CopyOf(0, w.other, 0, otherSize))
 	want := content(t, m)
 	var ends int
 	var last int64
@@ -431,7 +448,7 @@ func testAgain(t *testing.T, o Open) {
 		t.Skip("what was written stays")
 	}
 	m, list := w.lateMap(t)
-	w.fails(t, t.Context(), w.plan(overlay(t, w.whole(), extent.CopyOf(6<<20, &fault{}, 0, 4<<20))), sink.Options{}, errFault)
+	w.fails(t, t.Context(), w.plan(overlay(t, w.whole(), extent.CopyOf(4<<20, &fault{}, 0, faultSize))), sink.Options{}, errFault)
 	w.write(t, w.plan(m, list...), sink.Options{}, w.sealed(t, m, list))
 }
 

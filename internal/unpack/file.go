@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/tree"
 )
 
@@ -32,31 +33,39 @@ func (d *Dir) file(it item) error {
 	return d.attributes(it)
 }
 
+// same is what names of one file have in common. Programs that store equal content once make
+// such that share it and are different files.
+type same struct {
+	at        iso9660.LBA
+	size      int64
+	mode      uint32
+	uid, gid  uint32
+	sec, nsec int64
+}
+
+func sameOf(n *tree.Node, at iso9660.LBA) same {
+	return same{at, n.ContentSize(), n.Mode, n.UID, n.GID, n.ModTime.Unix(), int64(n.ModTime.Nanosecond())}
+}
+
 // hardLink links a file to one that is written and is the same; false if there is none.
 func (d *Dir) hardLink(it item) (bool, error) {
 	content := it.n.Content()
 	if len(content) == 0 || it.n.Source != nil {
 		return false, nil
 	}
-	first, ok := d.linked[content[0]]
-	if !ok || !sameFile(first.n, it.n) {
-		d.linked[content[0]] = it
+	key := sameOf(it.n, content[0].LBA)
+	first, ok := d.linked[key]
+	if !ok || !slices.Equal(first.n.Content(), content) {
+		d.linked[key] = it
 		return false, nil
 	}
 	if err := d.root.Link(first.to, it.to); err != nil { // not on every file system, and not any number
 		d.Copied = append(d.Copied, it.n.Path())
-		d.linked[content[0]] = it
+		d.linked[key] = it
 		return false, nil
 	}
 	d.wrote(it.n.ContentSize())
 	return true, nil
-}
-
-// sameFile reports nodes that are names of one file. Programs that store equal content
-// once make such that share it and are different files.
-func sameFile(a, b *tree.Node) bool {
-	return slices.Equal(a.Content(), b.Content()) && a.ContentSize() == b.ContentSize() &&
-		a.Mode == b.Mode && a.UID == b.UID && a.GID == b.GID && a.ModTime.Equal(b.ModTime)
 }
 
 // Create writes a file that no node describes; mod is its time, unless that is zero.

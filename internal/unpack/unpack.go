@@ -53,9 +53,9 @@ type Dir struct {
 	ctx    context.Context
 	o      Options
 	root   *os.Root
-	made   map[string]bool          // directories that are there
-	kept   map[string]*tree.Node    // what has a path
-	linked map[iso9660.Section]item // content that is written already
+	made   map[string]bool       // directories that are there
+	kept   map[string]*tree.Node // what has a path
+	linked map[same]item         // content that is written already
 	links  []item
 	dirs   []item
 	buf    []byte
@@ -78,7 +78,7 @@ func Open(ctx context.Context, dir string, o Options) (*Dir, error) {
 	}
 	return &Dir{
 		ctx: ctx, o: o, root: root,
-		made: map[string]bool{".": true}, kept: map[string]*tree.Node{}, linked: map[iso9660.Section]item{},
+		made: map[string]bool{".": true}, kept: map[string]*tree.Node{}, linked: map[same]item{},
 	}, nil
 }
 

@@ -281,25 +281,31 @@ func TestSwappedWhileWriting(t *testing.T) {
 	}
 }
 
+// stored says that the base has a file in pieces of 3 bytes at those blocks.
+func stored(n *tree.Node, at ...iso9660.LBA) {
+	var list []iso9660.Raw
+	for _, l := range at {
+		r := make(iso9660.Record, 34)
+		r[0], r[32] = 34, 1
+		r.SetExtent(l, 3)
+		list = append(list, iso9660.Raw{Record: r})
+	}
+	n.Found[iso9660.Primary] = iso9660.EntryOf(list...)
+}
+
 // TestSameContentTwice: names of one file are hard links; files that only share content,
 // or a part of it, are files of their own.
 func TestSameContentTwice(t *testing.T) {
 	needUnix(t)
 	to := t.TempDir()
 	a, b, older, longer := node("a", nil), node("b", nil), node("older", nil), node("longer", nil)
-	at := func(l iso9660.LBA) iso9660.Raw {
-		r := make(iso9660.Record, 34)
-		r[0], r[32] = 34, 1
-		r.SetExtent(l, 3)
-		return iso9660.Raw{Record: r}
-	}
 	for _, n := range []*tree.Node{a, b, older} {
-		n.Found[iso9660.Primary] = iso9660.EntryOf(at(100))
+		stored(n, 100)
 	}
 	older.ModTime = when.Add(-time.Hour)
-	longer.Found[iso9660.Primary] = iso9660.EntryOf(at(100), at(200))
+	stored(longer, 100, 200)
 	var wrote int64
-	_, err := put(t, to, node("", dir(a, b, older, longer)), unpack.Options{Wrote: func(n int64) { wrote += n }, Open: func(n *tree.Node) (io.ReaderAt, int64, error) {
+	_, err := put(t, to, node("", dir(a, older, longer, b)), unpack.Options{Wrote: func(n int64) { wrote += n }, Open: func(n *tree.Node) (io.ReaderAt, int64, error) {
 		text := "one"
 		if n == longer {
 			text = "onetwo"
@@ -325,6 +331,35 @@ func TestSameContentTwice(t *testing.T) {
 	}
 	if wrote != 3+3+3+6 {
 		t.Error(wrote)
+	}
+}
+
+// TestNoHardLinks: where no link can be made, names of one file are copies, and named; those
+// that follow are linked to the newest.
+func TestNoHardLinks(t *testing.T) {
+	needUnix(t)
+	to := t.TempDir()
+	list := []*tree.Node{node("a", nil), node("between", "x"), node("b", nil), node("c", nil)}
+	for _, n := range list {
+		if n.Source == nil {
+			stored(n, 100)
+		}
+	}
+	d, err := put(t, to, node("", list), unpack.Options{Open: func(n *tree.Node) (io.ReaderAt, int64, error) {
+		if n.Name == "between" { // what would be linked to is gone
+			if err := os.Remove(filepath.Join(to, "a")); err != nil {
+				t.Error(err)
+			}
+		}
+		return strings.NewReader("one"), 3, nil
+	}})
+	if got := listing(t, to); err != nil || !slices.Equal(got, []string{"b: one", "between: one", "c: one"}) || !slices.Equal(d.Copied, []string{"/b"}) {
+		t.Errorf("%q, copied %q, %v", got, d.Copied, err)
+	}
+	b, err := os.Stat(filepath.Join(to, "b"))
+	c, err2 := os.Stat(filepath.Join(to, "c"))
+	if err != nil || err2 != nil || !os.SameFile(b, c) {
+		t.Error("the next name is not linked to the copy", err, err2)
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +22,7 @@ import (
 	"github.com/isolayer/isolayer/internal/fat"
 	"github.com/isolayer/isolayer/internal/initrd"
 	"github.com/isolayer/isolayer/internal/iso9660"
+	"github.com/isolayer/isolayer/internal/layer"
 	"github.com/isolayer/isolayer/internal/master/scan"
 	"github.com/isolayer/isolayer/internal/stage"
 	"github.com/isolayer/isolayer/internal/tree"
@@ -190,6 +193,24 @@ func TestPutObject(t *testing.T) {
 	area := make([]byte, 440)
 	if _, err := made.Source().ReadAt(area, 0); err != nil || !bytes.Equal(area, code) {
 		t.Errorf("%v, % x", err, area[:16])
+	}
+}
+
+// TestLayerObject: a layer with other boot equipment replaces that of an image whose
+// directories list it, too.
+func TestLayerObject(t *testing.T) {
+	var b bytes.Buffer
+	l := &layer.Layer{Objects: map[string]extent.Source{"@bios": extent.Memory("new", bytes.Repeat([]byte("y"), 4000))}}
+	if err := l.Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "layer.tar")
+	if err := os.WriteFile(file, b.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	made, _ := built(t, media(t, true), stage.Options{}, edit.Layer{Path: file})
+	if now := listed(t, made, "/isolinux/isolinux.bin")[0]; !strings.HasPrefix(now, "100444 ") || !strings.HasSuffix(now, strings.Repeat("y", 3000)) {
+		t.Error(now[:20])
 	}
 }
 

@@ -89,7 +89,8 @@ func (s *Stage) Place(p string) error {
 	return baseimage.Bare(err)
 }
 
-// ReplaceObject gives boot equipment that no directory lists new content.
+// ReplaceObject gives boot equipment new content, in the tree where a directory lists it; a file
+// there keeps its attributes.
 func (s *Stage) ReplaceObject(name string, src extent.Source) error {
 	o, ok := s.Boot.Find(name)
 	switch {
@@ -98,7 +99,7 @@ func (s *Stage) ReplaceObject(name string, src extent.Source) error {
 	case ok && !o.Movable():
 		return fmt.Errorf("%s cannot be replaced: %w", name, layout.ErrBootImage)
 	case ok:
-		name = o.Name
+		return baseimage.Bare(s.putObject(o, src))
 	}
 	s.Objects[name] = src
 	s.replacements++

@@ -162,13 +162,17 @@ func TestText(t *testing.T) {
 
 // bootable is an image with an EFI system partition behind the file system, and a loader
 // that the code of sector 0 names.
-func bootable(t *testing.T, partition string) []byte {
+func bootable(t *testing.T, partition string, more ...string) []byte {
 	t.Helper()
 	part := filepath.Join(t.TempDir(), "esp")
 	if err := os.WriteFile(part, []byte(partition), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	return isofs(t, map[string]string{"boot/loader": "\xfb\xc0\x78\x70" + strings.Repeat("loader", 1000), "a": "a"}, "-r",
+	files := map[string]string{"boot/loader": "\xfb\xc0\x78\x70" + strings.Repeat("loader", 1000), "a": "a"}
+	for _, name := range more {
+		files[name] = strings.Repeat(name, 50000)
+	}
+	return isofs(t, files, "-r",
 		"-b", "boot/loader", "-c", "boot/cat", "-no-emul-boot", "-boot-load-size", "4", "-append_partition", "2", "0xef", part)
 }
 
@@ -177,7 +181,7 @@ func bootable(t *testing.T, partition string) []byte {
 func TestBoot(t *testing.T) {
 	was := map[string]string{"EFI/": "", "EFI/same": "same", "EFI/text": "one\n", "EFI/data": "\x00a", "EFI/gone": "gone", "EFI/long": "x", "old/": "", "dir/": "", "file": "f", "turn": "text\n"}
 	now := map[string]string{"EFI/": "", "EFI/same": "same", "EFI/text": "two\n", "EFI/data": "\x00b", "EFI/new": "new", "EFI/long": "xx", "fresh/": "", "dir": "now a file", "file/": "", "turn": "\x00\x01"}
-	a, b := bootable(t, esp(t, was)), bootable(t, esp(t, now))
+	a, b := bootable(t, esp(t, was)), bootable(t, esp(t, now), "more") // which has its partition elsewhere
 	r := compare(t, imageOf(t, a), imageOf(t, b))
 	var got []string
 	for _, c := range r.Boot {

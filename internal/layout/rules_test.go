@@ -258,6 +258,7 @@ func TestRefused(t *testing.T) {
 	}
 	raw = bytes.Clone(base.Source.(*content).b)
 	dir = raw[(second-16+int64(r.LBA()))*blockSize:][:blockSize]
+	dir[i+1] = 'Z'
 	both32(dir[i-30:], 100) // the right one, and other content
 	base = open(t, raw)
 	if _, err := Plan(base, edited(t, base, put("/new", 1)), Options{}); !errors.Is(err, ErrUnsupported) {

@@ -40,6 +40,7 @@ func TestDestination(t *testing.T) {
 		{"", ".", true, "/"},
 		{"", "..", true, "/"},
 		{"/x", "a/..", true, "/x"},
+		{"/x/", "..", true, "/x"},
 		{"/x/", "/", true, "/x"},
 		{"@efi", "ks.cfg", false, "@efi"},
 		{"@efi:/", "ks.cfg", false, "@efi:/ks.cfg"},

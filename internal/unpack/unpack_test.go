@@ -363,6 +363,45 @@ func TestNoHardLinks(t *testing.T) {
 	}
 }
 
+// TestFinish: links, and the modes of directories that nobody could go into, come last.
+func TestFinish(t *testing.T) {
+	needUnix(t)
+	to := t.TempDir()
+	deep := node("deep", dir(node("f", "x")))
+	closed := node("closed", dir(deep, node("l -> f", nil)))
+	closed.Mode, deep.Mode = iso9660.ModeDir, iso9660.ModeDir|0o100
+	d, err := unpack.Open(t.Context(), to, unpack.Options{Open: open, Mode: func(m uint32) fs.FileMode { return fs.FileMode(m & 0o777) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if err := d.Tree(node("", dir(closed)), "."); err != nil {
+		t.Fatal(err)
+	}
+	if got := listing(t, to); !slices.Equal(got, []string{"closed/", "closed/deep/", "closed/deep/f: x"}) {
+		t.Errorf("before, there is %q", got)
+	}
+	if err := d.Finish(); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(filepath.Join(to, "closed"))
+	if err != nil || info.Mode().Perm() != 0 {
+		t.Fatal(info.Mode(), err)
+	}
+	if err := os.Chmod(filepath.Join(to, "closed"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if to, err := os.Readlink(filepath.Join(to, "closed", "l")); err != nil || to != "f" {
+		t.Error(to, err)
+	}
+	if info, err := os.Stat(filepath.Join(to, "closed", "deep")); err != nil || info.Mode().Perm() != 0o100 {
+		t.Error(info.Mode(), err)
+	}
+	if err := os.Chmod(filepath.Join(to, "closed", "deep"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestTwiceNamed: what was written is not written again, and of two of one name the first
 // one counts.
 func TestTwiceNamed(t *testing.T) {

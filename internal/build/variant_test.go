@@ -32,16 +32,6 @@ func (p putSource) Apply(s *stage.Stage) error {
 	return s.Put(p.path, tree.Attr{Mode: iso9660.ModeRegular | 0o644, ModTime: s.Tree.Epoch}, p.src)
 }
 
-// whole reads an image.
-func whole(t *testing.T, img *build.Image) []byte {
-	t.Helper()
-	out := make([]byte, img.Map.Size())
-	if _, err := img.Map.ReadAt(out, 0); err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
-
 // TestVariants: images of one plan differ in their slots alone, are those that are planned
 // with the content from the start, and can be made and written at once.
 func TestVariants(t *testing.T) {

@@ -6,9 +6,11 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -127,6 +129,33 @@ func TestPackagesAreDocumented(t *testing.T) {
 		}
 	}
 }
+
+// TestRationaleIsFound: what code names of RATIONALE.md is there.
+func TestRationaleIsFound(t *testing.T) {
+	text, err := os.ReadFile("RATIONALE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	err = filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".go" || path == "laws_test.go" {
+			return err
+		}
+		code, err := os.ReadFile(path)
+		for _, m := range rationale.FindAllSubmatch(code, -1) {
+			found++
+			if !bytes.Contains(text, fmt.Appendf(nil, "\n### %s\n", m[1])) {
+				t.Errorf("%s: RATIONALE.md has no section %q", path, m[1])
+			}
+		}
+		return err
+	})
+	if err != nil || found < 20 {
+		t.Errorf("%d places name a section, %v", found, err)
+	}
+}
+
+var rationale = regexp.MustCompile(`// See RATIONALE\.md, "(.*)"\.`)
 
 // TestPublicPackages: all packages but these are internal.
 func TestPublicPackages(t *testing.T) {

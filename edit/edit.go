@@ -24,6 +24,7 @@ import (
 // Step is one change of an image. For files there are [Put], [Add], [Remove], [Move], [Link],
 // [Mkdir], [Chmod], [Chown] and [Layer]; for what boots [Kargs], [EntryKargs], [Label],
 // [MenuTimeout], [DefaultEntry], [AddEntry] and [InitrdAdd]; for installers [AnswerFile].
+// See RATIONALE.md, "Steps are data".
 type Step interface {
 	fmt.Stringer
 	step()

@@ -15,6 +15,7 @@ import (
 // Path may be one inside of a FAT image, such as @efi:/EFI/BOOT/grub.cfg, where there are no
 // links, and all files have the time of the build; or name boot equipment, such as @efi, whose
 // content is replaced.
+// See RATIONALE.md, "Put is one step for files, directories and links".
 type Put struct {
 	Path string
 	// Content is what a file holds; it must not be changed before the image is closed.

@@ -93,6 +93,7 @@ func part(pieces []piece, at int64) (before, behind []piece) {
 // direct writes long ranges without the page cache of the output: the disk takes them
 // from where the page cache has the sources, so that nobody copies them. What is left
 // to do, which is everything where that is not possible, is w.rest again.
+// See RATIONALE.md, "Large images go around the page cache".
 func (w *writer) direct() error {
 	list, others := w.spans()
 	var sum int64

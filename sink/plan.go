@@ -20,6 +20,7 @@ type Sink interface {
 }
 
 // Plan is an image to be written. It may be written any number of times, also at once.
+// See RATIONALE.md, "A plan has its late bytes, a sink says when".
 type Plan struct {
 	Map *extent.Map
 

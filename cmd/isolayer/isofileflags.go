@@ -16,6 +16,7 @@ const (
 )
 
 // places decides for every flag of build; a test knows them all.
+// See RATIONALE.md, "Flags of build and Isofiles are one table".
 var places = map[string]place{
 	"add": instructed, "rm": instructed, "mv": instructed, "ln": instructed, "mkdir": instructed, "chmod": instructed, "chown": instructed, "layer": instructed,
 	"karg": instructed, "karg-keep": instructed, "label": instructed, "menu-timeout": instructed, "default": instructed, "add-entry": instructed,

@@ -62,6 +62,7 @@ type option struct {
 const unnamed = "\x00"
 
 // parseMkisofs reads a command line.
+// See RATIONALE.md, "mkisofs's options have their own parser".
 func parseMkisofs(args []string, in io.Reader) (*mkisofs, error) {
 	m := &mkisofs{volume: "CDROM"}
 	m.options.Texts.System, m.options.Texts.Volume, m.options.Texts.Application = "LINUX", unnamed, "ISOLAYER"

@@ -61,6 +61,7 @@ func usagef(hint, format string, args ...any) error {
 
 // grace is how long a command has to end by itself after a signal. One that waits for
 // a reader of its output does not, and is left behind.
+// See RATIONALE.md, "A command that waits for its reader is left behind".
 const grace = 1500 * time.Millisecond
 
 // errLeft is the error of a command that did not end by itself.

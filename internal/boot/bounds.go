@@ -111,6 +111,7 @@ func (e *Equipment) endField(p partition) int64 {
 
 // landmarks are the places of an image that the ends of partitions and volumes
 // follow. Sectors.
+// See RATIONALE.md, "Ends follow landmarks".
 type landmarks struct {
 	volume   int64            // end of the volume by its primary descriptor
 	table    int64            // see tableEnd

@@ -108,6 +108,7 @@ func code(b []byte) Code {
 
 // checkLoaderAddress compares the address in the boot code with the catalog. Of code that
 // is not known it is one only if it leads to an image for BIOS: that of memtest86+ does.
+// See RATIONALE.md, "Boot code that is not known may hold an address".
 func (e *Equipment) checkLoaderAddress() {
 	m := e.System.MBR
 	if m == nil || e.Catalog == nil || m.Code == CodeNone {

@@ -94,6 +94,7 @@ type File struct {
 
 // Parse reads a configuration. There is no wrong one: what is not understood is
 // kept. The error is that of a file beyond the limits.
+// See RATIONALE.md, "Boot configurations are kept as words with what stands between them".
 func Parse(format Format, text []byte) (*File, error) {
 	if len(text) > MaxSize {
 		return nil, fmt.Errorf("%d bytes: %w", len(text), ErrLimit)

@@ -49,6 +49,7 @@ func nibble(c byte) byte {
 
 // distinct is the length from which on a label is taken for one wherever an argument
 // has it for a value. Shorter ones may be ordinary words.
+// See RATIONALE.md, "A label is replaced where it is one".
 const distinct = 8
 
 // labelAt finds labels in a kernel argument: behind LABEL= (also CDLABEL=), in the

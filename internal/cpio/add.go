@@ -40,6 +40,7 @@ func reachesEnd(c Compression) bool {
 //
 // Parents that the initrd has stay as they are. Links on the way are followed: a
 // directory instead of a link would take away what is behind it.
+// See RATIONALE.md, "Files for an initrd are not compressed".
 func (i *Initrd) Add(src extent.Source, off int64, files []File) (*extent.Map, error) {
 	at := i.size
 	if last := i.Archives[len(i.Archives)-1]; reachesEnd(last.Compression) {

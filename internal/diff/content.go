@@ -58,6 +58,7 @@ const (
 )
 
 // content tells whether two files hold the same bytes, and if not, why it says so.
+// See RATIONALE.md, "diff reads what it calls the same".
 func (c *comparison) content(m, n *tree.Node) (is bool, why string, err error) {
 	if m.Size() != n.Size() {
 		return false, "content", nil

@@ -29,6 +29,7 @@ type Medium struct {
 }
 
 // Family is a kind of installer, or of live system.
+// See RATIONALE.md, "A family is a value".
 type Family struct {
 	Name string // as programs know it
 	// Recognise returns what the image is, nil if it is not of this family.

@@ -55,6 +55,7 @@ type node struct {
 
 // Edit begins edits. An image is refused if a chain or directory is damaged, or
 // if two files share a cluster: an edit would spread the damage.
+// See RATIONALE.md, "FAT is read and edited by our own code".
 func (img *Image) Edit(o Options) (*Editor, error) {
 	if o.Base == nil {
 		o.Base, o.BaseOff = img.src, 0

@@ -121,6 +121,7 @@ func (l Limits) or(d Limits) Limits {
 }
 
 // Budget counts what reading one image has cost. It is safe for concurrent use.
+// See RATIONALE.md, "One budget an image, counted, not timed".
 type Budget struct {
 	Limits
 	records, treeBytes, aliases, outBytes atomic.Int64

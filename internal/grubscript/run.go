@@ -68,6 +68,7 @@ type world struct {
 }
 
 // Evaluate runs a configuration as GRUB does when it starts, as far as that can be known.
+// See RATIONALE.md, "GRUB's scripts are run".
 func Evaluate(f Firmware) *Result {
 	b := newBudget()
 	r := &Result{firmware: f}

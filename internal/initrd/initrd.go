@@ -119,6 +119,7 @@ func read(s *stage.Stage, i *BootInitrd) (err error) {
 }
 
 // unpack opens the initrd that content is. One of the base is opened once for all images.
+// See RATIONALE.md, "An initrd is read once".
 func unpack(s *stage.Stage, name string, c baseimage.Content) (*cpio.Initrd, error) {
 	if open := s.Unpacked[c]; open != nil {
 		return open, nil

@@ -15,6 +15,7 @@ import (
 )
 
 // apply carries an edit out.
+// See RATIONALE.md, "An edit in place is a journal and two barriers".
 func apply(ctx context.Context, p place, e Edit) (res Result, err error) {
 	img, id, err := p.image()
 	if err != nil {

@@ -128,6 +128,7 @@ func (t *walker) directory(e *Entry) error {
 // enter notes that directory e, which begins at block first, is read. The same
 // extent under two names is tolerated a few times, since genisoimage -f writes
 // that for a followed link; it is then a directory of its own under each.
+// See RATIONALE.md, "A directory listed twice is tolerated".
 func (t *walker) enter(e *Entry, first LBA) error {
 	t.order = append(t.order, e)
 	if t.dirs[first] == nil {

@@ -118,6 +118,7 @@ func asBase(i *build.Image, name string) (*baseimage.Base, error) {
 }
 
 // layerFrom is the layer that turns one planned image into another.
+// See RATIONALE.md, "A layer is the difference of two plans".
 func layerFrom(ctx context.Context, i *build.Image, before *build.Image) (*layer.Layer, []string, error) {
 	a, err := asBase(before, "before")
 	if err != nil {

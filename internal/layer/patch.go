@@ -32,6 +32,7 @@ func (r Range) End() int64 { return r.Off + r.Len }
 // Patch is content that a layer has as what differs from the content of the same path, or
 // of the same boot equipment, in the image that it is applied to. As a source it has its
 // name and size; its bytes are known once it is bound.
+// See RATIONALE.md, "A layer has of a large file what differs".
 type Patch struct {
 	Lower, Result Sum // of what it applies to, and of what it makes
 	// Ranges of the result are new, the rest is that of the lower content at the same

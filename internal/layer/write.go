@@ -20,6 +20,7 @@ import (
 const renamesPerHeader = 500
 
 // Write writes the layer as a tar archive. The same layer gives the same bytes.
+// See RATIONALE.md, "Layers are OCI layers, with PAX records for what tar cannot say".
 func (l *Layer) Write(w io.Writer) error {
 	e := &encoder{w: tar.NewWriter(w), names: map[extent.Source]string{}, version: version}
 	if l.Patches() {

@@ -36,6 +36,7 @@ func (p *planner) compactable() error {
 // placeCompact lays everything out afresh: trees behind the descriptors, then the
 // content in the order of the base, then what is new. Blocks that nobody owns are left
 // out.
+// See RATIONALE.md, "Compact moves runs, not files".
 func (p *planner) placeCompact() error {
 	var content []span
 	fixed := p.base.stays()

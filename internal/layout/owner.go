@@ -33,6 +33,7 @@ const maxTableEntry = 8 + 256
 // they hold data: 1/256 of the image, but 64 MiB at least and 256 MiB at most, so that the padding of
 // any partition table is seen through, and the room that edits in place leave. What
 // is not read is taken as data.
+// See RATIONALE.md, "16 MiB of unowned blocks are looked at".
 func maxScan(size int64) int64 { return min(max(64<<20, size/256), 256<<20) }
 
 // owners finds the owners of the base's blocks.

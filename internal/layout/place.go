@@ -15,6 +15,7 @@ const (
 
 // roomInFront is how many blocks an appended partition that moves during an edit in
 // place leaves free in front of it, for edits to come: 16 MiB.
+// See RATIONALE.md, "An appended partition that moves leaves 16 MiB in front of it".
 const roomInFront = 16 << 20 / iso9660.BlockSize
 
 // placeTrees gives every directory, continuation area and path table an address.
@@ -167,6 +168,7 @@ func (b *hierarchy) put(d *directory, at int64) {
 // relay places all directories of b afresh, in pre-order, each followed by its
 // continuation areas: over the free runs; or with some files moved away; or at
 // the end.
+// See RATIONALE.md, "Continuation areas lie directly behind their directory".
 func (p *planner) relay(b *hierarchy) error {
 	w := afresh{p, b}
 	if b.h == iso9660.Primary && !p.o.AtEnd && !p.o.Compact {

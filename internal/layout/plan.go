@@ -102,6 +102,7 @@ type planner struct {
 
 // Plan lays out the tree t, made from base and edited, as a changed base. The
 // result is base itself if the edits come to nothing.
+// See RATIONALE.md, "Placement keeps addresses instead of writing a compact image".
 func Plan(base Base, t *tree.Tree, o Options) (*Result, error) {
 	p := &planner{
 		base: base, tree: t, o: o, namings: namings{},

@@ -84,6 +84,7 @@ func (p *planner) mayMove(at int64) bool {
 // hold items of the given sizes, and moves those files away: the first files of
 // the image if they are small, so that trees stay in front of content, else the
 // cheapest.
+// See RATIONALE.md, "The front of the image makes room, if it is cheap".
 func (p *planner) makeRoom(sizes []int64, total int64) ([]int64, bool) {
 	all := p.candidates()
 	have := p.pool.free.blocks()

@@ -99,6 +99,7 @@ const (
 // Open reads the headers, the certificate table and the .sbat section of the
 // program that r holds in size bytes. A signature that cannot be understood is
 // in the list with its error; other damage is a FormatError.
+// See RATIONALE.md, "PE programs are read by our own code".
 func Open(r io.ReaderAt, size int64) (*Binary, error) {
 	b := &Binary{r: r, size: size}
 	dos, err := b.read(0, 64, "DOS header")

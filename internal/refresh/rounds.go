@@ -38,6 +38,7 @@ var ErrCircle = errors.New("lists of checksums list each other")
 // Refresh plans the image, and again until what it says of itself is true: lists of
 // checksums and of translated names. Sums that no address decides are known before: most
 // images are planned once.
+// See RATIONALE.md, "Lists of checksums are made true by planning again".
 func Refresh(s *stage.Stage, plan func() (*layout.Result, error)) (*layout.Result, error) {
 	if s.Options.Draft {
 		return plan()

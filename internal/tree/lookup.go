@@ -109,6 +109,7 @@ func (t *Tree) Place(p string) (warning string, err error) {
 
 // beside returns the node whose name differs from the first one of a path that is not
 // there by case only, and what follows of the path; nil where case does not count.
+// See RATIONALE.md, "Names mind case where readers do".
 func (t *Tree) beside(p string) (n *Node, rest string) {
 	parts, err := components(p)
 	if err != nil || !t.RockRidge {

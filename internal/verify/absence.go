@@ -23,6 +23,7 @@ import (
 //	others        menus of loaders that need not be on the image.
 //
 // What no loader is known to read, or may be on another medium, stops nothing for sure.
+// See RATIONALE.md, "Verify goes by what loaders do".
 func (s *scanner) absence(cfg *bootcfg.Config, r bootcfg.Ref, inTree bool) Severity {
 	format := cfg.File.Format()
 	switch {

@@ -115,6 +115,7 @@ func (o overlaySpec) mountAny(lower *os.File) (made reply, err error) {
 // errNoProc says that there must be no PID namespace, for want of a /proc for it.
 var errNoProc = errors.New("mount /proc")
 
+// See RATIONALE.md, "Overlays without redirects, as root too".
 func (o overlaySpec) mount(lower string) error {
 	// Where it can have no attributes the kernel lays it all the same, and fails later.
 	if err := probeUpper(o.Upper, o.UserXattr); err != nil {

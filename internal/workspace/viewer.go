@@ -18,6 +18,7 @@ import (
 
 // serveFUSE starts the process that mounts and serves a view, and returns when it
 // answers. It ends with this thread, or when the mount is taken away.
+// See RATIONALE.md, "The FUSE server starts no process".
 func serveFUSE(spec []byte) error {
 	out, theirs, err := os.Pipe()
 	if err != nil {

@@ -231,6 +231,7 @@ func (s *scan) followed(p string, link fs.FileInfo) fs.FileInfo {
 
 // what returns attributes and content of a local file that is no directory, or why it
 // cannot be in the image.
+// See RATIONALE.md, "FIFOs are recorded, sockets refused".
 func (s *scan) what(p string, info fs.FileInfo) (attr tree.Attr, src extent.Source, why string, err error) {
 	attr = s.attr(p, info)
 	switch mode := info.Mode(); {

@@ -241,11 +241,19 @@ func sourceDateEpoch() (*time.Time, error) {
 
 // openBase opens an image and makes "not an image" say what the file is.
 func (a *app) openBase(path string, session int) (*baseimage.Base, error) {
-	if path == "-" && !here(path) {
-		return nil, usagef(localHint(path), "an image cannot come from standard input")
+	if err := isFile(path); err != nil {
+		return nil, err
 	}
 	b, err := baseimage.Open(path, baseimage.OpenOptions{Session: session, Limits: a.limits})
 	return b, notISO(path, err)
+}
+
+// isFile refuses standard input as an image.
+func isFile(path string) error {
+	if path == "-" && !here(path) {
+		return usagef(localHint(path), "an image cannot come from standard input")
+	}
+	return nil
 }
 
 // withTree opens an image and its tree for f. An error in the image names it.

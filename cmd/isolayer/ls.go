@@ -1,7 +1,8 @@
 package main
 
 import (
-	"cmp"
+	"bufio"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -64,6 +65,11 @@ type listed struct {
 }
 
 func (a *app) ls(image, path string, o lsOptions) error {
+	if path == "/" && o.recursive {
+		if err := a.lsAll(image, o); !errors.Is(err, iso9660.ErrRelocated) {
+			return err
+		}
+	}
 	return a.withTree(image, o.session, func(base *baseimage.Base, t *tree.Tree) error {
 		if number, inside, ok := initrd.InInitrd(path); ok {
 			return a.lsInitrd(base, number, inside, o)
@@ -73,6 +79,45 @@ func (a *app) ls(image, path string, o lsOptions) error {
 		}
 		return a.lsTree(t, path, o)
 	})
+}
+
+// lsAll lists all of an image while it is read. The error may be iso9660.ErrRelocated: it
+// cannot be read so, and nothing was printed.
+func (a *app) lsAll(image string, o lsOptions) error {
+	if err := isFile(image); err != nil {
+		return err
+	}
+	out := bufio.NewWriter(a.out)
+	show := func(n *tree.Node) error {
+		_, err := fmt.Fprintln(out, line(n, name(n.Path()), o))
+		return err
+	}
+	count := 0
+	if o.asJSON {
+		show = func(n *tree.Node) error {
+			text, err := indented(describe(n), "  ")
+			if err != nil {
+				return err
+			}
+			between := ",\n"
+			if count++; count == 1 {
+				between = "[\n"
+			}
+			_, err = fmt.Fprint(out, between, "  ", text)
+			return err
+		}
+	}
+	err := baseimage.List(image, baseimage.OpenOptions{Session: o.session, Limits: a.limits}, show)
+	if err != nil {
+		return errors.Join(notISO(image, baseimage.InImage(image, err)), out.Flush())
+	}
+	switch {
+	case o.asJSON && count == 0:
+		fmt.Fprintln(out, "[]")
+	case o.asJSON:
+		fmt.Fprintln(out, "\n]")
+	}
+	return out.Flush()
 }
 
 func (a *app) lsTree(t *tree.Tree, path string, o lsOptions) error {
@@ -106,26 +151,19 @@ func list(top *tree.Node, recursive bool) []*tree.Node {
 		return []*tree.Node{top}
 	}
 	if !recursive {
-		return shownChildren(top)
+		return top.Shown()
 	}
 	var out []*tree.Node
-	stack := shownChildren(top)
+	stack := top.Shown()
 	slices.Reverse(stack)
 	for len(stack) > 0 {
 		n := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
 		out = append(out, n)
-		children := shownChildren(n)
+		children := n.Shown()
 		slices.Reverse(children)
 		stack = append(stack, children...)
 	}
-	return out
-}
-
-// shownChildren returns the children that listings show, sorted by name.
-func shownChildren(n *tree.Node) []*tree.Node {
-	out := slices.DeleteFunc(slices.Clone(n.Children), func(n *tree.Node) bool { return n.Hidden })
-	slices.SortStableFunc(out, func(a, b *tree.Node) int { return cmp.Compare(a.Name, b.Name) })
 	return out
 }
 

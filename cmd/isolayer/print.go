@@ -48,6 +48,16 @@ func printJSON(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
+// indented is v as printJSON has it, but for the end of the last line, behind an indent.
+func indented(v any, indent string) (string, error) {
+	var out strings.Builder
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	e.SetIndent(indent, "  ")
+	err := e.Encode(v)
+	return strings.TrimSuffix(out.String(), "\n"), err
+}
+
 // terminal reports whether w is one, and its width.
 func terminal(w any) (width int, ok bool) {
 	f, isFile := w.(*os.File)

@@ -141,14 +141,20 @@ func (b *Base) measure() error {
 			continue
 		}
 		for e := range root.Walk() {
-			for r := range e.Records() {
-				if r.Size() > 0 {
-					b.end = max(b.end, int64(r.LBA())+int64(r.XAR())+iso9660.Blocks(int64(r.Size())))
-				}
-			}
+			b.end = max(b.end, reach(e))
 		}
 	}
 	return nil
+}
+
+// reach is the block behind a file or directory.
+func reach(e *iso9660.Entry) (end int64) {
+	for r := range e.Records() {
+		if r.Size() > 0 {
+			end = max(end, int64(r.LBA())+int64(r.XAR())+iso9660.Blocks(int64(r.Size())))
+		}
+	}
+	return end
 }
 
 // fileIndex finds files by their first block: the first of the first hierarchy that has

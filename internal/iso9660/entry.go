@@ -200,7 +200,7 @@ func (img *Image) Tree(h Hierarchy) (*Entry, error) {
 		}
 	})
 	if t.err != nil {
-		return nil, fmt.Errorf("read %s hierarchy: %w", h, t.err)
+		return nil, hierarchyError(h, t.err)
 	}
 	return t.root, nil
 }
@@ -230,6 +230,10 @@ func (img *Image) walk(h Hierarchy, d *Descriptor, b *fault.Budget) *walker {
 	w.root, w.err = w.tree(d)
 	w.dirs, w.order, w.cells = nil, nil, nil
 	return w
+}
+
+func hierarchyError(h Hierarchy, err error) error {
+	return fmt.Errorf("read %s hierarchy: %w", h, err)
 }
 
 // RockRidge reports whether a hierarchy has Rock Ridge.

@@ -19,6 +19,7 @@ type walker struct {
 	dirs    map[LBA]*Entry // every directory by its extent
 	order   []*Entry       // the same, as they were read
 	holders int            // placeholders of relocated directories
+	visit   func(*Entry)   // unless nil: gets the directories, which are not kept
 
 	cells []Entry // to come
 
@@ -58,15 +59,27 @@ func (t *walker) tree(d *Descriptor) (*Entry, error) {
 		if err := t.directory(next.e); err != nil {
 			return nil, err
 		}
+		if t.visit != nil {
+			t.visit(next.e)
+		}
 		// Pushed backwards: directories are read in the order they are listed.
 		for _, c := range slices.Backward(next.e.Children()) {
 			if c.IsDir() {
 				stack = append(stack, task{c, next.depth + 1})
+				if t.visit != nil {
+					c.keep()
+				}
 			}
+		}
+		if t.visit != nil {
+			next.e.release()
 		}
 	}
 	if t.astray > 0 {
 		t.warn.add(t.astrayAt, "directory", `"." and ".."`, errorf(ErrConflict, "point elsewhere in %d directories", t.astray))
+	}
+	if t.visit != nil {
+		return root, nil
 	}
 	return root, t.relocate(root)
 }

@@ -36,7 +36,7 @@ func makeTree(t *testing.T, tool string, args ...string) *Tree {
 
 // makeImage runs a tool on files, by name their content: with "->" in front of it symbolic
 // links, with "=" other names of a file, with a slash at the end of the name directories.
-func makeImage(t *testing.T, files map[string]string, tool string, args ...string) []byte {
+func makeImage(t testing.TB, files map[string]string, tool string, args ...string) []byte {
 	t.Helper()
 	dir, image := t.TempDir(), filepath.Join(t.TempDir(), "image.iso")
 	links := func(f func(string, string) error, mark string) error {

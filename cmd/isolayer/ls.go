@@ -151,16 +151,16 @@ func list(top *tree.Node, recursive bool) []*tree.Node {
 		return []*tree.Node{top}
 	}
 	if !recursive {
-		return top.Shown()
+		return tree.Shown(top)
 	}
 	var out []*tree.Node
-	stack := top.Shown()
+	stack := tree.Shown(top)
 	slices.Reverse(stack)
 	for len(stack) > 0 {
 		n := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
 		out = append(out, n)
-		children := n.Shown()
+		children := tree.Shown(n)
 		slices.Reverse(children)
 		stack = append(stack, children...)
 	}

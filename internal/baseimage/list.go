@@ -40,7 +40,7 @@ func stream(b *Base, o OpenOptions) (*iso9660.Stream, error) {
 		return nil, err
 	}
 	var places places
-	s, err := b.img.Stream(func(h iso9660.Hierarchy, dir *iso9660.Entry) {
+	s, err := iso9660.NewStream(b.img, func(h iso9660.Hierarchy, dir *iso9660.Entry) {
 		b.end = max(b.end, reach(dir))
 		for _, e := range dir.Entries() {
 			b.end = max(b.end, reach(e))

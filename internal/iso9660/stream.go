@@ -20,10 +20,10 @@ type Stream struct {
 	rr    bool
 }
 
-// Stream reads all hierarchies once, with the checks of Tree and on its budget. visit gets
+// NewStream reads all hierarchies once, with the checks of Tree and on its budget. visit gets
 // each directory with its entries, which are let go when it returns. The error may be
 // ErrRelocated.
-func (img *Image) Stream(visit func(h Hierarchy, dir *Entry)) (*Stream, error) {
+func NewStream(img *Image, visit func(h Hierarchy, dir *Entry)) (*Stream, error) {
 	s := &Stream{img: img}
 	for _, h := range Hierarchies {
 		d := img.Descriptor(h)

@@ -12,12 +12,12 @@ import (
 // than the directories on the way to a node; a node must not be kept either.
 func Each(s *iso9660.Stream, f func(*Node) error) error {
 	t := &Tree{RockRidge: s.RockRidge(), Epoch: Epoch(s.Image())}
-	t.root(s.Roots())
-	return t.each(s, t.Root, f)
+	t.Root = rootOf(t, s.Roots())
+	return each(t, s, t.Root, f)
 }
 
 // each does so for what is below a directory.
-func (t *Tree) each(s *iso9660.Stream, dir *Node, f func(*Node) error) error {
+func each(t *Tree, s *iso9660.Stream, dir *Node, f func(*Node) error) error {
 	for _, e := range dir.Found {
 		if e != nil && e.IsDir() {
 			if err := s.Load(e); err != nil {
@@ -28,13 +28,13 @@ func (t *Tree) each(s *iso9660.Stream, dir *Node, f func(*Node) error) error {
 	}
 	t.cells = nil // not to keep the nodes of other directories
 	t.children(dir)
-	shown := dir.Shown()
+	shown := Shown(dir)
 	for i, n := range shown {
 		if err := f(n); err != nil {
 			return err
 		}
 		if n.IsDir() {
-			if err := t.each(s, n, f); err != nil {
+			if err := each(t, s, n, f); err != nil {
 				return err
 			}
 		}
@@ -44,8 +44,8 @@ func (t *Tree) each(s *iso9660.Stream, dir *Node, f func(*Node) error) error {
 	return nil
 }
 
-// Shown returns the children that listings show, sorted by name.
-func (n *Node) Shown() []*Node {
+// Shown returns the children of a node that listings show, sorted by name.
+func Shown(n *Node) []*Node {
 	out := slices.DeleteFunc(slices.Clone(n.Children), func(n *Node) bool { return n.Hidden })
 	slices.SortStableFunc(out, func(a, b *Node) int { return strings.Compare(a.Name, b.Name) })
 	return out

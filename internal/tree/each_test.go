@@ -12,7 +12,7 @@ import (
 
 // shownAll is what listings show below a node, in the order of Each.
 func shownAll(out []string, dir *Node) []string {
-	for _, n := range dir.Shown() {
+	for _, n := range Shown(dir) {
 		out = append(out, told(n))
 		out = shownAll(out, n)
 	}
@@ -37,7 +37,7 @@ func TestEach(t *testing.T) {
 			t.Fatal(err)
 		}
 		visited := 0
-		s, err := img.Stream(func(_ iso9660.Hierarchy, dir *iso9660.Entry) { visited += len(dir.Children()) })
+		s, err := iso9660.NewStream(img, func(_ iso9660.Hierarchy, dir *iso9660.Entry) { visited += len(dir.Children()) })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -61,7 +61,7 @@ func TestEachRelocated(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := img.Stream(func(iso9660.Hierarchy, *iso9660.Entry) {}); !errors.Is(err, iso9660.ErrRelocated) {
+	if _, err := iso9660.NewStream(img, func(iso9660.Hierarchy, *iso9660.Entry) {}); !errors.Is(err, iso9660.ErrRelocated) {
 		t.Error(err)
 	}
 }

@@ -24,7 +24,7 @@ func FromImage(img *iso9660.Image) (*Tree, error) {
 		}
 		t.Has[h] = roots[h] != nil
 	}
-	t.root(roots)
+	t.Root = rootOf(t, roots)
 	stack := []*Node{t.Root}
 	for len(stack) > 0 {
 		n := stack[len(stack)-1]
@@ -39,10 +39,11 @@ func FromImage(img *iso9660.Image) (*Tree, error) {
 	return t, nil
 }
 
-// root makes the root for its entry in each hierarchy.
-func (t *Tree) root(roots [3]*iso9660.Entry) {
-	t.Root = t.node(roots)
-	t.Root.Mode = iso9660.ModeDir | t.Root.Mode&0o7777
+// rootOf makes the root for its entry in each hierarchy.
+func rootOf(t *Tree, roots [3]*iso9660.Entry) *Node {
+	n := t.node(roots)
+	n.Mode = iso9660.ModeDir | n.Mode&0o7777
+	return n
 }
 
 // Copy returns another tree like this one, which must be as FromImage made it. It takes a

@@ -312,7 +312,14 @@ func (d *Draft) Rename(id []byte, names []SystemUseEntry) {
 // PackDirectory lays records behind each other so that none crosses a block
 // (ECMA-119 6.8.1.1) and returns whole blocks.
 func PackDirectory(records []Record) []byte {
-	var out []byte
+	size := DirectoryLength(func(yield func(int) bool) {
+		for _, r := range records {
+			if !yield(len(r)) {
+				return
+			}
+		}
+	})
+	out := make([]byte, 0, Blocks(size)*BlockSize)
 	for _, r := range records {
 		if left := BlockSize - len(out)%BlockSize; len(r) > left {
 			out = append(out, make([]byte, left)...)

@@ -469,9 +469,12 @@ func (p *planner) wiped(used spans, fit *boot.Relocation) []extent.Extent {
 // shares its blocks, or is changed in place, has no needless write.
 func (p *planner) changedOnly(list []extent.Extent, size int64) ([]extent.Extent, error) {
 	var out []extent.Extent
+	var buf []byte
 	limit := min(size, p.base.Source.Size())
 	for _, e := range list {
-		old := make([]byte, max(0, min(e.End(), limit)-e.Off))
+		first := len(out)
+		buf = slices.Grow(buf[:0], int(max(0, min(e.End(), limit)-e.Off)))
+		old := buf[:max(0, min(e.End(), limit)-e.Off)]
 		if n, err := p.base.Source.ReadAt(old, e.Off); n < len(old) {
 			return nil, fmt.Errorf("read base at %d: %w", e.Off, err)
 		}
@@ -486,6 +489,15 @@ func (p *planner) changedOnly(list []extent.Extent, size int64) ([]extent.Extent
 				}
 			}
 			at += n
+		}
+		left := int64(0)
+		for _, x := range out[first:] {
+			left += x.Len
+		}
+		if left < e.Len/2 { // the rest of the data is let go
+			for i, x := range out[first:] {
+				out[first+i] = extent.BytesOf(x.Off, bytes.Clone(x.Data))
+			}
 		}
 	}
 	return out, nil

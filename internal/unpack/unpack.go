@@ -15,6 +15,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/tree"
@@ -264,14 +265,20 @@ func (d *Dir) link(it item) error {
 			return err
 		}
 	}
-	if it.n.ModTime.IsZero() {
+	return LinkTime(d.root, it.to, it.n.ModTime)
+}
+
+// LinkTime sets the time of a link itself, where the system can do that; the zero time
+// leaves it as it is.
+func LinkTime(root *os.Root, p string, t time.Time) error {
+	if t.IsZero() {
 		return nil
 	}
-	dir, err := d.root.Open(path.Dir(it.to))
+	dir, err := root.Open(path.Dir(p))
 	if err != nil {
 		return err
 	}
-	return errors.Join(linkTime(dir, path.Base(it.to), it.n.ModTime), dir.Close())
+	return errors.Join(linkTime(dir, path.Base(p), t), dir.Close())
 }
 
 // attributes sets owner, mode and time.

@@ -16,11 +16,10 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/internal/iso9660"
 	"github.com/isolayer/isolayer/internal/tree"
+	"github.com/isolayer/isolayer/internal/unpack"
 )
 
 // step is an edit on its way to the process that makes it.
@@ -193,7 +192,7 @@ func (a applier) dress(p string, s step) error {
 		return err
 	}
 	if s.Attr.Mode&iso9660.ModeType == iso9660.ModeSymlink {
-		return a.linkTime(p, s.Attr.ModTime)
+		return unpack.LinkTime(a.root, p, s.Attr.ModTime)
 	}
 	if err := a.root.Chmod(p, iso9660.FileMode(s.Attr.Mode)&^fs.ModeType); err != nil {
 		return err
@@ -208,17 +207,6 @@ func (a applier) own(p string, uid, gid int) error {
 		return nil // a copy without root: it is ours, which means root's
 	}
 	return err
-}
-
-// linkTime sets the time of a link itself.
-func (a applier) linkTime(p string, t time.Time) (err error) {
-	d, err := a.root.Open(path.Dir(p))
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, d.Close()) }()
-	ts := unix.NsecToTimespec(t.UnixNano())
-	return unix.UtimesNanoAt(int(d.Fd()), path.Base(p), []unix.Timespec{ts, ts}, unix.AT_SYMLINK_NOFOLLOW)
 }
 
 func (a applier) copy(p, source string) (err error) {

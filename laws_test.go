@@ -20,10 +20,10 @@ const module = "github.com/isolayer/isolayer"
 
 // public are the packages that a stranger can import. A name can be published later, never
 // taken back.
-var public = []string{"isolayer", "edit", "extent", "sink"}
+var public = []string{"isolayer", "edit", "extent", "extent/sourcetest", "sink"}
 
 // forTests are the packages that only tests import.
-var forTests = []string{"isotest", "isotest/hostile", "isotest/readback", "loadertest", "sinktest", "stage/volumetest", "baseimage/hierarchytest"}
+var forTests = []string{"isotest", "isotest/hostile", "isotest/readback", "loadertest", "sinktest", "extent/sourcetest", "stage/volumetest", "baseimage/hierarchytest"}
 
 // noun is a package as docs/design.md names it.
 func noun(path string) string {

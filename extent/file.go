@@ -2,6 +2,7 @@ package extent
 
 import (
 	"container/list"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -115,8 +116,7 @@ func (f *File) ReadAt(b []byte, off int64) (n int, err error) {
 	return n, err
 }
 
-// With calls fn with the open file. Its offset is shared: fn may change it, but
-// must not rely on it.
+// With calls fn with the open file; see Local.
 func (f *File) With(fn func(*os.File) error) error {
 	h, err := f.files.acquire(f)
 	if err != nil {
@@ -126,8 +126,11 @@ func (f *File) With(fn func(*os.File) error) error {
 	return fn(h.os)
 }
 
-// Check tells whether the file is still what it was when it was added.
-func (f *File) Check() error {
+// Check reports whether the file is still what it was when it was added: ErrChanged if not.
+func (f *File) Check(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	info, err := os.Stat(f.path)
 	if err != nil {
 		return err

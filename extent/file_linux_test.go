@@ -133,7 +133,7 @@ func TestFileChanged(t *testing.T) {
 			if err := change(path); err != nil {
 				t.Fatal(err)
 			}
-			if err := f.Check(); !errors.Is(err, ErrChanged) {
+			if err := f.Check(t.Context()); !errors.Is(err, ErrChanged) {
 				t.Errorf("Check: %v", err)
 			}
 			within(t, func() {
@@ -162,7 +162,7 @@ func TestFileChangedWhileOpen(t *testing.T) {
 	if err := os.Truncate(path, 3); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Check(); !errors.Is(err, ErrChanged) {
+	if err := f.Check(t.Context()); !errors.Is(err, ErrChanged) {
 		t.Errorf("Check: %v", err)
 	}
 	if _, err := Whole(f).ReadAt(make([]byte, 10), 0); !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, ErrChanged) {

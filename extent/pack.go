@@ -42,6 +42,9 @@ func (p *Pack) Size() int64 { return p.size }
 // ReadAt reads the bytes of the files and the zeros between them. A file that ends early
 // gives io.ErrUnexpectedEOF.
 func (p *Pack) ReadAt(b []byte, off int64) (n int, err error) {
+	if off < 0 {
+		return 0, fmt.Errorf("%s: negative offset", p.Name())
+	}
 	if off >= p.size {
 		return 0, io.EOF
 	}

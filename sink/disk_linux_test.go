@@ -231,7 +231,7 @@ func testReflink(t *testing.T, dir string) {
 			if res.Method != MethodReflink || res.Written >= 1<<20 {
 				t.Errorf("%+v", res)
 			}
-			if err := base.Check(); err != nil {
+			if err := base.Check(t.Context()); err != nil {
 				t.Errorf("cloning touched the source: %v", err)
 			}
 		})

@@ -25,7 +25,7 @@ func (d *digest) Write(ctx context.Context, p sink.Plan, o sink.Options) (sink.R
 	if err := sink.Feed(ctx, m, o.Progress, append(o.Observe, h)...); err != nil {
 		return sink.Result{}, err
 	}
-	if err := sink.Check(m, nil); err != nil { // the sources are what they were
+	if err := sink.Check(ctx, m, nil); err != nil { // the sources are what they were
 		return sink.Result{}, err
 	}
 	d.sum = h.Sum(nil)

@@ -71,7 +71,7 @@ func (s edited) Write(ctx context.Context, p Plan, o Options) (Result, error) {
 	meter := newMeter(o.Progress, 0)
 	res, err := inplace.Apply(ctx, inplace.Target{Image: s.path, Journal: s.o.Journal}, inplace.Edit{
 		Map: m, Base: p.Base, Overwritten: p.Overwritten, Wiped: p.Wiped, Undo: inplace.UndoPolicy(s.o.Undo),
-		Check: func() error { return errors.Join(ctx.Err(), Check(m, p.Base)) },
+		Check: func() error { return Check(ctx, m, p.Base) },
 		Progress: func(done, total int64) {
 			meter.total = total
 			meter.add(done - meter.done)

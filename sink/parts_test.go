@@ -129,7 +129,7 @@ func (s parts) fill(ctx context.Context, u *upload, p sink.Plan, x *sink.Pass, o
 			return err
 		}
 	}
-	if err := errors.Join(ctx.Err(), sink.Check(p.Map, nil)); err != nil {
+	if err := errors.Join(ctx.Err(), sink.Check(ctx, p.Map, nil)); err != nil {
 		return err
 	}
 	return u.complete()

@@ -41,7 +41,7 @@ const (
 type piece struct {
 	off, n int64
 	how    how
-	src    *extent.File // copied: the source
+	src    extent.Local // copied: the source
 	srcOff int64
 }
 
@@ -102,10 +102,10 @@ func (w *writer) cloneBase() error {
 
 // mainSource returns the file that more than half of the map, and of the file,
 // is at the same offset in both; nil if there is none.
-func mainSource(m *extent.Map) *extent.File {
-	kept := map[*extent.File]int64{}
+func mainSource(m *extent.Map) extent.Local {
+	kept := map[extent.Local]int64{}
 	for _, e := range m.Extents() {
-		if f, ok := e.Src.(*extent.File); ok && e.Off == e.SrcOff {
+		if f, ok := e.Src.(extent.Local); ok && e.Off == e.SrcOff {
 			kept[f] += e.Len
 		}
 	}
@@ -119,7 +119,7 @@ func mainSource(m *extent.Map) *extent.File {
 
 // list adds the work that an extent is.
 func (w *writer) list(e extent.Extent) error {
-	src, isFile := e.Src.(*extent.File)
+	src, isFile := e.Src.(extent.Local)
 	switch {
 	case isFile && src == w.base && e.Off == e.SrcOff:
 		w.res.Cloned += e.Len
@@ -137,7 +137,7 @@ func (w *writer) list(e extent.Extent) error {
 }
 
 // listBulk clones the whole blocks of a long copy and adds what that leaves.
-func (w *writer) listBulk(e extent.Extent, src *extent.File, o *os.File) error {
+func (w *writer) listBulk(e extent.Extent, src extent.Local, o *os.File) error {
 	block := w.space.block
 	head := -e.Off & (block - 1)
 	n := (e.Len - head) &^ (block - 1)
@@ -163,7 +163,7 @@ func (w *writer) listBulk(e extent.Extent, src *extent.File, o *os.File) error {
 }
 
 // listData adds the data of a long copy, and its holes as zeros.
-func (w *writer) listData(e extent.Extent, src *extent.File, o *os.File) error {
+func (w *writer) listData(e extent.Extent, src extent.Local, o *os.File) error {
 	for at := e.SrcOff; at < e.SrcOff+e.Len; {
 		var start, end int64
 		err := atomicfile.Again(func() (err error) {

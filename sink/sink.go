@@ -142,7 +142,7 @@ func replace(ctx context.Context, sys system, t atomicfile.Target, p Plan, o Opt
 	}
 	w, err := fill(ctx, sys, out.OS(), p, o)
 	if err == nil {
-		err = Check(p.Map, nil)
+		err = Check(ctx, p.Map, nil)
 	}
 	if err == nil {
 		err = out.Publish(ctx)
@@ -225,7 +225,7 @@ func (s stream) Write(ctx context.Context, p Plan, o Options) (Result, error) {
 		off += int64(len(b))
 		meter.add(int64(len(b)))
 	}
-	if err := Check(m, nil); err != nil {
+	if err := Check(ctx, m, nil); err != nil {
 		return Result{}, err
 	}
 	meter.finish()
@@ -238,7 +238,7 @@ func differs(t atomicfile.Target, m *extent.Map) error {
 		return nil
 	}
 	for src := range sources(m) {
-		f, ok := src.(*extent.File)
+		f, ok := src.(extent.Local)
 		if !ok {
 			continue
 		}
@@ -255,13 +255,13 @@ func differs(t atomicfile.Target, m *extent.Map) error {
 
 // Check reports whether every source of the map, but for one, is still what the map was
 // made from: extent.ErrChanged if not.
-func Check(m *extent.Map, but extent.Source) error {
+func Check(ctx context.Context, m *extent.Map, but extent.Source) error {
 	for src := range sources(m) {
 		if src == but {
 			continue
 		}
-		if c, ok := src.(interface{ Check() error }); ok {
-			if err := c.Check(); err != nil {
+		if c, ok := src.(extent.Checked); ok {
+			if err := c.Check(ctx); err != nil {
 				return err
 			}
 		}

@@ -41,11 +41,11 @@ type writer struct {
 	rest  []piece
 	buf   []byte
 
-	base    *extent.File // cloned as a whole, or nil
+	base    extent.Local // cloned as a whole, or nil
 	baseEnd int64        // what lies before was cloned from base
-	noClone map[*extent.File]bool
+	noClone map[extent.Local]bool
 	noShare map[uint64]bool // by device
-	noCopy  map[*extent.File]bool
+	noCopy  map[extent.Local]bool
 	worth   worth
 	noFlush bool
 	flushed int64 // writeback has been started up to here
@@ -60,9 +60,9 @@ func newWriter(ctx context.Context, sys system, dst *os.File, m *extent.Map, o O
 		ctx: ctx, sys: sys, dst: dst, m: m,
 		meter:   newMeter(o.Progress, m.Size()),
 		res:     Result{Size: m.Size(), Method: MethodWrite},
-		noClone: map[*extent.File]bool{},
+		noClone: map[extent.Local]bool{},
 		noShare: map[uint64]bool{},
-		noCopy:  map[*extent.File]bool{},
+		noCopy:  map[extent.Local]bool{},
 		worth:   *o.worth,
 	}
 }

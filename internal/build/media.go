@@ -62,8 +62,10 @@ func ImplantMedia(ctx context.Context, path string, o ImplantOptions) (tag *medi
 		if err != nil {
 			return err
 		}
-		if err := src.(*extent.File).Check(); err != nil {
-			return err
+		if x, ok := src.(extent.Checked); ok {
+			if err := x.Check(ctx); err != nil {
+				return err
+			}
 		}
 		if _, err := f.WriteAt(field, mediacheck.Offset); err != nil {
 			return err

@@ -107,7 +107,7 @@ func (i *Image) Digest() (string, error) {
 
 // identity names the bytes of a source.
 func identity(src extent.Source) (string, error) {
-	if x, ok := src.(interface{ Identity() string }); ok {
+	if x, ok := src.(extent.Identified); ok {
 		return x.Identity(), nil
 	}
 	h := sha256.New()

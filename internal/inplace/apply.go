@@ -63,8 +63,8 @@ func (a *applier) plan() error {
 	} else if now != size {
 		return fmt.Errorf("%w: it has %d bytes, not %d", extent.ErrChanged, now, size)
 	}
-	if c, ok := a.Base.(interface{ Check() error }); ok {
-		if err := c.Check(); err != nil {
+	if c, ok := a.Base.(extent.Checked); ok {
+		if err := c.Check(a.ctx); err != nil {
 			return err
 		}
 	}

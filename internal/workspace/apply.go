@@ -44,7 +44,7 @@ func encodeEdits(edits []tree.Edit, spool func(extent.Source) (string, error)) (
 			s := step{Op: "put", Path: e.Path, Attr: &e.Attr}
 			if e.Source != nil {
 				var err error
-				if f, ok := e.Source.(*extent.File); ok {
+				if f, ok := e.Source.(extent.Local); ok {
 					s.Source, err = filepath.Abs(f.Name())
 				} else {
 					s.Source, err = spool(e.Source)

@@ -1,0 +1,37 @@
+package extent
+
+import (
+	"context"
+	"os"
+)
+
+// What a Source may be able to do besides. Whoever wants it asks for the interface by a type
+// assertion and does without where the answer is no.
+
+// Identified is a source whose bytes have a name.
+type Identified interface {
+	// Identity names the bytes: what has the same identity has the same bytes, today and in
+	// another process. It is an entity tag, a digest, or what a file system says of a file
+	// and its times, never a name alone. Plans and caches are named by it.
+	Identity() string
+}
+
+// Checked is a source that others can change behind our back.
+type Checked interface {
+	// Check reports whether the source still is what it was when it was made: an error that
+	// wraps ErrChanged if not. It may ask a file system or a server, but reads no content.
+	Check(ctx context.Context) error
+}
+
+// Local is a source that is a file of this machine, as a whole: its Name is a path, and what
+// copies it may let the kernel do so, or share its blocks.
+type Local interface {
+	Source
+	// With calls fn with the open file, unless that has changed. Its offset is shared: fn may
+	// change it, but must not rely on it. The file is not to be used after fn.
+	With(fn func(*os.File) error) error
+	// Device tells file systems apart: files of different ones share no blocks.
+	Device() uint64
+	// Sparse reports whether the file may have holes.
+	Sparse() bool
+}

@@ -1,12 +1,16 @@
 package store
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+
+	"github.com/isolayer/isolayer/internal/atomicfile"
 )
 
 // Key names the result of a step: a SHA-256 of all that decides it.
@@ -47,7 +51,7 @@ type identity struct {
 	Mtime, Ctime  int64 // nanoseconds
 }
 
-// fileKey is where the digest of a file is kept.
+// file is where the digest of a file is kept.
 func (i identity) file() string {
 	b, _ := json.Marshal(i) // numbers only
 	return fmt.Sprintf("bases/%x", sha256.Sum256(b))
@@ -83,10 +87,36 @@ func (s *Store) FileDigest(path string, fresh bool, compute func() (Digest, erro
 	if recent(after) {
 		return d, nil
 	}
-	return d, s.replace(id.file(), []byte(d))
+	return d, note(s.path(id.file()), []byte(d))
+}
+
+// unsynced gives files their names without waiting for the disk.
+type unsynced struct{ atomicfile.System }
+
+func (unsynced) Sync(*os.File) error    { return nil }
+func (unsynced) SyncDir(*os.File) error { return nil }
+
+// note writes a small file of which a power failure may leave nothing, or none of its
+// bytes: it is of use only, and there is one for every file of a context.
+func note(path string, content []byte) error {
+	ctx := context.Background()
+	dir, base := filepath.Split(path)
+	out, err := atomicfile.Create(unsynced{atomicfile.Native}, atomicfile.Target{Dir: dir, Name: base}, 0o600)
+	if err == nil {
+		if _, err = out.OS().Write(content); err == nil {
+			err = out.Publish(ctx)
+		}
+		if err != nil {
+			err = errors.Join(err, out.Discard())
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	return nil
 }
 
 func (s *Store) path(name string) string { return s.dir + string(os.PathSeparator) + name }
 
-// notThere tells whether an error says that something does not exist.
+// notThere reports whether an error says that something does not exist.
 func notThere(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -202,5 +204,47 @@ func TestFileDigest(t *testing.T) {
 		if _, err := ParseDigest(bad); !errors.Is(err, ErrDigest) {
 			t.Errorf("%q: %v", bad, err)
 		}
+	}
+}
+
+// TestDigestNotes: what a power failure makes of the note of a digest is no note.
+func TestDigestNotes(t *testing.T) {
+	s, err := Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	old := time.Now().Add(-time.Hour)
+	if err := errors.Join(os.WriteFile(file, []byte("content"), 0o600), os.Chtimes(file, old, old)); err != nil {
+		t.Fatal(err)
+	}
+	want, computed := Digest("sha256:"+fmt.Sprintf("%x", sha256.Sum256([]byte("content")))), 0
+	digest := func(times int) {
+		t.Helper()
+		computed = 0
+		d, err := s.FileDigest(file, false, func() (Digest, error) { computed++; return want, nil })
+		if err != nil || d != want || computed != times {
+			t.Errorf("%s, computed %d times, want %d; %v", d, computed, times, err)
+		}
+	}
+	info, err := os.Stat(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, known := identify(info)
+	if !known {
+		t.Skip("this system does not say that a file is the one that it was")
+	}
+	for recent(info) {
+		time.Sleep(10 * time.Millisecond)
+	}
+	digest(1)
+	digest(0)
+	for _, torn := range []string{"", strings.Repeat("\x00", len(want)), string(want[:20])} {
+		if err := os.WriteFile(s.path(id.file()), []byte(torn), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		digest(1)
+		digest(0)
 	}
 }

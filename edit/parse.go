@@ -10,7 +10,7 @@ import (
 func ParseMode(s string) (uint32, error) {
 	n, err := strconv.ParseUint(s, 8, 12)
 	if err != nil {
-		return 0, fmt.Errorf("%q is no mode in octal", s)
+		return 0, fmt.Errorf("%q is not an octal mode", s)
 	}
 	return uint32(n), nil
 }

@@ -25,7 +25,7 @@ func (a *app) doctorCommand() *cobra.Command {
 		Use:     "doctor",
 		Short:   "Tell what this machine can do, and what was left behind",
 		GroupID: "look",
-		Long: `doctor tells what edit, shield, mount and build --strategy can do here, which mounts
+		Long: `doctor shows what edit, shield, mount and build --strategy can do here, which mounts
 stand, and what killed runs left. --clean removes that.`,
 		Args: needArgs(),
 		RunE: func(*cobra.Command, []string) error {

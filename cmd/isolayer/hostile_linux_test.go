@@ -226,7 +226,7 @@ func (m *matrixRow) run(t *testing.T, v verb) ended {
 		t.Errorf("%s: %d MiB of memory, %d are allowed", v.name, o.rss>>20, limit>>20)
 	}
 	if v.name == "diff" && m.row.Stage == hostile.Noted && m.noted[0] <= m.noted[1] {
-		t.Errorf("nobody tells of it")
+		t.Errorf("nobody reports it")
 	}
 	return o
 }

@@ -57,7 +57,7 @@ checkisomd5 and the installers of the Fedora family understand.`,
 	}
 	f := cmd.Flags()
 	f.BoolVarP(&o.force, "force", "f", false, "overwrite a media check, or what else the field holds")
-	f.BoolVarP(&o.supported, "supported-iso", "S", false, "set the flag that tells a medium supported by its vendor")
+	f.BoolVarP(&o.supported, "supported-iso", "S", false, "set the flag that says the medium is supported by its vendor")
 	progressVar(f, &o.progress)
 	f.BoolVar(&o.asJSON, "json", false, "print JSON")
 	return cmd

@@ -65,7 +65,7 @@ func scaled(s string) (n, unit int64, err error) {
 	}
 	count, err := strconv.ParseUint(s, 10, 40)
 	if err != nil || int64(count) > 1<<62/unit {
-		return 0, 0, fmt.Errorf("%q is no number of bytes", s)
+		return 0, 0, fmt.Errorf("%q is not a number of bytes", s)
 	}
 	return int64(count) * unit, unit, nil
 }

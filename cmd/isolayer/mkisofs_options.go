@@ -56,7 +56,7 @@ func number(limit uint64, f func(m *mkisofs, n uint64)) func(*mkisofs, []string)
 func parseNumber(s string, limit uint64) (uint64, error) {
 	n, err := strconv.ParseUint(s, 0, 64)
 	if err != nil || n > limit {
-		return 0, fmt.Errorf("%q is no number up to %d", s, limit)
+		return 0, fmt.Errorf("%q is not a number up to %d", s, limit)
 	}
 	return n, nil
 }

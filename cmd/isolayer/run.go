@@ -53,7 +53,7 @@ type coded struct {
 func (e coded) Unwrap() error { return e.error }
 
 // errSaid is an outcome that the output has told already: only the exit code is left.
-var errSaid = errors.New("told already")
+var errSaid = errors.New("said already")
 
 func usagef(hint, format string, args ...any) error {
 	return usageError{fmt.Errorf(format, args...), hint}

@@ -78,7 +78,7 @@ func (a *app) verify(ctx context.Context, path string, o verifyOptions) error {
 	if v.Problems > 0 {
 		return coded{hinted{
 			fmt.Errorf("%s: %s", path, counts(v.Problems, "problem")),
-			"each one is named above with its place; build --repair mends boot tables, md5 implant --force a media check of an image changed on purpose",
+			"each one is named above with its place; build --repair corrects boot tables, md5 implant --force a media check of an image changed on purpose",
 		}, exitCheck}
 	}
 	return nil

@@ -66,5 +66,5 @@ func carry(s *stage.Stage, step edit.Step) error {
 	case otherStep:
 		return x.Apply(s)
 	}
-	return fmt.Errorf("%T is no step: %w", step, errors.ErrUnsupported)
+	return fmt.Errorf("%T is not a step: %w", step, errors.ErrUnsupported)
 }

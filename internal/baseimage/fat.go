@@ -9,7 +9,7 @@ import (
 )
 
 // ErrNotFAT reports a path inside boot equipment that has no files.
-var ErrNotFAT = errors.New("is no FAT image, there are no files in it")
+var ErrNotFAT = errors.New("is not a FAT image: there are no files in it")
 
 // FAT opens the file system inside boot equipment of the base: the EFI system
 // partition, as a rule. The name is one that Object takes.

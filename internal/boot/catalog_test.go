@@ -90,7 +90,7 @@ func TestHostileCatalog(t *testing.T) {
 		{"image address", with(bootEntry(0x7ffffff0, 0xffff, 0)), "cannot hold", 1},
 		{"image in the system area", with(bootEntry(3, 4, 0)), "cannot hold", 1},
 		{"image passes the end", with(bootEntry(50, 0xffff, 0)), "passes the end", 1},
-		{"no size", with(bootEntry(50, 0, 0)), "nothing tells the size", 1},
+		{"no size", with(bootEntry(50, 0, 0)), "nothing gives the size", 1},
 		{"hard disk without table", with(bootEntry(50, 1, byte(HardDisk))), "no partition table", 1},
 		{"boot indicator", with(append([]byte{0x33}, bootEntry(50, 1, 0)[1:]...)), "neither", 1},
 		{"section count", join(record(""), header(recLastHeader, 0, 65535, ""), bootEntry(50, 4, 0)), "65535 entries announced, 1 found", 2},

@@ -142,7 +142,7 @@ func (e *Equipment) measure(en *Entry, head []byte) {
 	try(fatSize(head), "FAT")
 	try(int64(en.Sectors)*sectorSize, "load size")
 	if im.Size == 0 {
-		e.find(en.Off+6, "boot catalog, image size", iso9660.ErrFormat, "nothing tells the size of the boot image at block %d", en.LBA)
+		e.find(en.Off+6, "boot catalog, image size", iso9660.ErrFormat, "nothing gives the size of the boot image at block %d", en.LBA)
 	}
 	if rest := e.in.size - en.LBA.Offset(); im.Size > rest {
 		e.find(en.Off+8, "boot catalog, image size", iso9660.ErrTruncated, "boot image of %d bytes at block %d passes the end", im.Size, en.LBA)

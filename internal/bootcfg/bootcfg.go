@@ -55,7 +55,7 @@ var (
 	// ErrRoom reports a padded area that is too small for the edit.
 	ErrRoom = errors.New("no room in the reserved area")
 	// ErrSpec reports a kernel argument that is none.
-	ErrSpec = errors.New("is no kernel argument")
+	ErrSpec = errors.New("is not a kernel argument")
 	// ErrNoEntry reports the name of an entry that a menu does not have.
 	ErrNoEntry = errors.New("no such menu entry")
 )

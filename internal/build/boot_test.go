@@ -278,7 +278,7 @@ func TestNoBoot(t *testing.T) {
 }
 
 // TestRepair damages boot tables: a rebuild carries the damage and says so, one
-// with Repair mends it.
+// with Repair corrects it.
 func TestRepair(t *testing.T) {
 	if testing.Short() {
 		t.Skip("makes real images")

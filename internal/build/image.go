@@ -173,7 +173,7 @@ func (i *Image) WriteInPlace(ctx context.Context, place sink.InPlaceOptions, o s
 	}
 	path := i.edit.Base.Name()
 	if _, ok := i.edit.Base.(extent.Local); !ok {
-		return sink.Result{}, fmt.Errorf("change %s: %w: it is no file", path, errors.ErrUnsupported)
+		return sink.Result{}, fmt.Errorf("change %s: %w: it is not a file", path, errors.ErrUnsupported)
 	}
 	return i.WriteTo(ctx, sink.InPlace(path, place), o)
 }

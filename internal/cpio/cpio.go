@@ -46,7 +46,7 @@ const (
 
 // Errors that callers tell apart.
 var (
-	ErrFormat      = errors.New("is no initrd")
+	ErrFormat      = errors.New("is not an initrd")
 	ErrLimit       = errors.New("exceeds a limit")
 	ErrCompression = errors.New("is compressed in a way that cannot be read here")
 	ErrNotDir      = errors.New("is not a directory")

@@ -54,7 +54,7 @@ var (
 	// ErrKind reports an answer file that the installer of the image does not read.
 	ErrKind = errors.New("reads no")
 	// ErrAnswer reports an answer file that is none.
-	ErrAnswer = errors.New("is no such answer file")
+	ErrAnswer = errors.New("is not an answer file of that kind")
 )
 
 // Answer says what to do with an answer file.

@@ -105,7 +105,7 @@ func number(s string) (int64, error) {
 	}
 	v, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || v <= 0 || v > math.MaxInt64>>shift {
-		return 0, fmt.Errorf("%q is no number of 1 and more", s)
+		return 0, fmt.Errorf("%q is not a number of 1 or more", s)
 	}
 	return v << shift, nil
 }

@@ -103,7 +103,7 @@ func safe(f *os.File, path string) (identity, error) {
 		return identity{}, err
 	}
 	if !info.Mode().IsRegular() {
-		return identity{}, fmt.Errorf("%w: it is no regular file, and what guards the edit could not lie beside it", ErrUnsafe)
+		return identity{}, fmt.Errorf("%w: it is not a regular file, and what guards the edit could not lie beside it", ErrUnsafe)
 	}
 	id, links, err := identify(info)
 	if err != nil {

@@ -38,7 +38,7 @@ type walker struct {
 func (t *walker) tree(d *Descriptor) (*Entry, error) {
 	root := EntryOf(Raw{Off: d.Block.Offset() + OffRootRecord, Record: d.Root()})
 	if d.Root().Flags()&FlagDirectory == 0 {
-		return nil, fault.At(root.Off(), "volume descriptor", "root directory", errorf(ErrFormat, "is no directory"))
+		return nil, fault.At(root.Off(), "volume descriptor", "root directory", errorf(ErrFormat, "is not a directory"))
 	}
 	if d.Root()[32] > 1 {
 		return nil, fault.At(root.Off(), "volume descriptor", "root directory", errorf(ErrFormat, "identifier of %d bytes", d.Root()[32]))
@@ -107,7 +107,7 @@ func (t *walker) directory(e *Entry) error {
 		t.warn.add(at, "directory record", "data length", errorf(ErrFormat, "0"))
 	}
 	if rec.Size()%BlockSize != 0 {
-		t.warn.add(at, "directory record", "data length", errorf(ErrFormat, "%d is no multiple of the block size", rec.Size()))
+		t.warn.add(at, "directory record", "data length", errorf(ErrFormat, "%d is not a multiple of the block size", rec.Size()))
 	}
 	for n, off := 0, first.Offset(); len(data) > 0; {
 		block := data[:BlockSize-int(off%BlockSize)]

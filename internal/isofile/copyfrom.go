@@ -139,7 +139,7 @@ func (g *copyContext) image(from string) (base *baseimage.Base, sum string, err 
 		return nil, "", err
 	}
 	if base, err = g.open(p); err != nil {
-		return nil, "", fmt.Errorf("%s is no stage, and: %w", from, err)
+		return nil, "", fmt.Errorf("%s is not a stage, and: %w", from, err)
 	}
 	d, err := g.fileSum(g.ctx, p)
 	return base, string(d), err

@@ -163,7 +163,7 @@ func (d *decoder) patched(file string, h *tar.Header) error {
 		return err
 	}
 	if _, ok := d.l.Added[len(d.l.Added)-1].Source.(*Patch); !ok {
-		return fmt.Errorf("%w: a hard link to %q, which is no patch", ErrFormat, h.Linkname)
+		return fmt.Errorf("%w: a hard link to %q, which is not a patch", ErrFormat, h.Linkname)
 	}
 	return nil
 }

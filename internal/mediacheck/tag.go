@@ -151,7 +151,7 @@ func (t *Tag) read(key, value string) (err error) {
 	number := func(most int64) int64 {
 		n, e := strconv.ParseInt(value, 10, 64)
 		if e != nil || n < 0 || n > most {
-			err = fmt.Errorf("%q is no number up to %d: %w", value, most, ErrMalformed)
+			err = fmt.Errorf("%q is not a number up to %d: %w", value, most, ErrMalformed)
 		}
 		return n
 	}
@@ -181,7 +181,7 @@ func (t *Tag) read(key, value string) (err error) {
 	case "partition":
 		p := &Partition{}
 		if n, _ := fmt.Sscanf(value, "%d,%d,%s", &p.Start, &p.Count, &p.Sum); n < 3 || p.Start < 0 || p.Count <= 0 || p.Start > 1<<40 || p.Count > 1<<40 {
-			return fmt.Errorf("%q is no start, length and sum: %w", value, ErrMalformed)
+			return fmt.Errorf("%q is not a start, a length and a sum: %w", value, ErrMalformed)
 		}
 		t.Partition = p
 	}

@@ -271,7 +271,7 @@ func TestRelabelNoText(t *testing.T) {
 	v := withKernels(volume{"isolinux/isolinux.cfg": "default a\nlabel a\n  kernel /vmlinuz\n", "startup.nsh": "x label=OLD\n"})
 	for _, old := range []string{"OLD\xff", "\x1b[2J\x00\xff", "a(b[c\\"} {
 		_, _, warnings := change(t, v, func(e *Edit) error { return e.Relabel(old, "NEW") })
-		if said := strings.Contains(strings.Join(warnings, "\n"), "no text"); said == utf8.ValidString(old) {
+		if said := strings.Contains(strings.Join(warnings, "\n"), "is not text"); said == utf8.ValidString(old) {
 			t.Errorf("%q: %q", old, warnings)
 		}
 	}

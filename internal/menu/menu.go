@@ -266,7 +266,7 @@ func (r *reader) noKernel(name string) string {
 	if err != nil || len(b) == 0 || len(b) >= 512 && b[510] == 0x55 && b[511] == 0xaa {
 		return ""
 	}
-	return "is no kernel"
+	return "is not a kernel"
 }
 
 func appendOnce(list []string, s string) []string {

@@ -34,7 +34,7 @@ func (e *Edit) Relabel(old, label string) error {
 		return nil
 	}
 	if !utf8.ValidString(old) {
-		e.warn("the old label %q is no text: only boot configurations were looked through for it", old)
+		e.warn("the old label %q is not text: only boot configurations were looked through for it", old)
 		return nil
 	}
 	r := relabel{e: e, old: old, label: label, left: maxTexts}

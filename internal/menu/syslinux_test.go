@@ -121,7 +121,7 @@ func TestSyslinuxStart(t *testing.T) {
 		{"ontimeout of a menu with a blank behind the label", volume{"": "ui menu.c32\nontimeout b\ntimeout 10\n" + labelA + strings.Replace(labelB, "b\n", "b \n", 1)}, "b after 1 s (nothing starts: b is not there)|b"},
 		{"blank behind append none", volume{"": "default x\nlabel x\nkernel k\nappend - \n"}, "x at once|k -"},
 		{"no kernel", volume{"": "default x\nlabel x\nkernel gone\nappend a\n"}, "x at once (nothing starts: gone is not there)|gone a"},
-		{"no kernel but a text", volume{"": "default x\nlabel x\nkernel y.cfg\nappend a\n", "y.cfg": "text\n"}, "x at once (nothing starts: y.cfg is no kernel)|y.cfg a"},
+		{"no kernel but a text", volume{"": "default x\nlabel x\nkernel y.cfg\nappend a\n", "y.cfg": "text\n"}, "x at once (nothing starts: y.cfg is not a kernel)|y.cfg a"},
 		{"no initrd", volume{"": "default x\nlabel x\nkernel k\nappend initrd=i,gone initrd=j\n"}, "x at once (nothing starts: gone is not there)|k initrd=i,gone initrd=j"},
 		{"second initrd", volume{"": "default x\nlabel x\nkernel k\nappend initrd=i initrd=gone\n"}, "x at once|k initrd=i initrd=gone"},
 		{"on error", volume{"": "default gone\nonerror b y\n" + labelB}, "b at once|kb two gone"},

@@ -22,7 +22,7 @@ type reader struct {
 func split(file, content string) ([]Instruction, error) {
 	content = strings.TrimPrefix(content, "\ufeff")
 	if i := strings.IndexByte(content, 0); i >= 0 || !utf8.ValidString(content) {
-		return nil, &Error{file, 1, "", fmt.Errorf("%w: it is no text in UTF-8", ErrSyntax)}
+		return nil, &Error{file, 1, "", fmt.Errorf("%w: it is not text in UTF-8", ErrSyntax)}
 	}
 	r := &reader{file: file, lines: strings.Split(strings.ReplaceAll(content, "\r\n", "\n"), "\n")}
 	var out []Instruction

@@ -112,7 +112,7 @@ func TestErrors(t *testing.T) {
 		"FROM a\nCOPY \"a b":                 "f:2: cannot be read: a quote \" is not closed",
 		"FROM a\nRUN <<EOF\nx\n":             "f:2: cannot be read: the here-document does not end: no line \"EOF\"",
 		"FROM a\nREMOVE":                     "f:2: cannot be read: REMOVE needs arguments",
-		"FROM a\nRUN x\x00":                  "f:1: cannot be read: it is no text in UTF-8",
+		"FROM a\nRUN x\x00":                  "f:1: cannot be read: it is not text in UTF-8",
 		"FROM a\n" + strings.Repeat("x", 20): "f:2: cannot be read: unknown instruction",
 	} {
 		_, err := Parse("f", []byte(text))

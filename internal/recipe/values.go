@@ -95,10 +95,10 @@ func (v *values) pairs(list []*ast.MappingValueNode) (map[string]string, error) 
 		}
 		name, ok := v.text(p.Key)
 		if !ok {
-			return nil, fmt.Errorf("line %d: a name is no text", lineOf(p.Key))
+			return nil, fmt.Errorf("line %d: a name is not text", lineOf(p.Key))
 		}
 		if own[name], ok = v.text(p.Value); !ok {
-			return nil, fmt.Errorf("the value of %s is no text or number", name)
+			return nil, fmt.Errorf("the value of %s is not text or a number", name)
 		}
 	}
 	maps.Copy(out, own) // which goes before what is merged

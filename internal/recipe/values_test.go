@@ -39,7 +39,7 @@ func TestValues(t *testing.T) {
 		}
 	}
 	_, _, err := Values("hosts.yaml", []byte("- a: 1\n- {b: [x]}\n"))
-	if want := "hosts.yaml: no values for templates: entry 2: the value of b is no text or number"; err == nil || err.Error() != want {
+	if want := "hosts.yaml: no values for templates: entry 2: the value of b is not text or a number"; err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
 }

@@ -68,7 +68,7 @@ type Stage struct {
 var ErrNoMatch = errors.New("matches nothing in the image")
 
 // ErrNoEdit reports a step that changes more than files and directories.
-var ErrNoEdit = errors.New("is no change of files and directories")
+var ErrNoEdit = errors.New("is not a change of files and directories")
 
 // ErrSpecial reports a local file that is no regular file, directory or link.
 var ErrSpecial = localtree.ErrSpecial

@@ -86,7 +86,7 @@ func CheckName(name string) error {
 		ok = ok && (c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("._-/:", c))
 	}
 	if !ok {
-		return fmt.Errorf("%q is no name for an image: want NAME or NAME:TAG, of letters, digits, '.', '_', '-' and '/'", name)
+		return fmt.Errorf("%q is not a name for an image: want NAME or NAME:TAG, of letters, digits, '.', '_', '-' and '/'", name)
 	}
 	return nil
 }

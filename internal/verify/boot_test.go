@@ -250,7 +250,7 @@ func TestFirmware(t *testing.T) {
 		{"empty", nil, nil, nil, "problem: offset OFF: @efi: firmware finds no program"},
 		{"elsewhere", map[string]string{"EFI/debian/shimx64.efi": x64}, nil, nil, "problem: offset OFF: @efi: firmware finds no program"},
 		{"other processor", map[string]string{"EFI/BOOT/BOOTAA64.EFI": x64}, nil, nil, "problem: offset OFF: @efi: /EFI/BOOT/BOOTAA64.EFI is a program for x64"},
-		{"no program", map[string]string{"EFI/BOOT/BOOTX64.EFI": "text"}, nil, nil, "notice: offset OFF: @efi: /EFI/BOOT/BOOTX64.EFI is no program"},
+		{"no program", map[string]string{"EFI/BOOT/BOOTX64.EFI": "text"}, nil, nil, "notice: offset OFF: @efi: /EFI/BOOT/BOOTX64.EFI is not a program"},
 		{"systemd-boot", map[string]string{"EFI/BOOT/BOOTX64.EFI": x64, "loader/entries/a.conf": entry, "a/linux": "k", "a/initrd": "i"}, nil, nil, ""},
 		{"systemd-boot, no kernel", map[string]string{"EFI/BOOT/BOOTX64.EFI": x64, "loader/entries/a.conf": entry, "a/initrd": "i"}, nil, map[string]string{"a/linux": "k"}, "problem: offset OFF: @efi: none of the 1 entries"},
 		{"systemd-boot, no initrd", map[string]string{"EFI/BOOT/BOOTX64.EFI": x64, "loader/entries/a.conf": entry, "a/linux": "k"}, nil, map[string]string{"a/initrd": "i"}, "problem: @efi:/loader/entries/a.conf: line 3: initrd /a/initrd is not in the image"},

@@ -100,7 +100,7 @@ func (c *checker) descriptor(d *iso9660.Descriptor) {
 	}
 	for _, f := range dates {
 		if b := d.Raw[f.off : f.off+17]; !goodDate(b) {
-			c.at(Problem, off+int64(f.off), "volume descriptor, %s: %q is no date", f.name, b)
+			c.at(Problem, off+int64(f.off), "volume descriptor, %s: %q is not a date", f.name, b)
 		}
 	}
 }

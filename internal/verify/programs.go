@@ -39,7 +39,7 @@ func (c *checker) programs(o *boot.Object, img *fat.Image) {
 		var kind pe.Kind
 		switch {
 		case errors.As(err, &kind):
-			c.at(Notice, o.Off, "%s: /EFI/BOOT/%s is no program that firmware can start: %v", o.Name, n, err)
+			c.at(Notice, o.Off, "%s: /EFI/BOOT/%s is not a program that firmware can start: %v", o.Name, n, err)
 		case err == nil && known(machine) && !strings.EqualFold(p.Machine.String(), machine):
 			c.at(Problem, o.Off, "%s: /EFI/BOOT/%s is a program for %s: firmware does not start it", o.Name, n, p.Machine)
 		}

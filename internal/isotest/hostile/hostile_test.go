@@ -53,7 +53,7 @@ func TestRows(t *testing.T) {
 }
 
 // TestBases: a program of fix-ups alone changes nothing, since all agrees already, and
-// one that breaks a checksum is mended by the fix-up.
+// one that breaks a checksum is made right by the fix-up.
 func TestBases(t *testing.T) {
 	bases := Bases()
 	for i, b := range bases {

@@ -41,7 +41,7 @@ var volumeRows = []Row{
 	{ID: "V8", What: "a path table that lists other directories", Kind: Conflict, Stage: Noted, Shows: "/a.txt", make: patched(AtPVD, OffLTable, LE32(AtText))},
 	{ID: "V9", What: "the root at block 0", Kind: Format, Stage: Open, make: patched(AtPVD, OffRoot+2, Pair32(0))},
 	{ID: "V9 far", What: "the root at block 0x7fffffff", Kind: Range, Stage: Open, make: patched(AtPVD, OffRoot+2, Pair32(0x7fffffff))},
-	{ID: "V9 file", What: "the root is no directory", Kind: Format, Stage: Open, make: patched(AtPVD, OffRoot+25, []byte{0})},
+	{ID: "V9 file", What: "the root is not a directory", Kind: Format, Stage: Open, make: patched(AtPVD, OffRoot+25, []byte{0})},
 	{ID: "V9 size", What: "a root of 0xfffff800 bytes", Kind: Range, Stage: Open, make: patched(AtPVD, OffRoot+10, Pair32(0xfffff800))},
 	// The field has 34 bytes whatever its first one says.
 	{ID: "V9 length", What: "a root record of 255 bytes", Stage: Nobody, Shows: "/a.txt", make: patched(AtPVD, OffRoot, []byte{255})},

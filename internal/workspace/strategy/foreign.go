@@ -110,7 +110,7 @@ func (l like) genisoimage(dir, out string, names []string) (*mastering, error) {
 		}
 		for i, e := range c.Entries {
 			if e.Image.Name == "" {
-				return nil, fmt.Errorf("%s: genisoimage: boot image %d is no file: it %w", l.path, i+1, ErrMastering)
+				return nil, fmt.Errorf("%s: genisoimage: boot image %d is not a file: it %w", l.path, i+1, ErrMastering)
 			}
 			if i > 0 {
 				args = append(args, "-eltorito-alt-boot")

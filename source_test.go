@@ -16,6 +16,7 @@ import (
 	"github.com/isolayer/isolayer/edit"
 	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/extent/sourcetest"
+	"github.com/isolayer/isolayer/sink"
 )
 
 // server is what a source that is no file has: it answers ranges of whole blocks, as an HTTP
@@ -26,6 +27,8 @@ type server struct {
 	tag    string // entity tag (RFC 9110, 8.8.3)
 	asked  int64  // bytes
 	ranges int
+
+	announced int64 // bytes
 }
 
 var errPrecondition = errors.New("412 Precondition Failed")
@@ -75,13 +78,26 @@ func (r *remote) Check(ctx context.Context) error {
 	return err
 }
 
-func (r *remote) ReadAt(p []byte, off int64) (n int, err error) {
+func (r *remote) ReadAt(p []byte, off int64) (int, error) {
+	return r.ReadAtContext(context.Background(), p, off)
+}
+
+// Prefetch notes what is announced.
+func (r *remote) Prefetch(_ context.Context, ranges []extent.Range) {
+	r.server.mu.Lock()
+	defer r.server.mu.Unlock()
+	for _, x := range ranges {
+		r.server.announced += x.Len
+	}
+}
+
+func (r *remote) ReadAtContext(ctx context.Context, p []byte, off int64) (n int, err error) {
 	if off < 0 {
 		return 0, errors.New("negative offset")
 	}
 	for n < len(p) && off+int64(n) < r.size {
 		at := (off + int64(n)) / blockOfServer * blockOfServer
-		b, err := r.server.get(context.Background(), fmt.Sprintf("bytes=%d-%d", at, at+blockOfServer-1), r.tag)
+		b, err := r.server.get(ctx, fmt.Sprintf("bytes=%d-%d", at, at+blockOfServer-1), r.tag)
 		if errors.Is(err, errPrecondition) {
 			err = fmt.Errorf("%s: %w", r.Name(), extent.ErrChanged)
 		}
@@ -126,20 +142,20 @@ func TestRemoteSource(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out := make([]byte, sealed.Size())
-		if n, err := sealed.ReadAt(out, 0); n < len(out) {
+		var out bytes.Buffer
+		if _, err := sealed.WriteTo(t.Context(), sink.Stream(&out), sink.Options{}); err != nil {
 			t.Fatal(err)
 		}
-		return out
+		return out.Bytes()
 	}
 	want := image(isolayer.Open(t.Context(), path, isolayer.OpenOptions{}))
-	s.asked, s.ranges = 0, 0
+	s.asked, s.ranges, s.announced = 0, 0, 0
 	got := image(isolayer.OpenSource(t.Context(), s.open(), isolayer.OpenOptions{}))
 	if !bytes.Equal(got, want) {
 		t.Errorf("over ranges the image is another one: %d bytes, %d over a file", len(got), len(want))
 	}
-	if s.ranges == 0 {
-		t.Error("nothing was asked for")
+	if s.ranges == 0 || s.announced < int64(len(body))/2 || s.announced > int64(len(body))*5/2 {
+		t.Errorf("%d ranges were asked for, %d bytes announced", s.ranges, s.announced)
 	}
 	err = sourcetest.TestChanged(s.open(), func() error {
 		s.body, s.tag = append([]byte{1}, body[1:]...), `"two"`

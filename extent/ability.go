@@ -23,6 +23,23 @@ type Checked interface {
 	Check(ctx context.Context) error
 }
 
+// ContextReader is a source whose reads may take long, such as of a server.
+type ContextReader interface {
+	// ReadAtContext is ReadAt that ends with the error of the context when that ends.
+	ReadAtContext(ctx context.Context, p []byte, off int64) (int, error)
+}
+
+// Range is a run of bytes of a source.
+type Range struct{ Off, Len int64 }
+
+// Prefetcher is a source that can read ahead.
+type Prefetcher interface {
+	// Prefetch announces what will be read, in the order in which that will happen. It does
+	// not wait, and reads nothing more once the context has ended. What is read after all is
+	// what ReadAt gives, announced or not.
+	Prefetch(ctx context.Context, ranges []Range)
+}
+
 // Local is a source that is a file of this machine, as a whole: its Name is a path, and what
 // copies it may let the kernel do so, or share its blocks.
 type Local interface {

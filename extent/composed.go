@@ -1,6 +1,9 @@
 package extent
 
-import "sort"
+import (
+	"context"
+	"sort"
+)
 
 // Composed is a Source that is itself made of extents, such as an edited image
 // inside an image. Maps refer to what it is made of, see Into.
@@ -48,6 +51,11 @@ func (c *Composed) Size() int64 { return c.m.Size() }
 
 // ReadAt reads the composed bytes.
 func (c *Composed) ReadAt(p []byte, off int64) (int, error) { return c.m.ReadAt(p, off) }
+
+// ReadAtContext implements ContextReader.
+func (c *Composed) ReadAtContext(ctx context.Context, p []byte, off int64) (int, error) {
+	return c.m.ReadAtContext(ctx, p, off)
+}
 
 // Into returns the extents that put n bytes of src from its beginning at off: one
 // copy, or those that a composed source is made of.

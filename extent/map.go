@@ -3,6 +3,7 @@ package extent
 import (
 	"bufio"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -146,6 +147,11 @@ func (m *Map) Blank() *Map {
 // early gives io.ErrUnexpectedEOF, never a short image; bytes that are not known yet
 // give ErrUnsealed, never others in their place.
 func (m *Map) ReadAt(p []byte, off int64) (int, error) {
+	return m.ReadAtContext(context.Background(), p, off)
+}
+
+// ReadAtContext is ReadAt that ends with the context where the source can; see ContextReader.
+func (m *Map) ReadAtContext(ctx context.Context, p []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, errors.New("negative offset")
 	}
@@ -154,7 +160,7 @@ func (m *Map) ReadAt(p []byte, off int64) (int, error) {
 	n := 0
 	for ; i < len(m.extents) && n < len(p); i++ {
 		e := m.extents[i].Slice(off+int64(n), end)
-		if err := e.read(p[n : n+int(e.Len)]); err != nil {
+		if err := e.read(ctx, p[n:n+int(e.Len)]); err != nil {
 			return n, err
 		}
 		n += int(e.Len)
@@ -166,7 +172,7 @@ func (m *Map) ReadAt(p []byte, off int64) (int, error) {
 }
 
 // read fills p, which is as long as the extent.
-func (e Extent) read(p []byte) error {
+func (e Extent) read(ctx context.Context, p []byte) error {
 	switch e.Kind {
 	case Bytes:
 		copy(p, e.Data)
@@ -175,7 +181,7 @@ func (e Extent) read(p []byte) error {
 	case Late:
 		return fmt.Errorf("read at %d: %w", e.Off, ErrUnsealed)
 	case Copy:
-		n, err := e.Src.ReadAt(p, e.SrcOff)
+		n, err := readAt(ctx, e.Src, p, e.SrcOff)
 		if n == len(p) {
 			return nil
 		}
@@ -185,6 +191,33 @@ func (e Extent) read(p []byte) error {
 		return fmt.Errorf("read %s at %d: %w", e.Src.Name(), e.SrcOff+int64(n), err)
 	}
 	return nil
+}
+
+// readAt reads from a source, with the context if it takes one.
+func readAt(ctx context.Context, src Source, p []byte, off int64) (int, error) {
+	if x, ok := src.(ContextReader); ok {
+		return x.ReadAtContext(ctx, p, off)
+	}
+	return src.ReadAt(p, off)
+}
+
+// Prefetch announces to the sources what the map takes of them, in the order of the image;
+// see Prefetcher.
+func (m *Map) Prefetch(ctx context.Context) {
+	ranges := map[Source][]Range{}
+	var order []Source
+	for _, e := range m.extents {
+		if _, ok := e.Src.(Prefetcher); !ok {
+			continue
+		}
+		if ranges[e.Src] == nil {
+			order = append(order, e.Src)
+		}
+		ranges[e.Src] = append(ranges[e.Src], Range{e.SrcOff, e.Len})
+	}
+	for _, src := range order {
+		src.(Prefetcher).Prefetch(ctx, ranges[src])
+	}
 }
 
 // WriteText writes the golden form: one line an extent.

@@ -190,7 +190,7 @@ func (l *load) fill(w *writer, x span) {
 			return
 		}
 		b := buf[:to-at]
-		_, l.err = w.m.ReadAt(b, at)
+		_, l.err = w.m.ReadAtContext(w.ctx, b, at)
 		l.vec, buf = append(l.vec, b), buf[to-at:]
 	}
 	page := int64(os.Getpagesize())

@@ -40,7 +40,7 @@ func feed(ctx context.Context, m *extent.Map, to []io.Writer, heard func(int64))
 				return
 			case b := <-free:
 				b = b[:min(piece, m.Size()-off)]
-				_, err := m.ReadAt(b, off)
+				_, err := m.ReadAtContext(ctx, b, off)
 				full <- block{b, err}
 				if err != nil {
 					return

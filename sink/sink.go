@@ -202,12 +202,13 @@ func (s stream) Write(ctx context.Context, p Plan, o Options) (Result, error) {
 	}
 	meter := newMeter(o.Progress, m.Size())
 	buf := make([]byte, min(chunk, m.Size()))
+	m.Prefetch(ctx)
 	for off := int64(0); off < m.Size(); {
 		if err := ctx.Err(); err != nil {
 			return Result{}, err
 		}
 		b := buf[:min(chunk, m.Size()-off)]
-		if _, err := m.ReadAt(b, off); err != nil {
+		if _, err := m.ReadAtContext(ctx, b, off); err != nil {
 			return Result{}, err
 		}
 		for _, to := range o.Observe {

@@ -73,6 +73,7 @@ func (w *writer) write() error {
 		err = w.reserve()
 	}
 	if err == nil {
+		w.m.Prefetch(w.ctx)
 		err = w.direct()
 	}
 	for i := 0; err == nil && i < len(w.rest); i++ {
@@ -172,7 +173,7 @@ func (w *writer) through(off, n int64) error {
 			w.buf = make([]byte, chunk)
 		}
 		p := w.buf[:min(chunk, end-off)]
-		if _, err := w.m.ReadAt(p, off); err != nil {
+		if _, err := w.m.ReadAtContext(w.ctx, p, off); err != nil {
 			return err
 		}
 		if err := w.writeFull(p, off); err != nil {

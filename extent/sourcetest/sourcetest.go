@@ -33,6 +33,7 @@ func Test(src extent.Source, want []byte) error {
 	c.negative()
 	c.concurrent()
 	c.abilities()
+	c.ahead()
 	return errors.Join(c.faults...)
 }
 
@@ -173,6 +174,37 @@ func (c *checker) abilities() {
 	}
 	if x, ok := c.src.(extent.Local); ok {
 		c.local(x)
+	}
+}
+
+// ahead checks that bytes which were announced, and those that were not, are what they are,
+// and that a read whose context has ended ends.
+func (c *checker) ahead() {
+	size := int64(len(c.want))
+	if x, ok := c.src.(extent.Prefetcher); ok {
+		ctx, cancel := context.WithCancel(context.Background())
+		x.Prefetch(ctx, []extent.Range{{Off: size / 2, Len: size - size/2}, {Off: 0, Len: size / 3}})
+		c.read(size/2, int(size-size/2))
+		c.read(size/3, int(size/2-size/3))
+		cancel()
+		x.Prefetch(ctx, []extent.Range{{Off: 0, Len: size}})
+		c.read(0, len(c.want))
+	}
+	x, ok := c.src.(extent.ContextReader)
+	if !ok {
+		return
+	}
+	buf := make([]byte, size)
+	if n, err := x.ReadAtContext(context.Background(), buf, 0); n < len(buf) || err != nil && !errors.Is(err, io.EOF) || !bytes.Equal(buf, c.want) {
+		c.fault("ReadAtContext: %d bytes, %v", n, err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	clear(buf)
+	switch n, err := x.ReadAtContext(ctx, buf, 0); {
+	case n == len(buf) && bytes.Equal(buf, c.want): // they were at hand
+	case !errors.Is(err, context.Canceled):
+		c.fault("ReadAtContext with a context that has ended: %d bytes, %v", n, err)
 	}
 }
 

@@ -43,7 +43,7 @@ func noise(seed string, n int) []byte {
 // directories, with "->" in front of it links.
 type files map[string]string
 
-func (fs files) write(t *testing.T) (dir string) {
+func (fs files) write(t testing.TB) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	for name, text := range fs {
@@ -67,7 +67,7 @@ func (fs files) write(t *testing.T) (dir string) {
 
 // isofs makes an image of the files with genisoimage, or with xorriso where an argument is
 // one of its own. TREE in an argument is the directory with the files.
-func isofs(t *testing.T, fs files, args ...string) []byte {
+func isofs(t testing.TB, fs files, args ...string) []byte {
 	t.Helper()
 	dir, out := fs.write(t), filepath.Join(t.TempDir(), "base.iso")
 	cmd := []string{"genisoimage"}
@@ -89,7 +89,7 @@ func isofs(t *testing.T, fs files, args ...string) []byte {
 }
 
 // open is the base that an image is.
-func open(t *testing.T, b []byte) Base {
+func open(t testing.TB, b []byte) Base {
 	t.Helper()
 	img, err := iso9660.Open(bytes.NewReader(b), int64(len(b)), iso9660.Options{})
 	if err != nil {
@@ -127,7 +127,7 @@ func open(t *testing.T, b []byte) Base {
 }
 
 // edited is the tree of a base with edits.
-func edited(t *testing.T, base Base, edits ...tree.Edit) *tree.Tree {
+func edited(t testing.TB, base Base, edits ...tree.Edit) *tree.Tree {
 	t.Helper()
 	tr, err := tree.FromImage(base.Image)
 	if err != nil {

@@ -126,8 +126,9 @@ func (c *checker) selfAndParent(h iso9660.Hierarchy, e *iso9660.Entry, upward *t
 
 // sorted tells whether the children have the order of ECMA-119 9.3.
 func sorted(h iso9660.Hierarchy, e *iso9660.Entry) bool {
-	for i := 1; i < len(e.Children()); i++ {
-		a, b := e.Children()[i-1].Record().ID(), e.Children()[i].Record().ID()
+	children := e.Children()
+	for i := 1; i < len(children); i++ {
+		a, b := children[i-1].Record().ID(), children[i].Record().ID()
 		if iso9660.Less(h, b, a) {
 			return false
 		}
@@ -144,16 +145,16 @@ func (c *checker) names(h iso9660.Hierarchy, dir *iso9660.Entry) {
 		if e.Associated() {
 			continue
 		}
-		id := e.Record().ID()
+		id, name := e.Record().ID(), e.Name()
 		switch {
 		case ids[string(id)]:
 			c.at(Problem, e.Off(), "directory record: %s has the identifier %q twice", lazy{dir}, bytes.TrimRight(id, "\x00"))
-		case names[e.Name()]:
-			c.at(Problem, e.Off(), "directory record: %s has the name %q twice in the %s hierarchy", lazy{dir}, e.Name(), h)
+		case names[name]:
+			c.at(Problem, e.Off(), "directory record: %s has the name %q twice in the %s hierarchy", lazy{dir}, name, h)
 		}
-		ids[string(id)], names[e.Name()] = true, true
-		if len(e.Name()) > linuxName {
-			c.at(Notice, e.Off(), "directory record: name of %d bytes, Linux shows %d at most: %q", len(e.Name()), linuxName, e.Name())
+		ids[string(id)], names[name] = true, true
+		if len(name) > linuxName {
+			c.at(Notice, e.Off(), "directory record: name of %d bytes, Linux shows %d at most: %q", len(name), linuxName, name)
 		}
 	}
 }

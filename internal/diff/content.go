@@ -20,10 +20,10 @@ type comparison struct {
 	ctx      context.Context // of the one call that the comparison lives for
 	a, b     Side
 	progress Progress
-	pairs    map[places]verdict // of content
-	done     int64              // bytes compared
-	total    int64              // bytes to compare, about
-	limit    int64              // bytes; crafted trees list the same bytes over and over
+	pairs    verdicts
+	done     int64 // bytes compared
+	total    int64 // bytes to compare, about
+	limit    int64 // bytes; crafted trees list the same bytes over and over
 	bufs     [2][]byte
 	sections [2][]iso9660.Section // of the files that are compared
 
@@ -36,15 +36,32 @@ type comparison struct {
 type places struct {
 	a, b iso9660.LBA
 	size int64
-	more string // of content in several sections: all of them
 }
 
-// placesOf returns the places of two files of the same size.
-func placesOf(a, b []iso9660.Section) places {
+// verdicts are what is known of pairs of content, by their places.
+type verdicts struct {
+	short map[places]verdict // of content in one section
+	long  map[string]verdict
+}
+
+// get returns what is known of content of the same size.
+func (v *verdicts) get(a, b []iso9660.Section) verdict {
 	if len(a) == 1 && len(b) == 1 {
-		return places{a: a[0].LBA, b: b[0].LBA, size: a[0].Size}
+		return v.short[places{a[0].LBA, b[0].LBA, a[0].Size}]
 	}
-	return places{more: fmt.Sprint(a, b)}
+	return v.long[fmt.Sprint(a, b)]
+}
+
+// set notes what get returns from then on.
+func (v *verdicts) set(a, b []iso9660.Section, to verdict) {
+	if v.short == nil {
+		v.short, v.long = map[places]verdict{}, map[string]verdict{}
+	}
+	if len(a) == 1 && len(b) == 1 {
+		v.short[places{a[0].LBA, b[0].LBA, a[0].Size}] = to
+	} else {
+		v.long[fmt.Sprint(a, b)] = to
+	}
 }
 
 // verdict is what is known of a pair of content.
@@ -59,7 +76,7 @@ const (
 
 // content tells whether two files hold the same bytes, and if not, why it says so.
 // See RATIONALE.md, "diff reads what it calls the same".
-func (c *comparison) content(m, n *tree.Node) (is bool, why string, err error) {
+func (c *comparison) content(m, n *tree.Node) (alike bool, why string, err error) {
 	if m.Size() != n.Size() {
 		return false, "content", nil
 	}
@@ -67,26 +84,25 @@ func (c *comparison) content(m, n *tree.Node) (is bool, why string, err error) {
 		return true, "", nil
 	}
 	a, b := c.places(m, n)
-	at := placesOf(a, b)
-	if c.pairs[at] == unknown {
+	if c.pairs.get(a, b) == unknown {
 		if c.done > c.limit-m.Size() {
 			return false, "content not compared: the trees list more than the images hold", nil
 		}
 		if !inside(a, c.a.Size) || !inside(b, c.b.Size) {
 			return false, "content not compared: it is not all in the image", nil
 		}
-		alike := c.shared(a, b)
-		if !alike {
+		if alike = c.shared(a, b); !alike {
 			if alike, err = c.equal(parts{c.a.Source, a}, parts{c.b.Source, b}, m.Size()); err != nil {
 				return false, "", fmt.Errorf("compare %s: %w", n.Path(), err)
 			}
 		}
-		c.pairs[at] = different
+		is := different
 		if alike {
-			c.pairs[at] = same
+			is = same
 		}
+		c.pairs.set(a, b, is)
 	}
-	return c.pairs[at] >= same, "content", nil
+	return c.pairs.get(a, b) >= same, "content", nil
 }
 
 // shared tells whether the content of two files is the same because it comes from the same
@@ -117,8 +133,8 @@ func (c *comparison) count(m, n *tree.Node) {
 	if m.Size() == 0 {
 		return
 	}
-	if at := placesOf(c.places(m, n)); c.pairs[at] != counted {
-		c.pairs[at] = counted
+	if a, b := c.places(m, n); c.pairs.get(a, b) != counted {
+		c.pairs.set(a, b, counted)
 		c.sameBytes += m.Size()
 	}
 }

@@ -115,7 +115,7 @@ type Progress func(done, total int64)
 func Images(ctx context.Context, a, b Side, progress Progress) (*Report, error) {
 	c := &comparison{
 		ctx: ctx, a: a, b: b, progress: progress,
-		pairs: map[places]verdict{}, total: min(a.Size, b.Size), limit: 4 * (a.Size + b.Size),
+		total: min(a.Size, b.Size), limit: 4 * (a.Size + b.Size),
 	}
 	if err := c.trees(); err != nil {
 		return nil, err

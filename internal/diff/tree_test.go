@@ -256,7 +256,7 @@ func TestHostileContent(t *testing.T) {
 		t.Error(got)
 	}
 	for limit, want := range map[int64]string{10: "", 9: "content not compared: the trees list more than the images hold", 4: "content not compared: the trees list more than the images hold"} {
-		c := comparison{ctx: t.Context(), a: base, b: imageOf(t, b), pairs: map[places]verdict{}, limit: limit}
+		c := comparison{ctx: t.Context(), a: base, b: imageOf(t, b), limit: limit}
 		why := ""
 		for _, path := range []string{"/a", "/b"} {
 			same, says, err := c.content(look(t, c.a, path), look(t, c.b, path))

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/internal/sinktest"
 	"github.com/isolayer/isolayer/sink"
 )
@@ -86,6 +87,82 @@ func TestInPlaceIsASink(t *testing.T) {
 				return sinktest.Medium{Sink: sink.InPlace(base, o), Has: has(t, base, "other")}
 			})
 		})
+	}
+}
+
+// snapshot is a source that keeps what an image and its journal hold while it is read.
+type snapshot struct {
+	image, journal string
+	was            map[string][]byte
+}
+
+func (s *snapshot) ReadAt(p []byte, _ int64) (int, error) {
+	for _, path := range []string{s.image, s.journal} {
+		if b, err := os.ReadFile(path); err == nil {
+			s.was[path] = b
+		}
+	}
+	clear(p)
+	return len(p), nil
+}
+
+func (s *snapshot) Name() string { return "snapshot" }
+func (s *snapshot) Size() int64  { return 512 }
+
+// TestJournalElsewhere: an edit that was killed is taken back by a journal at another place,
+// and one that took effect is undone by it.
+func TestJournalElsewhere(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("not on this system")
+	}
+	image, elsewhere := filepath.Join(t.TempDir(), "image"), filepath.Join(t.TempDir(), "j")
+	old := bytes.Repeat([]byte("old content "), 10_000)
+	if err := os.WriteFile(image, old, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	files := extent.NewFiles()
+	defer files.Close()
+	base, err := files.Add(image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	src := &snapshot{image, elsewhere + ".isolayer-journal", map[string][]byte{}}
+	m, err := extent.Whole(base).Overlay([]extent.Extent{extent.BytesOf(0, []byte("new")), extent.CopyOf(70_000, src, 0, 512)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := sink.InPlaceOptions{Undo: sink.UndoKeep, Journal: elsewhere}
+	res, err := sink.InPlace(image, o).Write(t.Context(), sink.Plan{Map: m, Base: base}, sink.Options{})
+	if err != nil || res.Edit.Undo != elsewhere+".isolayer-undo" {
+		t.Fatalf("%+v, %v", res.Edit, err)
+	}
+	if err := sink.Undo(image, o); err != nil || !bytes.Equal(has(t, image)(), old) {
+		t.Fatal("undone, it is another image", err)
+	}
+	if err := sink.Undo(image, o); err == nil {
+		t.Error("it was undone twice")
+	}
+
+	// As it would be, had the run been killed when the source was read.
+	half := src.was[image]
+	if len(src.was[src.journal]) == 0 || bytes.Equal(half, old) {
+		t.Fatal("nothing was written then")
+	}
+	for path, b := range src.was {
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := sink.Recover(image, sink.InPlaceOptions{}); err != nil || !bytes.Equal(has(t, image)(), half) {
+		t.Fatal("recovered without its journal", err)
+	}
+	for range 2 {
+		if err := sink.Recover(image, o); err != nil || !bytes.Equal(has(t, image)(), old) {
+			t.Fatal("recovered, it is another image", err)
+		}
+	}
+	if left, err := os.ReadDir(filepath.Dir(elsewhere)); err != nil || len(left) > 0 {
+		t.Errorf("%v is left, %v", left, err)
 	}
 }
 

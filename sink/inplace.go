@@ -27,7 +27,7 @@ type InPlaceOptions struct {
 	Undo UndoPolicy
 	// Journal is the path that names of the journal and of what undoing needs begin with;
 	// "" is that of the image, which they then lie beside. Who opens the image finds an
-	// edit that was killed there alone: whoever chooses another place looks there, too.
+	// edit that was killed there alone: whoever chooses another place calls Recover first.
 	Journal string
 }
 
@@ -47,6 +47,28 @@ var ErrNoPlace = errors.New("the image was not planned for its place")
 // base: only what differs is written. With an error the file is as it was, unless the error
 // is one of taking the edit back: then opening it the next time does that.
 func InPlace(path string, o InPlaceOptions) Sink { return edited{path, o} }
+
+// Recover brings the image file at path in order if an edit in place of it was killed: it
+// is the base again, or the new image. To be called before it is read; cheap if there is
+// nothing to do.
+func Recover(path string, o InPlaceOptions) error {
+	if err := inplace.Recover(o.target(path)); err != nil {
+		return fmt.Errorf("recover %s: %w", path, once(path, err))
+	}
+	return nil
+}
+
+// Undo takes the last edit in place of the image file at path back.
+func Undo(path string, o InPlaceOptions) error {
+	if err := inplace.Undo(o.target(path)); err != nil {
+		return fmt.Errorf("undo %s: %w", path, once(path, err))
+	}
+	return nil
+}
+
+func (o InPlaceOptions) target(path string) inplace.Target {
+	return inplace.Target{Image: path, Journal: o.Journal}
+}
 
 type edited struct {
 	path string
@@ -69,7 +91,7 @@ func (s edited) Write(ctx context.Context, p Plan, o Options) (Result, error) {
 		return Result{Size: m.Size(), Kept: m.Size(), Method: MethodInPlace, Edit: &Edited{}}, nil
 	}
 	meter := newMeter(o.Progress, 0)
-	res, err := inplace.Apply(ctx, inplace.Target{Image: s.path, Journal: s.o.Journal}, inplace.Edit{
+	res, err := inplace.Apply(ctx, s.o.target(s.path), inplace.Edit{
 		Map: m, Base: p.Base, Overwritten: p.Overwritten, Wiped: p.Wiped, Undo: inplace.UndoPolicy(s.o.Undo),
 		Check: func() error { return Check(ctx, m, p.Base) },
 		Progress: func(done, total int64) {

@@ -178,13 +178,8 @@ func (i *Image) WriteInPlace(ctx context.Context, place sink.InPlaceOptions, o s
 	return i.WriteTo(ctx, sink.InPlace(path, place), o)
 }
 
-// Undo takes the last edit in place of the image file at path back; see inplace.Undo.
-func Undo(path string) error {
-	if err := inplace.Undo(inplace.Target{Image: path}); err != nil {
-		return fmt.Errorf("undo %s: %w", path, baseimage.Bare(err))
-	}
-	return nil
-}
+// Undo takes the last edit in place of the image file at path back.
+func Undo(path string) error { return sink.Undo(path, sink.InPlaceOptions{}) }
 
 // Own lets Close close something else, too.
 func (i *Image) Own(c io.Closer) { i.owned.Add(c) }

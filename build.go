@@ -58,8 +58,8 @@ type BuildOptions struct {
 	// SigningKey is a key of GnuPG, which must be installed, that signs anew what the edit
 	// made invalid.
 	SigningKey string
-	// Working, unless nil, hears what begins that may take seconds, in a few words, such as
-	// "unpacking /isolinux/initrd.img". It is called by the goroutine that called Build.
+	// Working, unless nil, is called before anything that may take seconds, with a few words
+	// such as "unpacking /isolinux/initrd.img", by the goroutine that called Build.
 	Working func(what string)
 }
 

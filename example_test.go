@@ -225,6 +225,40 @@ func ExampleImage_ReadAt() {
 	// 206 CD001 <nil>
 }
 
+// Plan once, and make an image for each host of it: only the slot differs.
+func ExampleImage_With() {
+	dir := exampleDir()
+	defer os.RemoveAll(dir)
+	ctx := context.Background()
+
+	base, err := isolayer.Open(ctx, filepath.Join(dir, "base.iso"), isolayer.OpenOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer base.Close()
+	slot := extent.NewSlot("host name", 16)
+	image, err := base.Build(ctx, []edit.Step{edit.Put{Path: "/hostname", Source: slot}}, isolayer.BuildOptions{MediaCheck: isolayer.MediaStrip})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer image.Close()
+	fmt.Println(image.Sealed())
+	for _, host := range []string{"alpha", "beta"} {
+		variant, err := image.With(map[*extent.Slot][]byte{slot: fmt.Appendf(nil, "%-15s\n", host)})
+		if err != nil {
+			log.Fatal(err)
+		}
+		if _, err := variant.WriteTo(ctx, sink.File(filepath.Join(dir, host+".iso")), sink.Options{}); err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(host, variant.Sealed())
+	}
+	// Output:
+	// false
+	// alpha true
+	// beta true
+}
+
 // Open an image that is in no file: here one that was just planned.
 func ExampleOpenSource() {
 	ctx := context.Background()

@@ -38,10 +38,11 @@ type IsofileOptions struct {
 	NoCache bool
 	// Limits bound what reading each image may cost.
 	Limits Limits
-	// Build tunes the builds. Its MediaCheck, unless empty, goes over that of the Isofile.
+	// Build tunes the builds. Its MediaCheck, unless empty, overrides that of the Isofile.
 	// InPlace and what is preserved of files have no meaning here and are refused.
 	Build BuildOptions
-	// Progress, unless nil, hears of each instruction when it begins and when it is done.
+	// Progress, unless nil, is called for each instruction when it begins and when it is done.
+	// step counts from 1.
 	Progress func(step, of int, text string, done, cached bool)
 }
 

@@ -49,7 +49,7 @@ type MasterOptions struct {
 	MediaCheck bool
 }
 
-// boot is what the image shall boot from: nil for nothing.
+// boot is what the image is to boot from: nil for nothing.
 func (o MasterOptions) boot() *scan.Boot {
 	b := &scan.Boot{From: o.BootFrom}
 	add := func(p string, e boot.EntrySpec) {

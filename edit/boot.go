@@ -20,7 +20,7 @@ import (
 // error (ErrNoConfig of package isolayer).
 type Kargs struct {
 	Args []string
-	// Keep puts new ones where installers look for what the installed system shall
+	// Keep puts new ones where installers look for what the installed system is to
 	// have: behind "---".
 	Keep bool
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // Feed gives all bytes of an image to writers, in order, reading ahead of them. progress,
-// unless it is nil, hears how many of total bytes they have, but not that they have all.
+// unless it is nil, is called with how many of total bytes they have, but not when they have all.
 func Feed(ctx context.Context, m *extent.Map, progress func(done, total int64), to ...io.Writer) error {
 	if !m.Sealed() {
 		return extent.ErrUnsealed
@@ -73,7 +73,7 @@ func feed(ctx context.Context, m *extent.Map, to []io.Writer, heard func(int64))
 type observation struct {
 	cancel context.CancelFunc
 	done   chan error
-	seen   atomic.Int64 // bytes heard
+	seen   atomic.Int64 // bytes observed
 }
 
 // observe starts one; the bytes come from the sources, which the writer has just

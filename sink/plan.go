@@ -46,7 +46,7 @@ type Late struct {
 }
 
 // Seal returns the map with its late bytes, which takes a pass over all others. progress,
-// unless it is nil, hears how many of total bytes were read, but not that all were.
+// unless it is nil, is called with how many of total bytes were read, but not when all were.
 func (p Plan) Seal(ctx context.Context, progress func(done, total int64)) (*extent.Map, error) {
 	x, err := p.Start()
 	if err != nil || len(x.list) == 0 {

@@ -22,12 +22,12 @@ const chunk = 1 << 20
 
 // Options tune how an image is written. The zero value is the default.
 type Options struct {
-	// Progress, unless nil, hears how many of total bytes are done: never more
+	// Progress, unless nil, is called with how many of total bytes are done: never more
 	// than about 20 times a second, always from the calling goroutine, and once
 	// with done == total when every byte is in place.
 	Progress func(done, total int64)
 
-	// Observe hear all bytes of the image, in order, while it is written, late ones at
+	// Observe get all bytes of the image, in order, while it is written, late ones at
 	// their place too: where there are such, the sources are read once more, beforehand.
 	Observe []io.Writer
 
@@ -154,7 +154,7 @@ func replace(ctx context.Context, sys system, t atomicfile.Target, p Plan, o Opt
 	return w.res, nil
 }
 
-// fill writes all bytes while the observers hear them, and late ones at last.
+// fill writes all bytes while the observers get them, and late ones at last.
 func fill(ctx context.Context, sys system, f *os.File, p Plan, o Options) (*writer, error) {
 	if len(p.Late) > 0 && len(o.Observe) > 0 {
 		m, err := p.Seal(ctx, o.Progress)

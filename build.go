@@ -2,6 +2,9 @@ package isolayer
 
 import (
 	"context"
+	"fmt"
+	"io/fs"
+	"slices"
 	"time"
 
 	"github.com/isolayer/isolayer/edit"
@@ -74,14 +77,21 @@ type Texts struct{ VolumeSet, Publisher, Preparer, Application string }
 // An error names the step. What a step could not do, or not everywhere, is listed in the
 // Warnings of the image's [Report].
 func (b *Base) Build(ctx context.Context, steps []edit.Step, o BuildOptions) (*Image, error) {
-	img, err := build.Build(ctx, b.in, steps, o.internal())
+	in, err := o.internal()
+	if err != nil {
+		return nil, err
+	}
+	img, err := build.Build(ctx, b.in, steps, in)
 	if err != nil {
 		return nil, err
 	}
 	return &Image{img}, nil
 }
 
-func (o BuildOptions) internal() stage.Options {
+func (o BuildOptions) internal() (stage.Options, error) {
+	if o.MediaCheck != "" && !slices.Contains([]MediaCheck{MediaAuto, MediaImplant, MediaStrip}, o.MediaCheck) {
+		return stage.Options{}, fmt.Errorf("media check %q: %w", o.MediaCheck, fs.ErrInvalid)
+	}
 	out := stage.Options{
 		Epoch: o.Epoch, Preserve: stage.Preserve{Mode: o.PreserveMode, Owner: o.PreserveOwner, Time: o.PreserveTime},
 		MediaCheck: stage.MediaCheck(o.MediaCheck), KeepFreed: o.KeepFreed, Compact: o.Compact, InPlace: o.InPlace,
@@ -102,5 +112,5 @@ func (o BuildOptions) internal() stage.Options {
 			out.Fields[field] = text
 		}
 	}
-	return out
+	return out, nil
 }

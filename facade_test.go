@@ -118,6 +118,16 @@ func TestBuildOptions(t *testing.T) {
 	if _, err := base.Build(t.Context(), nil, isolayer.BuildOptions{Texts: isolayer.Texts{Publisher: strings.Repeat("x", 129)}}); err == nil {
 		t.Error("a text of 129 characters was taken")
 	}
+	if _, err := base.Build(t.Context(), nil, isolayer.BuildOptions{MediaCheck: "sometimes"}); !errors.Is(err, fs.ErrInvalid) {
+		t.Error(err)
+	}
+	for _, step := range []edit.Step{nil, &edit.Mkdir{Path: "/x"}, edit.AnswerFile{Kind: "none"}, edit.Kargs{Args: []string{""}}, edit.Chmod{Path: "/none"}, edit.Remove{}, edit.Move{}, edit.Label{}} {
+		if _, err := base.Build(t.Context(), []edit.Step{step}, isolayer.BuildOptions{}); err == nil {
+			t.Errorf("%#v was carried out", step)
+		} else {
+			t.Log(err)
+		}
+	}
 	texts := isolayer.Texts{VolumeSet: "SET", Publisher: "PUBLISHER", Preparer: "PREPARER", Application: "APPLICATION"}
 	image, err := base.Build(t.Context(), remove, isolayer.BuildOptions{NoBIOS: true, Texts: texts, MediaCheck: isolayer.MediaStrip})
 	if err != nil {

@@ -54,12 +54,16 @@ func BuildIsofile(ctx context.Context, f *Isofile, o IsofileOptions) (_ *Image, 
 	if p := o.Build; p.InPlace || p.PreserveMode || p.PreserveOwner || p.PreserveTime {
 		return nil, fmt.Errorf("an Isofile with InPlace, or with attributes to preserve: %w", errors.ErrUnsupported)
 	}
+	in, err := o.Build.internal()
+	if err != nil {
+		return nil, err
+	}
 	s, done, err := openStore(o.Store)
 	if err != nil {
 		return nil, err
 	}
 	b := &isofile.Builder{
-		Store: s, Context: o.Context, Args: o.Args, NoCache: o.NoCache, Limits: o.Limits.internal(), Options: o.Build.internal(),
+		Store: s, Context: o.Context, Args: o.Args, NoCache: o.NoCache, Limits: o.Limits.internal(), Options: in,
 	}
 	if o.Progress != nil {
 		b.Say = func(p isofile.Progress) { o.Progress(p.Step, p.Of, p.Text, p.Done, p.Cached) }

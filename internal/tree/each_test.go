@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/isolayer/isolayer/internal/iso9660"
@@ -95,4 +96,21 @@ func BenchmarkMerge(b *testing.B) {
 			tr.Copy()
 		}
 	})
+}
+
+// TestLookupsAtOnce: a tree that nobody edits may be searched by several at once.
+func TestLookupsAtOnce(t *testing.T) {
+	tr := rockTree(t)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for _, p := range []string{"/dir/sub/deep", "/DIR/SUB/DEEP", "/readme.txt", "/nothing", "/README.TXT"} {
+				_, err := tr.Lookup(p)
+				if found := tr.Find(p); err == nil && found == nil {
+					t.Errorf("%s is not found in any case", p)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }

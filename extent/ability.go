@@ -47,7 +47,7 @@ type Local interface {
 	// With calls fn with the open file, unless that has changed. Its offset is shared: fn may
 	// change it, but must not rely on it. The file is not to be used after fn.
 	With(fn func(*os.File) error) error
-	// Device tells file systems apart: files of different ones share no blocks.
+	// Device distinguishes file systems: files of different ones share no blocks.
 	Device() uint64
 	// Sparse reports whether the file may have holes.
 	Sparse() bool

@@ -76,7 +76,7 @@ func Into(off int64, src Source, n int64) []Extent {
 	return out
 }
 
-// Shared tells whether n bytes of two composed sources come from the same place of the
+// Shared reports whether n bytes of two composed sources come from the same place of the
 // same file, and so are the same, without reading them.
 func Shared(a *Composed, at int64, b *Composed, bt int64, n int64) bool {
 	x, ok := a.origin(at, n)

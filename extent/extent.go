@@ -20,7 +20,7 @@ type Source interface {
 	Size() int64  // in bytes
 }
 
-// Kind tells where the bytes of an extent come from.
+// Kind says where the bytes of an extent come from.
 type Kind uint8
 
 // The kinds of extents.

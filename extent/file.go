@@ -56,7 +56,7 @@ type File struct {
 	holes bool // it may have some
 }
 
-// identity is what tells one state of a file from another.
+// identity is what distinguishes one state of a file from another.
 type identity struct {
 	dev, ino     uint64
 	size         int64
@@ -101,7 +101,7 @@ func (f *File) Identity() string {
 // Sparse reports whether the file may have holes.
 func (f *File) Sparse() bool { return f.holes }
 
-// Device tells file systems apart: files of different ones share no blocks.
+// Device distinguishes file systems: files of different ones share no blocks.
 func (f *File) Device() uint64 { return f.id.dev }
 
 // ReadAt reads from the file; see io.ReaderAt.
@@ -141,7 +141,7 @@ func (f *File) Check(ctx context.Context) error {
 	return nil
 }
 
-// same tells whether an open file is the one that was added, unchanged.
+// same reports whether an open file is the one that was added, unchanged.
 func (f *File) same(o *os.File) error {
 	info, err := o.Stat()
 	if err == nil && identify(info) != f.id {

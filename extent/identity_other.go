@@ -9,5 +9,5 @@ func identify(info fs.FileInfo) identity {
 	return identity{size: info.Size(), mtime: info.ModTime().UnixNano()}
 }
 
-// sparse cannot be told here.
+// sparse cannot be known here.
 func sparse(fs.FileInfo) bool { return true }

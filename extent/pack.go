@@ -28,7 +28,7 @@ func (p *Pack) Add(f *File) {
 // Files returns the files; the caller must not modify them.
 func (p *Pack) Files() []*File { return p.files }
 
-// Name tells of the files for people.
+// Name names the files, for people.
 func (p *Pack) Name() string {
 	if len(p.files) == 0 {
 		return "no files"

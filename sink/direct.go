@@ -26,7 +26,7 @@ const (
 	directAhead = 2
 )
 
-// worth tells when to leave out the page cache. Amounts are bytes.
+// worth says when to leave out the page cache. Amounts are bytes.
 type worth struct {
 	// least is the amount to write from which on it is tried. A small image has little to
 	// gain, and whoever reads it next finds it in the page cache.

@@ -34,7 +34,7 @@ type faulty struct {
 	log   []string // every method called
 }
 
-// fails counts a call and tells whether it is the one to fail.
+// fails counts a call and reports whether it is the one to fail.
 func (s *faulty) fails(method string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -54,7 +54,7 @@ func (s *faulty) fails(method string) bool {
 	return true
 }
 
-// short tells, once, whether a call is to be done in part.
+// short reports, once, whether a call is to be done in part.
 func (s *faulty) short(method string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -429,7 +429,7 @@ func TestReadFaults(t *testing.T) {
 	}
 }
 
-// TestRemoveFault: a temporary file that cannot be taken away is told beside the cause.
+// TestRemoveFault: a temporary file that cannot be taken away is reported beside the cause.
 func TestRemoveFault(t *testing.T) {
 	dir := t.TempDir()
 	sys := &stubborn{faulty{system: noTmpfile{native}, only: "writeAt", err: syscall.ENOSPC}}

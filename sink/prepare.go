@@ -27,7 +27,7 @@ const (
 	maxAllocate = 256 << 20
 )
 
-// how tells what is done for a piece.
+// how says what is done for a piece.
 type how uint8
 
 const (
@@ -197,7 +197,7 @@ func (w *writer) zero(off, n int64) {
 	w.add(p)
 }
 
-// follows tells whether written data ends at off.
+// follows reports whether written data ends at off.
 func (w *writer) follows(off int64) bool {
 	last := len(w.rest) - 1
 	return last >= 0 && w.rest[last].how == written && w.rest[last].end() == off

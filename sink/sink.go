@@ -38,7 +38,7 @@ type Options struct {
 	worth *worth // tests set other limits than the usual ones
 }
 
-// Result tells how the bytes of an image came to be where they are.
+// Result says how the bytes of an image came to be where they are.
 // Written, Cloned, Holes and Kept add up to Size.
 type Result struct {
 	Size    int64

@@ -137,7 +137,7 @@ type bootReport struct {
 	Screen   string   `json:"screen,omitempty"`
 }
 
-// bootMissed tells what did not come and what was seen last.
+// bootMissed says what did not come and what was seen last.
 func (a *app) bootMissed(image string, res qemu.Result, o bootOptions) error {
 	for _, c := range []struct{ what, text string }{{"the serial console", res.Console}, {"the screen", res.Screen}} {
 		if tail := lastLines(c.text, 8); tail != "" && !o.asJSON {

@@ -317,7 +317,7 @@ func (a *app) put(ctx context.Context, img *build.Image, o buildOptions, start t
 	return a.built(img, res, o, start)
 }
 
-// built tells what was written.
+// built says what was written.
 func (a *app) built(img *build.Image, res sink.Result, o buildOptions, start time.Time) error {
 	report := written(img)
 	if o.asJSON {

@@ -91,7 +91,7 @@ func shell(args []string) ([]string, error) {
 	return args, nil
 }
 
-// cause is what the system said, without the name that is told already.
+// cause is what the system said, without the name that was said already.
 func cause(err error) error {
 	for next := errors.Unwrap(err); next != nil; next = errors.Unwrap(err) {
 		err = next
@@ -155,7 +155,7 @@ func (a *app) edit(ctx context.Context, path string, args []string, o editOption
 	return err
 }
 
-// finish tells what changed and builds.
+// finish prints what changed and builds.
 func (a *app) finish(ctx context.Context, base *baseimage.Base, path string, res workspace.Result, b buildOptions, options stage.Options) (err error) {
 	if b.asJSON {
 		if err := printJSON(a.out, nonNil(res.Changes)); err != nil {
@@ -193,7 +193,7 @@ func (a *app) changed(list []workspace.Change) {
 	}
 }
 
-// kept leaves a workspace and tells how to go on with it.
+// kept leaves a workspace and says how to go on with it.
 func (a *app) kept(w *workspace.Workspace) error {
 	dir, err := w.Keep()
 	fmt.Fprintf(a.err, "isolayer: the workspace is kept: %s\n", name(dir))

@@ -107,7 +107,7 @@ func init() { programs["measure"] = measure }
 func measure() {
 	cmd := exec.Command(os.Args[2], os.Args[3:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	_ = cmd.Run() // the exit code tells
+	_ = cmd.Run() // the exit code decides
 	usage := cmd.ProcessState.SysUsage().(*syscall.Rusage)
 	if err := os.WriteFile(os.Args[1], fmt.Append(nil, usage.Maxrss<<10), 0o600); err != nil {
 		panic(err)

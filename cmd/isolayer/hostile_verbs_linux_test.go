@@ -19,7 +19,7 @@ import (
 type verb struct {
 	name string
 	args func(c *matrixCase) []string
-	// refuses tells whether the command has to refuse what is refused at a stage.
+	// refuses reports whether the command has to refuse what is refused at a stage.
 	refuses func(hostile.Stage) bool
 	// fine are the exit codes of a run that did not refuse.
 	fine []int

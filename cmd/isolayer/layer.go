@@ -74,7 +74,7 @@ both whole. FILE is compressed as its name says: .tar, .tar.gz or .tar.zst;
 	return cmd
 }
 
-// compressionOf tells from a file's name how it is compressed.
+// compressionOf reads from a file's name how it is compressed.
 func compressionOf(path string) (layer.Compression, error) {
 	for _, s := range []struct {
 		suffix string
@@ -173,7 +173,7 @@ func (c *writeCounter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// layerCounts tells in words what a layer does.
+// layerCounts says in words what a layer does.
 func layerCounts(l *layer.Layer) string {
 	var out []string
 	for _, c := range []struct {

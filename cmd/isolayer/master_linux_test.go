@@ -61,7 +61,7 @@ set +e; cd "$DIR"
 for out in new kept; do $TRACE "$BIN" master -r -o disk/$out.iso tree; echo "exit $?"; done
 ls -A disk; cat disk/kept.iso`
 
-// TestMasterDiskFull: a full disk is told, before the first byte where the system knows
+// TestMasterDiskFull: a full disk is reported, before the first byte where the system knows
 // how much is free, else when it is full. Nothing new is left, what was there stays.
 func TestMasterDiskFull(t *testing.T) {
 	if testing.Short() {
@@ -71,7 +71,7 @@ func TestMasterDiskFull(t *testing.T) {
 	bin := program(t)
 	for name, c := range map[string]struct{ trace, want string }{
 		"planned": {"", ": not enough space: 4206592 bytes needed, 2093056 free\n"},
-		// This is a file system that neither tells what is free nor allocates ahead.
+		// This is a file system that neither says what is free nor allocates ahead.
 		"written": {isotest.Tool(t, "strace") + " -f -qq -e trace=fallocate,fstatfs -e inject=fallocate:error=EOPNOTSUPP -e inject=fstatfs:error=ENOSYS:when=1 -o strace", ": no space left on device\n"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -161,7 +161,7 @@ var (
 	gptLine = regexp.MustCompile(`(?m)^GPT (partname local|type GUID|partition flags) *:\s+(\d+)\s+(\S+)`)
 )
 
-// partitions tells kinds, flags and numbers of partitions; those in a GPT that fill gaps
+// partitions lists kinds, flags and numbers of partitions; those in a GPT that fill gaps
 // behind others are left out, and with them the numbers there.
 func partitions(t *testing.T, image string) []string {
 	t.Helper()

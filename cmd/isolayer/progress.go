@@ -43,7 +43,7 @@ func newMeter(w io.Writer, kind string) *meter {
 	return m
 }
 
-// at tells that done of total bytes are.
+// at notes that done of total bytes are.
 func (m *meter) at(done, total int64) {
 	switch m.kind {
 	case progressPlain:

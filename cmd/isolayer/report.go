@@ -33,7 +33,7 @@ func jsonErrorsVar(f *pflag.FlagSet) {
 	f.Bool("json", false, "report an error as JSON")
 }
 
-// wantsJSON tells whether the command was asked for it.
+// wantsJSON reports whether the command was asked for it.
 func wantsJSON(cmd *cobra.Command) bool {
 	if cmd == nil || cmd.Flags().Lookup("json") == nil {
 		return false

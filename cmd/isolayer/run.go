@@ -52,7 +52,7 @@ type coded struct {
 
 func (e coded) Unwrap() error { return e.error }
 
-// errSaid is an outcome that the output has told already: only the exit code is left.
+// errSaid is an outcome that the output has said already: only the exit code is left.
 var errSaid = errors.New("said already")
 
 func usagef(hint, format string, args ...any) error {
@@ -109,7 +109,7 @@ func (a *app) execute(ctx context.Context, root *cobra.Command) (*cobra.Command,
 }
 
 // catchSignals cancels the context at the first SIGINT or SIGTERM; a second one
-// ends the program at once. The function tells which signal it was.
+// ends the program at once. The function returns which signal it was.
 func catchSignals(ctx context.Context) (context.Context, func() os.Signal) {
 	ctx, cancel := context.WithCancel(ctx)
 	ch := make(chan os.Signal, 2)

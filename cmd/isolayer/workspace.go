@@ -17,7 +17,7 @@ func addWorkspaceFlags(f *pflag.FlagSet, temp *string) {
 	f.StringVar(temp, "workspace-dir", "", "where changes and copies are held meanwhile, `DIR` (default $TMPDIR)")
 }
 
-// prepare makes a workspace and tells where it is not what was to be expected.
+// prepare makes a workspace and says where it is not what was to be expected.
 func (a *app) prepare(ctx context.Context, image string, how strategy.How, temp string, session int) (*workspace.Workspace, error) {
 	return strategy.Prepare(ctx, image, how, a.workspace(temp, session), a.say)
 }

@@ -169,7 +169,7 @@ func TestMountKill(t *testing.T) {
 	t.Logf("%d kills: %d after it stood, %d before anything was there", kills, left, gone)
 }
 
-// killed runs a command, kills it after a while, and tells whether it was still running.
+// killed runs a command, kills it after a while, and reports whether it was still running.
 func (u *user) killed(env []string, after time.Duration, args ...string) bool {
 	u.t.Helper()
 	argv := append(append([]string{}, u.argv...), append([]string{u.bin}, args...)...)

@@ -95,7 +95,7 @@ func (u *user) with(fuse string, env []string, args ...string) outcome {
 	cmd.Dir, cmd.Stdout, cmd.Stderr = u.dir, &out, &errout
 	cmd.Env = append(os.Environ(), "SOURCE_DATE_EPOCH=1700000000", "TMPDIR="+u.dir, "DIR="+u.dir, "FUSE="+fuse, "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin")
 	cmd.Env = append(cmd.Env, env...)
-	_ = cmd.Run() // the code tells
+	_ = cmd.Run() // the exit code decides
 	return outcome{cmd.ProcessState.ExitCode(), out.String(), errout.String()}
 }
 

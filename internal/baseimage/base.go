@@ -267,7 +267,7 @@ func (b *Base) Merged() (*tree.Tree, error) {
 	return t, err
 }
 
-// Refusals tells why Build cannot change this image, a sentence each; none if it can.
+// Refusals says why Build cannot change this image, a sentence each; none if it can.
 func (b *Base) Refusals() []string { return layout.Refusals(b.Layout()) }
 
 func (b *Base) Layout() layout.Base {

@@ -148,7 +148,7 @@ func (f *File) Format() Format { return f.format }
 // Entries returns what the configuration can start, in order.
 func (f *File) Entries() []*MenuEntry { return f.entries }
 
-// is tells whether the word at i is the given one, in any case.
+// is reports whether the word at i is the given one, in any case.
 func (c *command) is(i int, names ...string) bool {
 	if i >= len(c.words) {
 		return false

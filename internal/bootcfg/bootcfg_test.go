@@ -12,7 +12,7 @@ import (
 
 var formats = []Format{Syslinux, GRUB, Legacy, Entry, Parm, ESXi, Limine, REFInd}
 
-// formatOf tells the language of a file that a package ships.
+// formatOf returns the language of a file that a package ships.
 func formatOf(name string) Format {
 	base := path.Base(name)
 	switch {

@@ -24,7 +24,7 @@ type Volume interface {
 	Read(name string, limit int64) ([]byte, error)
 }
 
-// Hints are what the boot equipment tells of where configurations are.
+// Hints are what the boot equipment says of where configurations are.
 type Hints struct {
 	Syslinux []string // directories of its loaders
 	GRUB     []string // directories it reads from

@@ -157,7 +157,7 @@ func (r *relabel) argument(w *word) {
 // person matches arguments whose value is a name of something else than the medium.
 var person = regexp.MustCompile(`(?i)host|user|domain|title|locale|keyb`)
 
-// is tells whether a text is the old label, escaped or not.
+// is reports whether a text is the old label, escaped or not.
 func (r *relabel) is(s string) bool {
 	s = strings.Trim(s, `"`)
 	return s == r.old || FromUdev(strings.ReplaceAll(s, `\\x`, `\x`)) == r.old

@@ -85,7 +85,7 @@ func quote(s string) string {
 }
 
 // argument writes a kernel argument, as the kernel shall have it but for blanks:
-// those need quotes. It tells what the format cannot say.
+// those need quotes. It says what the format cannot say.
 func (f Format) argument(s string) (string, error) {
 	bad := func(what string) (string, error) {
 		return "", fmt.Errorf("%q in a %s configuration: %s: %w", s, f, what, ErrQuote)

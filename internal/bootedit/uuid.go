@@ -166,7 +166,7 @@ func (r *renewal) fatFiles(v *stage.FatVolume) error {
 	return putSources(v, now)
 }
 
-// Note tells what the new UUID is and what named the old one.
+// Note says what the new UUID is and what named the old one.
 func (r *renewal) Note() string {
 	named := "no boot file named the old one"
 	if len(r.named) > 0 {

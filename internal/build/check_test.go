@@ -22,7 +22,7 @@ import (
 	"github.com/isolayer/isolayer/sink"
 )
 
-// passes tells whether checkisomd5 accepts an image.
+// passes reports whether checkisomd5 accepts an image.
 func passes(t *testing.T, image string) bool {
 	t.Helper()
 	return exec.CommandContext(t.Context(), isotest.Tool(t, "checkisomd5"), image).Run() == nil

@@ -20,7 +20,7 @@ func Verify(ctx context.Context, path string, o verify.Options) (report *verify.
 	return report, err
 }
 
-// Compare tells how the image differs from base, the image it was made of.
+// Compare says how the image differs from base, the image it was made of.
 func Compare(ctx context.Context, b *baseimage.Base, base *baseimage.Base, progress diff.Progress) (*diff.Report, error) {
 	before, err := Side(base)
 	if err != nil {

@@ -25,7 +25,7 @@ import (
 const areaSize = 1024
 
 // headed is an image as CoreOS was up to 2021: at the end of its system area it has the
-// addresses of the areas that coreos-installer writes to. Another program tells them.
+// addresses of the areas that coreos-installer writes to. Another program names them.
 func headed(t *testing.T) string {
 	t.Helper()
 	image, _, _ := isotest.Family(t, "../distro/testdata/coreos2021.txtar")

@@ -93,9 +93,9 @@ func isBoot(p string) bool {
 	return false
 }
 
-// tells reports files that say what other files are called or have for sums: they are
+// selfDescribing reports files that say what other files are called or have for sums: they are
 // kept true, which tests of their own look at.
-func tells(p string) bool { return path.Base(p) == "TRANS.TBL" || path.Base(p) == ".treeinfo" }
+func selfDescribing(p string) bool { return path.Base(p) == "TRANS.TBL" || path.Base(p) == ".treeinfo" }
 
 // edits are the changes made to every image, chosen from its manifest.
 type edits struct {
@@ -164,7 +164,7 @@ func (e *edits) content(m isotest.Manifest) isotest.Manifest {
 		if strings.HasPrefix(path.Base(p), "boot.cat") {
 			x.SHA256 = ""
 		}
-		if tells(p) {
+		if selfDescribing(p) {
 			x.SHA256, x.Size = "", 0
 		}
 		if e.fresh[p] {
@@ -272,7 +272,7 @@ func sameBlocks(t *testing.T, e edits, base, out string, report layout.Report) {
 	now := isotest.XorrisoLBA(t, out)
 	for p, old := range isotest.XorrisoLBA(t, base) {
 		to := e.renamedTo(strings.TrimPrefix(p, "/"))
-		if to == "" || e.fresh[to] || moved[to] || old[0].Size == 0 || tells(to) {
+		if to == "" || e.fresh[to] || moved[to] || old[0].Size == 0 || selfDescribing(to) {
 			continue
 		}
 		got := now[to]
@@ -307,7 +307,7 @@ func sameListings(t *testing.T, e edits, base, out string) {
 			p = strings.TrimPrefix(p, "/")
 			w, ok := want[p]
 			switch {
-			case e.fresh[p], tells(p), p == "rr_moved", strings.HasPrefix(p, "rr_moved/"):
+			case e.fresh[p], selfDescribing(p), p == "rr_moved", strings.HasPrefix(p, "rr_moved/"):
 			case !ok:
 				t.Errorf("%s: %s should not be there", what, p)
 			case w.Type != x.Type || x.Type != 'd' && (w.Size != x.Size || x.Size > 0 && w.LBA != x.LBA):

@@ -97,7 +97,7 @@ func TestRootedPaths(t *testing.T) {
 	}
 }
 
-// TestLabelUnreadableInitrd: if nobody can tell what an initrd looks for, the user is told.
+// TestLabelUnreadableInitrd: if nobody can tell what an initrd looks for, the user is warned.
 func TestLabelUnreadableInitrd(t *testing.T) {
 	if testing.Short() {
 		t.Skip("makes real images")

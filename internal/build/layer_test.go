@@ -267,7 +267,7 @@ func TestLayerRefused(t *testing.T) {
 	}
 }
 
-// compared is what diff tells of two images.
+// compared is what diff says of two images.
 func compared(t *testing.T, before, after string) *diff.Report {
 	t.Helper()
 	a, err := baseimage.Open(before, baseimage.OpenOptions{})

@@ -59,7 +59,7 @@ func shown(src io.ReaderAt, size int64, loads map[string]bool) (map[string]strin
 	return out, err
 }
 
-// contentOf tells the content of a file, as long as the budget lasts.
+// contentOf returns the content of a file, as long as the budget lasts.
 func contentOf(img *iso9660.Image, n *tree.Node, budget *int64) string {
 	for _, e := range n.Found {
 		if e == nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/isolayer/isolayer/internal/stage"
 )
 
-// Karea is kargs.json of CoreOS images: it tells where in boot configurations there is
+// Karea is kargs.json of CoreOS images: it says where in boot configurations there is
 // room for kernel arguments, which coreos-installer writes there.
 type Karea struct {
 	path  string

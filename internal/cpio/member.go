@@ -47,7 +47,7 @@ type member struct {
 }
 
 // member looks what is at off, and how far it reaches: to the end for a plain archive,
-// and for a stream whose end only unpacking tells.
+// and for a stream whose end only unpacking shows.
 func (i *Initrd) member(off int64) (*member, error) {
 	head := make([]byte, 6)
 	n, err := i.r.ReadAt(head, off)

@@ -74,7 +74,7 @@ const (
 	counted // and sameBytes has it
 )
 
-// content tells whether two files hold the same bytes, and if not, why it says so.
+// content reports whether two files hold the same bytes, and if not, why it says so.
 // See RATIONALE.md, "diff reads what it calls the same".
 func (c *comparison) content(m, n *tree.Node) (alike bool, why string, err error) {
 	if m.Size() != n.Size() {
@@ -105,7 +105,7 @@ func (c *comparison) content(m, n *tree.Node) (alike bool, why string, err error
 	return c.pairs.get(a, b) >= same, "content", nil
 }
 
-// shared tells whether the content of two files is the same because it comes from the same
+// shared reports whether the content of two files is the same because it comes from the same
 // place: of images that are only planned, and made of the same base, nearly all does.
 func (c *comparison) shared(m, n []iso9660.Section) bool {
 	a, ok := c.a.Source.(*extent.Composed)

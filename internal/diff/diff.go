@@ -1,4 +1,4 @@
-// Package diff tells how two images differ: in their trees, their volume
+// Package diff says how two images differ: in their trees, their volume
 // descriptors and their boot equipment. It does not judge the differences.
 package diff
 
@@ -37,7 +37,7 @@ const (
 	Changed Kind = "changed"
 )
 
-// Detail is one property that changed, with both values if they can be told.
+// Detail is one property that changed, with both values if they can be shown.
 type Detail struct {
 	What string `json:"what"`
 	From string `json:"from,omitempty"`

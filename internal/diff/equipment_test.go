@@ -33,8 +33,8 @@ func names(cs []Change) (out []string) {
 	return out
 }
 
-// TestVolume: every field that tells what the volume is counts, to its last byte, and no
-// field that tells where things lie does.
+// TestVolume: every field that says what the volume is counts, to its last byte, and no
+// field that says where things lie does.
 func TestVolume(t *testing.T) {
 	b := isofs(t, map[string]string{"a": "a"}, "-r", "-J", "-V", "LABEL")
 	base := imageOf(t, b)
@@ -63,7 +63,7 @@ func TestVolume(t *testing.T) {
 		for _, at := range []int{c.off, c.off + c.len - 1} {
 			x := bytes.Clone(b)
 			x[16*iso9660.BlockSize+at] = 'Q'
-			if c.name == "" { // addresses and what is reserved: of the same image, as told
+			if c.name == "" { // addresses and what is reserved: of the same image, as said
 				if got := volumes(base, Side{Size: base.Size, Image: descriptors(t, x)}); len(got) != 0 {
 					t.Errorf("byte %d: %s", at, text(got))
 				}
@@ -100,7 +100,7 @@ func descriptors(t *testing.T, b []byte) *iso9660.Image {
 	return img
 }
 
-// TestDetail: values are quoted, of long ones only the name is told; a change is one line.
+// TestDetail: values are quoted, of long ones only the name is shown; a change is one line.
 func TestDetail(t *testing.T) {
 	if d := detail("field", strings.Repeat("x", 128), "a\nb"); d.To != `"a\nb"` || len(d.From) != 130 {
 		t.Errorf("%+v", d)
@@ -176,7 +176,7 @@ func bootable(t *testing.T, partition string, more ...string) []byte {
 		"-b", "boot/loader", "-c", "boot/cat", "-no-emul-boot", "-boot-load-size", "4", "-append_partition", "2", "0xef", part)
 }
 
-// TestBoot: what is inside of a FAT image is told by name; other boot equipment by its line
+// TestBoot: what is inside of a FAT image is named; other boot equipment by its line
 // or its object; an address in boot code is no code.
 func TestBoot(t *testing.T) {
 	was := map[string]string{"EFI/": "", "EFI/same": "same", "EFI/text": "one\n", "EFI/data": "\x00a", "EFI/gone": "gone", "EFI/long": "x", "old/": "", "dir/": "", "file": "f", "turn": "text\n"}
@@ -222,7 +222,7 @@ func TestFATWithin(t *testing.T) {
 	}
 }
 
-// TestListedBootImage: a boot image that is a file is told once, as that.
+// TestListedBootImage: a boot image that is a file is reported once, as that.
 func TestListedBootImage(t *testing.T) {
 	base := imageOf(t, bootable(t, "partition"))
 	r := compare(t, base, edit(t, base, layout.Options{}, put("/boot/loader", "\xfb\xc0\x78\x70"+strings.Repeat("LOADER", 1000))))

@@ -101,7 +101,7 @@ func btoi(b bool) int {
 	return 0
 }
 
-// equalTrees tells whether two trees are the same but for the names and attributes of their
+// equalTrees reports whether two trees are the same but for the names and attributes of their
 // roots.
 func (c *comparison) equalTrees(m, n *tree.Node) (bool, error) {
 	if m.IsDir() != n.IsDir() || m.IsRegular() != n.IsRegular() {

@@ -136,7 +136,7 @@ func named(dir *tree.Node) map[string]*tree.Node {
 	return out
 }
 
-// nodes tells how two nodes differ.
+// nodes says how two nodes differ.
 func (c *comparison) nodes(m, n *tree.Node) ([]Detail, error) {
 	if a, b := m.Mode&iso9660.ModeType, n.Mode&iso9660.ModeType; a != b {
 		return []Detail{{"type", typeName(a), typeName(b)}}, nil
@@ -176,7 +176,7 @@ func (c *comparison) forks(a, b []*tree.Node) (same bool, err error) {
 	return true, nil
 }
 
-// attributes tells what differs besides content.
+// attributes says what differs besides content.
 func attributes(m, n *tree.Node) (out []Detail) {
 	if m.Attr == n.Attr && m.In == n.In && m.Size() == n.Size() { // as most are
 		return nil

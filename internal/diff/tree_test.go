@@ -24,7 +24,7 @@ var sample = map[string]string{
 
 func value[T any](v T) *T { return &v }
 
-// TestTree: each edit is told as what a user did, and nothing else is.
+// TestTree: each edit is reported as what a user did, and nothing else is.
 func TestTree(t *testing.T) {
 	base := imageOf(t, isofs(t, sample, "-r", "-J"))
 	same, bytes := 7, int64(5+5+3<<20+4+5+1)
@@ -356,7 +356,7 @@ func TestProgress(t *testing.T) {
 	}
 }
 
-// TestCompare makes random edits and wants to be told of these and of nothing else.
+// TestCompare makes random edits and wants these reported and nothing else.
 func TestCompare(t *testing.T) {
 	if testing.Short() {
 		t.Skip("makes real images")

@@ -69,7 +69,7 @@ func volumes(a, b Side) []Change {
 	return out
 }
 
-// detail quotes values; of long ones only the name is told.
+// detail quotes values; of long ones only the name is shown.
 func detail(name, from, to string) Detail {
 	if len(from) > 128 || len(to) > 128 {
 		return Detail{What: name}
@@ -86,7 +86,7 @@ const BootCode = "boot code"
 // addressSize is how many bytes an address in boot code has at the most.
 const addressSize = 8
 
-// sameCode tells whether the boot code is the same but for the addresses in it, which
+// sameCode reports whether the boot code is the same but for the addresses in it, which
 // follow what they point at.
 func (c *comparison) sameCode() (bool, error) {
 	var code [2][]byte
@@ -139,7 +139,7 @@ func (c *comparison) boot() ([]Change, error) {
 	for _, name := range slices.Sorted(maps.Keys(x)) {
 		m, n := x[name], y[name]
 		if _, ok := y[name]; !ok {
-			continue // its line tells
+			continue // its line says so
 		}
 		same := m.Len == n.Len
 		if same {

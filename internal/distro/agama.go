@@ -47,7 +47,7 @@ func agamaMade(label string) bool {
 }
 
 // agamaProfile puts the file at the root of the medium, which the live system has
-// mounted when the installer starts. It tells the language by the name's end.
+// mounted when the installer starts. It names the language by the name's end.
 func agamaProfile(_ Medium, _ *Release, f File) (Plan, error) {
 	ext := strings.ToLower(path.Ext(f.Path))
 	switch {

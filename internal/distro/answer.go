@@ -43,7 +43,7 @@ type Plan struct {
 	Area   []File // into the area of CoreOS, as an archive
 	Args   []string
 	Always bool // the installer reads the file whatever entry starts it
-	// Unattended tells that the installer will not ask before it overwrites disks, and
+	// Unattended says that the installer will not ask before it overwrites disks, and
 	// why.
 	Unattended string
 	Notes      []string
@@ -111,7 +111,7 @@ func (r *Release) Placed(m Medium, fresh func(path string) bool) (out []Placed) 
 	return out
 }
 
-// reads tells which answer files the image takes.
+// reads says which answer files the image takes.
 func (r *Release) reads() string {
 	var out []string
 	for _, k := range r.takes() {

@@ -87,7 +87,7 @@ func debianPreseed(_ Medium, r *Release, f File) (Plan, error) {
 	return p, nil
 }
 
-// preseedWipes tells why an installation with this file does not ask about disks.
+// preseedWipes says why an installation with this file does not ask about disks.
 func preseedWipes(text []byte) string {
 	for l := range strings.Lines(string(text)) {
 		if f := strings.Fields(l); len(f) > 3 && strings.HasPrefix(f[1], "partman") && slices.Contains(f[3:], "true") &&
@@ -98,7 +98,7 @@ func preseedWipes(text []byte) string {
 	return ""
 }
 
-// debSignatures tells what a broken signature means to apt.
+// debSignatures says what a broken signature means to apt.
 func debSignatures(signed string) string {
 	if strings.HasPrefix(signed, "/dists/") || strings.HasPrefix(signed, "dists/") {
 		return "apt refuses the repository on the medium, unless debian-installer/allow_unauthenticated=true is given"

@@ -1,4 +1,4 @@
-// Package distro tells which distribution an image is of, by the image's own files, and
+// Package distro says which distribution an image is of, by the image's own files, and
 // where the installer of each family looks for an answer file.
 //
 // It reads what it is given and changes nothing. A family is a value with rules, in a
@@ -43,7 +43,7 @@ type Family struct {
 	// files that it lists the installer compares with it; nil for other files. All paths
 	// are of the tree, without a slash in front.
 	Checks func(list string) func(name string) bool
-	// Signatures tells what becomes of a signature that does not hold any more, by the
+	// Signatures says what becomes of a signature that does not hold any more, by the
 	// path of what it signs; empty if nobody looks at it.
 	Signatures func(signed string) string
 	// Repository is the kind of package repository on its media.
@@ -97,7 +97,7 @@ func (r *Release) Argument(name string) string {
 	return r.Family.Argument(name)
 }
 
-// Recognise tells what an image is. It never fails: what is not known is generic.
+// Recognise says what an image is. It never fails: what is not known is generic.
 func Recognise(m Medium) *Release {
 	for _, f := range Families {
 		if r := f.Recognise(m); r != nil {

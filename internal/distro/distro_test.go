@@ -83,7 +83,7 @@ func TestAnswer(t *testing.T) {
 	}
 }
 
-// TestWrongFile: a file that is certainly none of its kind is told at once, not by an
+// TestWrongFile: a file that is certainly none of its kind is reported at once, not by an
 // installer an hour later.
 func TestWrongFile(t *testing.T) {
 	for _, f := range fixtures(t) {

@@ -101,7 +101,7 @@ type maker struct {
 	blocks  int64
 }
 
-// identity tells that two names are the same file.
+// identity says that two names are the same file.
 type identity struct {
 	section  iso9660.Section
 	mode     uint32
@@ -141,7 +141,7 @@ func (m *maker) collect(root *iso9660.Entry) error {
 	return nil
 }
 
-// usable tells whether a name can be that of a file.
+// usable reports whether a name can be that of a file.
 func usable(s string) bool {
 	return s != "" && s != "." && s != ".." && len(s) <= 255 && !strings.ContainsAny(s, "/\x00")
 }

@@ -2,7 +2,7 @@ package fat
 
 import "github.com/isolayer/isolayer/internal/fault"
 
-// FormatError tells that the volume breaks its format at a given place.
+// FormatError reports that the volume breaks its format at a given place.
 type FormatError = fault.Error
 
 // Kind is the class of an error.

@@ -20,7 +20,7 @@ const maxClusterSize = 32 << 10
 const unit = 2048
 
 // fill computes the size of the table and the number of clusters from the other
-// fields, and tells whether the result is of its type.
+// fields, and reports whether the result is of its type.
 func (g *geometry) fill(total int64) bool {
 	count := func(sectors int64) int64 {
 		g.tableSectors = sectors

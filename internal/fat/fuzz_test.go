@@ -166,7 +166,7 @@ func FuzzEdit(f *testing.F) {
 	})
 }
 
-// hidden tells whether there are two entries of a name.
+// hidden reports whether there are two entries of a name.
 func hidden(e *entry) bool {
 	for _, c := range e.children {
 		if e.find(c.name) != c || e.index[fold(c.short.shown(0))] != c || hidden(c) {
@@ -195,7 +195,7 @@ func check(t *testing.T, m *extent.Map, want tree) {
 }
 
 // apply makes the edits that bytes tell, three for each, in the editor and in
-// the tree. It tells whether the volume is to grow.
+// the tree. It reports whether the volume is to grow.
 func apply(e *Editor, want tree, ops []byte) (grow bool) {
 	for ; len(ops) >= 3; ops = ops[3:] {
 		name := names[int(ops[1])%len(names)]

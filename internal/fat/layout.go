@@ -95,7 +95,7 @@ func (l *layout) place() error {
 	return nil
 }
 
-// checkDirs tells whether directories have become too long.
+// checkDirs reports whether directories have become too long.
 func (l *layout) checkDirs() error {
 	for _, n := range l.nodes {
 		if !n.dir {

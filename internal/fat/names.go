@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// checkName tells whether VFAT can hold a name.
+// checkName reports whether VFAT can hold a name.
 func checkName(name string) error {
 	switch {
 	case name == "" || name == "." || name == "..":
@@ -64,7 +64,7 @@ func padShort(base, ext string) (n shortName) {
 
 // alias forms a short name for a long one, as Windows does: what is left of it
 // in upper case if that loses nothing but case, else with a number, and from the
-// tenth on with a digest. taken tells which are in use.
+// tenth on with a digest. taken reports which are in use.
 func alias(name string, taken func(shortName) bool) shortName {
 	base, ext, lossy := reduce(name)
 	if short := padShort(base, ext); !lossy && !taken(short) {

@@ -9,7 +9,7 @@ import (
 )
 
 // Patches returns what changes in the old image, in ascending order; its size
-// stays. Without any edit there is nothing. ErrFull tells that it takes Grow.
+// stays. Without any edit there is nothing. ErrFull says that it takes Grow.
 func (e *Editor) Patches() ([]extent.Extent, error) {
 	if !e.edited {
 		return nil, nil

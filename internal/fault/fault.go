@@ -10,7 +10,7 @@ import (
 	"io/fs"
 )
 
-// Error tells that an image breaks its format at a given place.
+// Error reports that an image breaks its format at a given place.
 type Error struct {
 	Off       int64  // byte offset in the image
 	Structure string // "directory record", "volume descriptor", …

@@ -16,7 +16,7 @@ type ahead struct {
 	last, end atomic.Int64 // end of the last read, end of what was asked for
 }
 
-// read tells that n bytes at off of the image are read now.
+// read notes that n bytes at off of the image are read now.
 func (a *ahead) read(off, n int64) {
 	if a.advise == nil {
 		return

@@ -70,7 +70,7 @@ func New(img *iso9660.Image, o Options) (*View, error) {
 	return v, nil
 }
 
-// identity tells that two names are the same file.
+// identity says that two names are the same file.
 type identity struct {
 	section iso9660.Section
 	attr    fuse.Attr
@@ -109,7 +109,7 @@ func (v *View) build(root *iso9660.Entry, o Options) {
 	}
 }
 
-// usable tells whether a name can be that of a file.
+// usable reports whether a name can be that of a file.
 func usable(name string) bool {
 	return name != "" && name != "." && name != ".." && len(name) <= 255 && !strings.ContainsAny(name, "/\x00")
 }

@@ -102,5 +102,5 @@ type place interface {
 	sync() error
 }
 
-// identity tells an image file from others.
+// identity distinguishes an image file from others.
 type identity struct{ device, inode uint64 }

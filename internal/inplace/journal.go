@@ -253,7 +253,7 @@ func openJournal(f file) (*opened, error) {
 	return j, nil
 }
 
-// belongs tells whether the journal is that of an image: ErrForeign if not. Whenever a
+// belongs reports whether the journal is that of an image: ErrForeign if not. Whenever a
 // run ends, the image has its old size, its new one, or is on the way.
 func (j *opened) belongs(img file, id identity) error {
 	size, err := img.Size()

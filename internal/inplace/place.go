@@ -47,7 +47,7 @@ func Undo(t Target) error {
 func Recover(t Target) error {
 	p, err := at(t)
 	if err != nil {
-		return nil // opening it tells why
+		return nil // opening it says why
 	}
 	if _, err := os.Lstat(p.journal + JournalSuffix); err != nil && !p.pending() {
 		return nil
@@ -96,7 +96,7 @@ func (p files) image() (file, identity, error) {
 	return disk{f}, id, nil
 }
 
-// safe locks an image and tells whether it may be written to.
+// safe locks an image and reports whether it may be written to.
 func safe(f *os.File, path string) (identity, error) {
 	info, err := f.Stat()
 	if err != nil {
@@ -135,7 +135,7 @@ func (p files) open(suffix string) (file, error) {
 	return disk{f}, nil
 }
 
-// trusted tells whether a journal was written by who may write the image: it decides
+// trusted reports whether a journal was written by who may write the image: it decides
 // what is written there.
 func trusted(f *os.File, image string) error {
 	info, err := f.Stat()

@@ -119,7 +119,7 @@ func undo(p place) (err error) {
 	return takeBack(p, img, f)
 }
 
-// undoable tells whether the image is what the edit made of it.
+// undoable reports whether the image is what the edit made of it.
 func undoable(f, img file, id identity) error {
 	j, err := openJournal(f)
 	if err != nil {

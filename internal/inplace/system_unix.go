@@ -34,7 +34,7 @@ func lock(f *os.File) error {
 	return err
 }
 
-// ownedByUs tells whether a journal belongs to us or to the owner of the image.
+// ownedByUs reports whether a journal belongs to us or to the owner of the image.
 func ownedByUs(journal, image fs.FileInfo) bool {
 	a, ok := journal.Sys().(*syscall.Stat_t)
 	b, ok2 := image.Sys().(*syscall.Stat_t)

@@ -16,7 +16,7 @@ func (l LBA) Offset() int64 { return int64(l) * BlockSize }
 // Blocks returns how many logical blocks n bytes occupy.
 func Blocks(n int64) int64 { return (n + BlockSize - 1) / BlockSize }
 
-// FormatError tells that the image breaks its format at a given place.
+// FormatError reports that the image breaks its format at a given place.
 type FormatError = fault.Error
 
 // Kind is the class of a FormatError.

@@ -163,7 +163,7 @@ func (e SystemUseEntry) cut(room int) (first, second SystemUseEntry) {
 	return first, second
 }
 
-// SetArea tells where area i will be.
+// SetArea says where area i will be.
 func (d *Draft) SetArea(i int, block LBA, offset int) {
 	n := 0
 	for e := range d.views() {
@@ -262,7 +262,7 @@ func (d *Draft) SetTime(t time.Time) {
 }
 
 // DropChecksums removes the reference to libisofs's array of file checksums,
-// which an AAIP field of the root holds as the attribute isofs.ca, and tells
+// which an AAIP field of the root holds as the attribute isofs.ca, and reports
 // whether there was one. The other AAIP fields of the record go with it.
 func (d *Draft) DropChecksums() bool {
 	found := false

@@ -220,7 +220,7 @@ func (img *Image) readMeta(off, n int64) ([]byte, error) {
 	return b, nil
 }
 
-// checkRange tells whether n bytes at off lie in the image.
+// checkRange reports whether n bytes at off lie in the image.
 func (img *Image) checkRange(off, n int64) error {
 	if off < 0 || n < 0 || off > img.size || n > img.size-off {
 		if volume := int64(img.primary.SpaceSize()) * BlockSize; off+n <= volume {

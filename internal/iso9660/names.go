@@ -101,7 +101,7 @@ func (n *Naming) Namer() *Namer {
 	return &Namer{n, map[string]bool{}, map[string]int{}}
 }
 
-// Take notes an identifier that is in use and tells whether it was free.
+// Take notes an identifier that is in use and reports whether it was free.
 func (n *Namer) Take(id []byte) bool {
 	free := !n.taken[string(id)]
 	n.taken[string(id)] = true

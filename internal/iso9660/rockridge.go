@@ -140,7 +140,7 @@ func (p *rrParser) px(e SystemUseEntry, off int64) {
 }
 
 // device splits a PN pair. xorriso stores glibc's dev_t in the low half, others
-// major and minor; Linux tells them apart the same way.
+// major and minor; Linux distinguishes them the same way.
 func device(hi, lo uint32) (major, minor uint32) {
 	if hi == 0 && lo > 255 {
 		return lo >> 8 & 0xfff, lo&0xff | lo>>12&0xfff00

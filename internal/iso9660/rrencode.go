@@ -14,7 +14,7 @@ type Rock struct {
 	LinkDirs bool // directories count their subdirectories in the link count
 }
 
-// RockOf tells from the root directory, whose hierarchy must have Rock Ridge.
+// RockOf learns from the root directory, whose hierarchy must have Rock Ridge.
 func RockOf(root *Entry) Rock {
 	var r Rock
 	d := root.Self().Draft(spAt(root.Self().Record))

@@ -399,7 +399,7 @@ func checkName(name []byte) error {
 
 // addressing counts directories whose "." or ".." point elsewhere. Nobody follows those.
 // That ".." of Joliet trees points to the directory itself is how libisofs has it: package
-// verify tells.
+// verify reports that.
 func (t *walker) addressing(e *Entry) {
 	here, parent := e.Record().LBA(), e.Parent.Record().LBA()
 	up := e.dir.up != nil && (e.dir.up.Record.LBA() == parent || t.rules.h == Joliet && e.dir.up.Record.LBA() == here)

@@ -30,7 +30,7 @@ const zisofsHeader = 16
 func CompressedEntry(r io.ReaderAt) SystemUseEntry {
 	h := make([]byte, zisofsHeader)
 	if n, _ := r.ReadAt(h, 0); n < len(h) || !bytes.HasPrefix(h, zisofsMagic) {
-		return nil // what cannot be read is told of when it is written
+		return nil // what cannot be read is reported when it is written
 	}
 	e := SystemUseEntry{'Z', 'F', 16, 1, 'p', 'z', h[12], h[13]}
 	e = appendBoth32(e, binary.LittleEndian.Uint32(h[8:]))

@@ -10,7 +10,7 @@ import (
 
 const block = 2048
 
-// DirectoryFaults tells what in the directories of an image contradicts itself: a directory
+// DirectoryFaults says what in the directories of an image contradicts itself: a directory
 // has one address and one length, in the record that names it, in its own, in ".." of those
 // in it, in the descriptor, and the same address in the path tables; a placeholder of a
 // relocated directory leads to it, and that back (RRIP 1.12, 4.1.5).

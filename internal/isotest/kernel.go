@@ -34,7 +34,7 @@ type KernelView struct {
 	Log []string
 }
 
-// KernelMount tells how Debian's kernel sees the images, by their paths as
+// KernelMount says how Debian's kernel sees the images, by their paths as
 // given. All of them are mounted in one guest, which takes four seconds and two
 // more for each 40 MB; the bigdir image takes minutes, as isofs looks for each
 // name from the start of its directory. The test fails where the kernel mounts
@@ -78,7 +78,7 @@ func mounted(tb testing.TB, opts MountOptions, script string, images []string) (
 	return all, logs
 }
 
-// bundle puts the images into one squashfs, as 000, 001 and so on, and tells
+// bundle puts the images into one squashfs, as 000, 001 and so on, and reports
 // the room that their content may need. A disk for each would end at the number
 // of slots, and would cut an image that is no multiple of 512 bytes.
 func bundle(ctx context.Context, squash, dir string, images []string) (room int64, err error) {

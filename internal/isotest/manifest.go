@@ -116,7 +116,7 @@ func Content(e Entry) Entry {
 	return Entry{Type: e.Type, Size: e.Size, Link: e.Link, SHA256: e.SHA256}
 }
 
-// Listed is what a directory lister tells of a name, or of one section of a
+// Listed is what a directory lister says of a name, or of one section of a
 // file.
 type Listed struct {
 	Type byte  // as in Entry
@@ -135,7 +135,7 @@ func (m Manifest) clone() Manifest {
 	return out
 }
 
-// within tells whether path is dir or below it.
+// within reports whether path is dir or below it.
 func within(path, dir string) bool {
 	return path == dir || strings.HasPrefix(path, dir+"/")
 }

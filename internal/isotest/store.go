@@ -125,7 +125,7 @@ func (s *store) work(names ...string) string {
 }
 
 // identity is a digest of the scripts and of the versions of the packages they
-// use, as far as the system tells them.
+// use, as far as the system says.
 var identity = sync.OnceValues(func() (string, error) {
 	h := sha256.New()
 	names, err := fs.Glob(corpus, "corpus/*")

@@ -1,4 +1,4 @@
-// Package isotest makes real ISO images for tests and tells how other programs
+// Package isotest makes real ISO images for tests and says how other programs
 // read them. It does not use the packages it helps to test.
 package isotest
 
@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// debian tells the Debian package of each program and file that tests use.
+// debian names the Debian package of each program and file that tests use.
 var debian = map[string]string{
 	"bsdtar":             "libarchive-tools",
 	"gpg":                "gpg",

@@ -27,7 +27,7 @@ echo end > /done/END
 } > /dev/vdb
 `
 
-// KernelViews tells how Debian's kernel shows the images when they are mounted with each
+// KernelViews says how Debian's kernel shows the images when they are mounted with each
 // of the options, such as "ro" or "ro,nojoliet": the trees, in the order of the options.
 // The test fails where an image cannot be mounted or read.
 func KernelViews(tb testing.TB, opts MountOptions, options []string, images ...string) map[string][]Manifest {

@@ -148,7 +148,7 @@ func (l *Layer) keep(t *tree.Tree, same Same) error {
 	for _, p := range l.Gone {
 		n, err := t.Lookup(p)
 		if err != nil {
-			continue // Apply tells
+			continue // Apply reports it
 		}
 		for stack := []*tree.Node{n}; len(stack) > 0; {
 			n := stack[len(stack)-1]
@@ -183,7 +183,7 @@ func (l *Layer) keep(t *tree.Tree, same Same) error {
 	return nil
 }
 
-// free tells whether a path is unused, its parents being directories or unused too.
+// free reports whether a path is unused, its parents being directories or unused too.
 func free(t *tree.Tree, p string) bool {
 	if _, err := t.Lookup(p); !errors.Is(err, fs.ErrNotExist) {
 		return false

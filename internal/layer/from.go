@@ -27,7 +27,7 @@ type From struct {
 	Plain bool
 }
 
-// New makes the layer that turns the earlier image into the later one, and tells what
+// New makes the layer that turns the earlier image into the later one, and says what
 // of the change no layer can say.
 func New(f From) (*Layer, []string, error) {
 	m := &maker{From: f, l: &Layer{Root: f.After.Tree.Root.Attr, Objects: map[string]extent.Source{}, Fields: map[iso9660.Field]string{}}, sources: map[string]extent.Source{}}

@@ -35,7 +35,7 @@ type Layer struct {
 	Modified time.Time
 }
 
-// Empty tells whether the layer changes nothing.
+// Empty reports whether the layer changes nothing.
 func (l *Layer) Empty() bool {
 	return len(l.Renames)+len(l.Gone)+len(l.Opaque)+len(l.Added)+len(l.Objects)+len(l.Fields) == 0 && l.Modified.IsZero()
 }
@@ -56,7 +56,7 @@ func (l *Layer) patches() (out []*Patch) {
 	return out
 }
 
-// Patches reports whether some content is told by what it differs in from another image's.
+// Patches reports whether some content is stated as what it differs in from another image's.
 func (l *Layer) Patches() bool { return len(l.patches()) > 0 }
 
 // The names of whiteouts (OCI image specification, layer.md), and of entries that are

@@ -130,7 +130,7 @@ func (r *record) refs() []areaRef {
 
 func (a areaRef) size() int { return len(a.r.drafts[a.i].Areas[a.j]) }
 
-// slack tells, for each block with continuation areas of the base, where the
+// slack says, for each block with continuation areas of the base, where the
 // last of them ends.
 func (b *hierarchy) slack() map[int64]int {
 	out := map[int64]int{}

@@ -270,7 +270,7 @@ func (p *planner) descriptor(s set, old *iso9660.Descriptor, r *boot.Relocation)
 	return d
 }
 
-// spaceSize is the size in blocks that a descriptor tells: one that was the end of
+// spaceSize is the size in blocks that a descriptor states: one that was the end of
 // the volume, of the file system or of the image in the base is that again; any
 // other keeps its distance to the end of the volume.
 func (p *planner) spaceSize(s set, d *iso9660.Descriptor, r *boot.Relocation) uint32 {

@@ -9,7 +9,7 @@ import (
 	"github.com/isolayer/isolayer/internal/tree"
 )
 
-// role tells what a record is to the directory it names.
+// role says what a record is to the directory it names.
 type role uint8
 
 const (

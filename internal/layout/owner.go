@@ -12,7 +12,7 @@ import (
 	"github.com/isolayer/isolayer/internal/tree"
 )
 
-// owners tells who uses which blocks of the base. Blocks that stay are in kept,
+// owners says who uses which blocks of the base. Blocks that stay are in kept,
 // whatever else claims them.
 type owners struct {
 	kept    spans // system area, descriptors, boot equipment, content that stays, data of nobody

@@ -207,7 +207,7 @@ func (p *planner) identifier() func(*tree.Node) []byte {
 	}
 }
 
-// fields tells whether the texts fit their fields.
+// fields reports whether the texts fit their fields.
 func (p *planner) fields() error {
 	d := p.base.Image.Primary().Clone()
 	for _, f := range slices.Sorted(maps.Keys(p.o.Fields)) {
@@ -218,7 +218,7 @@ func (p *planner) fields() error {
 	return nil
 }
 
-// build makes the hierarchies and tells whether any record differs from the base.
+// build makes the hierarchies and reports whether any record differs from the base.
 func (p *planner) build() (changed bool, err error) {
 	names := map[any]uint32{}
 	for n := range nodes(p.tree.Root) {
@@ -249,7 +249,7 @@ func (p *planner) build() (changed bool, err error) {
 	return changed, nil
 }
 
-// Refusals tells why an image cannot be changed, a sentence each.
+// Refusals says why an image cannot be changed, a sentence each.
 func Refusals(base Base) []string {
 	why := base.Boot.Unsupported()
 	if base.Image.UDF() {

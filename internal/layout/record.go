@@ -85,7 +85,7 @@ func (b *hierarchy) draft(r *record, e *iso9660.Entry) {
 }
 
 // alter gives the record of a node of the base the attributes that the node has now,
-// and tells whether that changes it.
+// and reports whether that changes it.
 func (b *hierarchy) alter(dr *iso9660.Draft, n *tree.Node) bool {
 	if n.Redated() {
 		dr.SetTime(n.ModTime)

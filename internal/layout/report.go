@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Report tells what a plan does, for --dry-run and for the summary of a build.
+// Report says what a plan does, for --dry-run and for the summary of a build.
 // Sizes are bytes.
 type Report struct {
 	BaseSize int64 `json:"base_size"`
@@ -34,7 +34,7 @@ type Report struct {
 	Notes    []string     `json:"notes,omitempty"`    // what else was done
 	Warnings []string     `json:"warnings,omitempty"` //
 
-	// Unattended tells why the image overwrites disks without asking; empty if it is not
+	// Unattended says why the image overwrites disks without asking; empty if it is not
 	// known to.
 	Unattended []string `json:"unattended,omitempty"`
 
@@ -55,7 +55,7 @@ type Signature struct {
 	Meaning string `json:"meaning"` // what becomes of that when the image is used
 }
 
-// TreeReport tells where a hierarchy's directories went.
+// TreeReport says where a hierarchy's directories went.
 type TreeReport struct {
 	Hierarchy string `json:"hierarchy"`
 	Placement string `json:"placement"` // unchanged, in place, relaid, at the end
@@ -76,7 +76,7 @@ type Move struct {
 // a FAT image.
 type BootFile struct {
 	Path string `json:"path"`
-	// Changes tells in how many places what was changed: "entries" whose kernel
+	// Changes says in how many places what was changed: "entries" whose kernel
 	// arguments did, "label", "timeout", "default entry", "entry added".
 	Changes map[string]int `json:"changes"`
 }

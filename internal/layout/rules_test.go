@@ -44,7 +44,7 @@ func TestMediaCheck(t *testing.T) {
 	}
 }
 
-// TestSpaceSize: a descriptor that told the end of the volume tells it again, any other keeps
+// TestSpaceSize: a descriptor that stated the end of the volume states it again, any other keeps
 // its distance to that (ECMA-119 8.4.8).
 func TestSpaceSize(t *testing.T) {
 	raw := isofs(t, sample(), "-R", "-J")

@@ -117,7 +117,7 @@ func (m Medium) speed() int {
 	return 7
 }
 
-// start runs the program and returns what its end is told on.
+// start runs the program and returns what its end is sent on.
 func start(cmd *exec.Cmd) (<-chan error, error) {
 	started, ended := make(chan error), make(chan error, 1)
 	go run(cmd, started, ended)

@@ -25,7 +25,7 @@ var textDirs = []string{"boot", "EFI", "isolinux", "syslinux", "loader", ".disk"
 const looks = `(?:LABEL=|by-label/|\blabel/|iso9660/|label://|--label[= ]+|\s-l +|label=|volid=|volume=)["']?`
 
 // Relabel changes the label of the medium in every configuration, and in every small text
-// besides that looks for it. Files that name it otherwise are told.
+// besides that looks for it. Files that name it otherwise are reported.
 func (e *Edit) Relabel(old, label string) error {
 	if err := e.Every(func(f *bootcfg.File) (int, error) { return f.Relabel(old, label) }); err != nil {
 		return err
@@ -102,7 +102,7 @@ func (r *relabel) dir(s *Set, dir string, depth int) error {
 	return nil
 }
 
-// file changes one text, or tells that it names the label.
+// file changes one text, or reports that it names the label.
 func (r *relabel) file(s *Set, name string) {
 	if !speaks(name) {
 		return

@@ -72,7 +72,7 @@ func (b *Binary) hash(h hash.Hash, s span) error {
 }
 
 // Intact reports whether the program is the one that a signature was made for.
-// Nothing tells whether the signature itself is good.
+// It does not say whether the signature itself is good.
 func (b *Binary) Intact(s Signature) (bool, error) {
 	if !s.Algorithm.Equal(oidSHA256) {
 		return false, nil

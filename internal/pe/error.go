@@ -2,7 +2,7 @@ package pe
 
 import "fmt"
 
-// FormatError tells that the file breaks its format at a given place.
+// FormatError reports that the file breaks its format at a given place.
 type FormatError struct {
 	Off       int64  // byte offset in the file
 	Structure string // "DOS header", "section table", …

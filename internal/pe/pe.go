@@ -1,7 +1,7 @@
 // Package pe reads EFI programs: for which machine they are, who signed them,
 // and what they call themselves.
 //
-// It verifies no signature: it tells what a signature says and whether the
+// It verifies no signature: it returns what a signature says and whether the
 // program is the one that it was made for.
 package pe
 

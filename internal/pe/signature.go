@@ -10,7 +10,7 @@ import (
 )
 
 // Signature is an Authenticode signature as it describes itself; nothing is
-// verified. Err tells why it could not be understood, or not wholly.
+// verified. Err says why it could not be understood, or not wholly.
 type Signature struct {
 	Off       int64 // of its entry in the file
 	Algorithm asn1.ObjectIdentifier

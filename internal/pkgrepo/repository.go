@@ -289,7 +289,7 @@ func putBack(s *stage.Stage, n *tree.Node, from string) error {
 	}
 	for name, file := range was {
 		if !file || slices.ContainsFunc(stage.SignatureEndings, func(ext string) bool { return strings.HasSuffix(name, ext) }) {
-			continue // told of as broken, or made anew
+			continue // reported as broken, or made anew
 		}
 		if err := s.Tree.Do(tree.Remove{Path: path.Join(dir, name)}); err != nil {
 			return err

@@ -140,7 +140,7 @@ func prepare(path, dir string, o Options) (*machine, error) {
 	return m, nil
 }
 
-// hasKVM tells whether the kernel lets us run machines on the processor.
+// hasKVM reports whether the kernel lets us run machines on the processor.
 func hasKVM() bool {
 	f, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
 	if err != nil {

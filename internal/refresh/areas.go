@@ -12,7 +12,7 @@ import (
 	"github.com/isolayer/isolayer/internal/tree"
 )
 
-// checkAreas tells whether the reserved areas of a CoreOS image are where it says:
+// checkAreas reports whether the reserved areas of a CoreOS image are where it says:
 // offsets in files by coreos/kargs.json and coreos/igninfo.json, and those in the image
 // that older ones have in the system area.
 func (b *checks) checkAreas() error {

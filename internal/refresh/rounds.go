@@ -55,7 +55,7 @@ func Refresh(s *stage.Stage, plan func() (*layout.Result, error)) (*layout.Resul
 		return res, nil
 	}
 	if len(b.mine) == 0 {
-		if tells, err := tells(s); err != nil || !tells {
+		if describes, err := selfDescribing(s); err != nil || !describes {
 			return res, err
 		}
 	}
@@ -81,10 +81,10 @@ func Refresh(s *stage.Stage, plan func() (*layout.Result, error)) (*layout.Resul
 	return nil, ErrCircle
 }
 
-// tells reports that what the image says of its own files may have become untrue, or is
+// selfDescribing reports that what the image says of its own files may have become untrue, or is
 // in reserved areas or signatures: the plan is then to be read. Most images say nothing of
 // what was edited.
-func tells(s *stage.Stage) (bool, error) {
+func selfDescribing(s *stage.Stage) (bool, error) {
 	head := make([]byte, 96)
 	if n, _ := s.Base.Source().ReadAt(head, 16*iso9660.BlockSize-int64(len(head))); n == len(head) && bytes.Count(head, []byte{0}) < n {
 		return true, nil
@@ -123,7 +123,7 @@ func untouched(s *stage.Stage, n *tree.Node) (bool, error) {
 	}
 	l, err := sums.Parse(n.Path(), text)
 	if err != nil {
-		return false, nil // books tells
+		return false, nil // refresh reports it
 	}
 	for _, x := range l.Lines {
 		is := s.Tree.Exact(x.Path)
@@ -293,7 +293,7 @@ func (b *checks) rewrite(n *tree.Node) (bool, error) {
 	return true, b.s.Tree.Do(tree.Put{Path: n.Path(), Attr: n.Attr, Source: fat.Bytes(now)})
 }
 
-// report tells of the lists that changed, once there is a plan.
+// report notes the lists that changed, once there is a plan.
 func (b *checks) report() {
 	for _, p := range b.changed {
 		if b.planned {

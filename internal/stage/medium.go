@@ -10,7 +10,7 @@ import (
 	"github.com/isolayer/isolayer/internal/tree"
 )
 
-// Release tells which distribution the image is of.
+// Release says which distribution the image is of.
 func Release(b *baseimage.Base) (*distro.Release, error) {
 	t, err := b.Merged()
 	if err != nil {

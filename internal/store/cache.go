@@ -44,7 +44,7 @@ func (s *Store) Remember(k Key, d Descriptor) error {
 	return nil
 }
 
-// identity is what tells one state of a file from another.
+// identity is what distinguishes one state of a file from another.
 type identity struct {
 	Device, Inode uint64
 	Size          int64

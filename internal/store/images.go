@@ -29,7 +29,7 @@ type Manifest struct {
 	Layers        []Descriptor `json:"layers"`
 }
 
-// Config tells how an image was made.
+// Config says how an image was made.
 type Config struct {
 	Base    string            `json:"base"` // the name of the file, without its folder
 	Digest  Digest            `json:"baseDigest"`
@@ -79,7 +79,7 @@ func (s *Store) Tag(ctx context.Context, name string, c Config, layers []Descrip
 	})
 }
 
-// CheckName tells whether an image can have a name: name or name:tag.
+// CheckName reports whether an image can have a name: name or name:tag.
 func CheckName(name string) error {
 	ok := name != "" && len(name) <= 255 && strings.Count(name, ":") <= 1 && !strings.HasPrefix(name, ":") && !strings.HasSuffix(name, ":")
 	for _, c := range name {
@@ -175,7 +175,7 @@ func (s *Store) sweep() error {
 	return nil
 }
 
-// Pruned tells what Prune removed.
+// Pruned says what Prune removed.
 type Pruned struct {
 	Files int
 	Bytes int64

@@ -94,7 +94,7 @@ func (s *Store) Dir() string { return s.dir }
 // Path is where the content of a digest is, whether or not it is there.
 func (s *Store) Path(d Digest) string { return filepath.Join(s.dir, "blobs", "sha256", d.hex()) }
 
-// Has tells whether content is there, with its size.
+// Has reports whether content is there, with its size.
 func (s *Store) Has(d Digest) (int64, bool) {
 	info, err := os.Stat(s.Path(d))
 	if err != nil || !info.Mode().IsRegular() {

@@ -230,7 +230,7 @@ func TestPairing(t *testing.T) {
 			t.Errorf("%s is %q in\n%s", want, line, got)
 		}
 	}
-	// What two have tells none of them.
+	// What two have says nothing of either.
 	tr2 := open(t, makeImage(t, map[string]string{"abcdefgh1": "", "abcdefgh2": ""}, "genisoimage", "-quiet", "-J", "-hide", "abcdefgh1", "-o", "IMAGE", "TREE"))
 	if got := dump(t, tr2); strings.Count(got, " p j\n") != 1 || strings.Count(got, "\n") != 4 {
 		t.Error(got)

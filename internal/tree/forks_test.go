@@ -20,7 +20,7 @@ func forkTree(t *testing.T, args ...string) *Tree {
 	return open(t, bytes.ReplaceAll(b, []byte("NM\x06\x01\x00a"), []byte("NM\x06\x01\x00b"))) // Rock Ridge: both have one name
 }
 
-// shape tells where forks are: FILE+FORK for each file that has some.
+// shape says where forks are: FILE+FORK for each file that has some.
 func shape(t *testing.T, tr *Tree) string {
 	t.Helper()
 	var out []string

@@ -75,7 +75,7 @@ func (c *checker) bootFiles() (string, error) {
 }
 
 // open returns the content of a file; none of one that is out of range, which another
-// check tells.
+// check reports that.
 func (c *checker) open(n *tree.Node) (io.ReaderAt, int64, error) {
 	for _, e := range n.Found {
 		if e == nil {
@@ -224,7 +224,7 @@ func (s *scanner) round(name string, cfg *bootcfg.Config) {
 	for _, r := range cfg.File.Refs() {
 		seen := map[string]bool{}
 		if r.Inline && s.leads(cfg, r, cfg, seen) {
-			s.circles = seen // of which the others are not told again
+			s.circles = seen // of which the others are not reported again
 			s.tell(Problem, name, r.Line, "INCLUDE %s leads back here, without end: isolinux hangs before it starts anything", r.Value)
 		}
 	}

@@ -62,7 +62,7 @@ func physical(root *iso9660.Entry) iter.Seq[*iso9660.Entry] {
 	}
 }
 
-// tally counts an oddity that is told once for a hierarchy.
+// tally counts an oddity that is reported once for a hierarchy.
 type tally struct {
 	n     int
 	first *iso9660.Entry
@@ -124,7 +124,7 @@ func (c *checker) selfAndParent(h iso9660.Hierarchy, e *iso9660.Entry, upward *t
 	}
 }
 
-// sorted tells whether the children have the order of ECMA-119 9.3.
+// sorted reports whether the children have the order of ECMA-119 9.3.
 func sorted(h iso9660.Hierarchy, e *iso9660.Entry) bool {
 	children := e.Children()
 	for i := 1; i < len(children); i++ {

@@ -72,7 +72,7 @@ func (c *checker) inRange(o owned, volume int64) {
 	}
 }
 
-// behindVolume tells whether a partition holds the content: an appended partition
+// behindVolume reports whether a partition holds the content: an appended partition
 // may have a name in the tree.
 func (c *checker) behindVolume(o owned) bool {
 	for _, p := range c.parts {

@@ -38,7 +38,7 @@ func (c *checker) bootImages() (string, error) {
 	return strings.Join(parts, ", "), nil
 }
 
-// oneSided tells of firmware that boots the image on one kind of medium only, where other
+// oneSided reports firmware that boots the image on one kind of medium only, where other
 // firmware boots it on both kinds, or on the other.
 func (c *checker) oneSided() {
 	starts := map[[2]string]bool{}

@@ -74,7 +74,7 @@ func (c *checker) partitions() (string, error) {
 	return c.equip.Layout, nil
 }
 
-// bootFinding tells whether a finding of package boot is about the catalog and
+// bootFinding reports whether a finding of package boot is about the catalog and
 // its images rather than about tables.
 func bootFinding(where string) bool {
 	for _, prefix := range []string{"GPT", "MBR partition", "APM", "system area"} {
@@ -155,7 +155,7 @@ func (c *checker) larger() bool {
 	return !slices.ContainsFunc(c.parts, func(p partRange) bool { return p.to > end && p.role != boot.RoleProtective })
 }
 
-// nested tells whether partitions of these roles may overlap.
+// nested reports whether partitions of these roles may overlap.
 func nested(inner, outer boot.Role) bool {
 	switch inner {
 	case boot.RoleMarker:

@@ -58,7 +58,7 @@ func (c *checker) node(t *tree.Tree, n *tree.Node) {
 		case !has:
 		case n.In[h]:
 			in = append(in, iso9660.Hierarchy(h).String())
-		case n.Parent.In[h]: // what lies in a directory that is missing is not told again
+		case n.Parent.In[h]: // what lies in a directory that is missing is not reported again
 			out = append(out, iso9660.Hierarchy(h).String())
 		}
 	}
@@ -81,7 +81,7 @@ func (c *checker) node(t *tree.Tree, n *tree.Node) {
 	}
 }
 
-// explained tells whether a node is rightly in some hierarchies only: links and
+// explained reports whether a node is rightly in some hierarchies only: links and
 // devices are not in Joliet, and hidden entries are left out on purpose.
 func explained(n *tree.Node) bool {
 	if !n.IsDir() && !n.IsRegular() {

@@ -182,7 +182,7 @@ func (c *checker) prepare() (err error) {
 	return err
 }
 
-// damage tells malformed input from failed reading.
+// damage distinguishes malformed input from failed reading.
 func damage(err error) bool {
 	var kind iso9660.Kind
 	return errors.As(err, &kind)

@@ -49,7 +49,7 @@ var calls = []string{
 }
 
 // TestFaults lets every system call of every command that writes fail: the exit code
-// tells, and neither is an older output lost nor anything left behind.
+// says so, and neither is an older output lost nor anything left behind.
 func TestFaults(t *testing.T) {
 	if _, err := exec.LookPath("strace"); err != nil {
 		t.Fatal("strace is missing: apt-get install strace")
@@ -213,7 +213,7 @@ func (f *faults) one(call, errno string, n int) bool {
 		case f.files && code != 0 && (is == "" || is == f.want[p]):
 		case code != 0 && strings.HasPrefix(p, "isolayer-workspace-") && strings.Contains(out, "the workspace is kept: "): // so that no work is lost
 		case code != 0 && call == "unlinkat" && f.old[p] == "": // it could not be taken away
-		case code != 0 && is == f.want[p] && late(call): // it has its name, and that is told
+		case code != 0 && is == f.want[p] && late(call): // it has its name, and that is reported
 		default:
 			f.t.Errorf("%s\n%s is %s, was %s, should be %s", what, p, is, f.old[p], f.want[p])
 		}

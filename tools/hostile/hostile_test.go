@@ -110,7 +110,7 @@ func (c *tally) add(t *testing.T, bin, script, image string) {
 	}
 }
 
-// outside tells whether there is a file in room that is not in out.
+// outside reports whether there is a file in room that is not in out.
 func outside(t *testing.T, room, out string) (found bool) {
 	err := filepath.WalkDir(room, func(p string, d fs.DirEntry, err error) error {
 		switch {

@@ -68,7 +68,7 @@ func TestBases(t *testing.T) {
 	}
 }
 
-// TestPrograms: every field can be changed in every way, and the program tells how.
+// TestPrograms: every field can be changed in every way, and the program says how.
 func TestPrograms(t *testing.T) {
 	bases := Bases()
 	for i, b := range bases {

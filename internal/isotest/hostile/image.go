@@ -257,7 +257,7 @@ func (m Image) table(d int) (little, big []byte) {
 }
 
 // Records are the records of a sound directory at block lba, of the length that its
-// own record tells.
+// own record says.
 func (m Image) Records(lba int) (out [][]byte) {
 	data := m[lba*BlockSize:]
 	data = data[:binary.LittleEndian.Uint32(data[10:])]

@@ -29,7 +29,7 @@ type Field struct {
 	Big  bool
 }
 
-// anatomy is what an image is made of, as far as that can be told: it is read again
+// anatomy is what an image is made of, as far as that can be known: it is read again
 // after every change of a program, so nothing in it needs to be sound.
 type anatomy struct {
 	m      Image
@@ -223,7 +223,7 @@ func (a *anatomy) catalog(off int) {
 	}
 }
 
-// dot tells whether the record is that of a directory itself or of its parent.
+// dot reports whether the record is that of a directory itself or of its parent.
 func (m Image) dot(record int) bool { return m[record+32] == 1 && m[record+33] < 2 }
 
 // directories finds the records of all directories that can be reached.

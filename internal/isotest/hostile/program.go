@@ -105,7 +105,7 @@ func (p Program) Run(bases []Base) Image {
 	return m
 }
 
-// String tells what the program does, for whoever makes a row of it.
+// String says what the program does, for whoever makes a row of it.
 func (p Program) String() string {
 	bases := Bases()
 	base := bases[p.Base(len(bases))]

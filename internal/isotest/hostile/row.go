@@ -33,7 +33,7 @@ type Stage uint8
 const (
 	// Nobody refuses: the damage is outside of what is read, or harmless.
 	Nobody Stage = iota
-	// Noted is as Nobody, but info or verify tells of it.
+	// Noted is as Nobody, but info or verify reports it.
 	Noted
 	// Open is refused by all that open the image.
 	Open

@@ -119,7 +119,7 @@ func manifestOf(t *testing.T, dir string) isotest.Manifest {
 	return m
 }
 
-// TestMasterFull: a full disk is told, and the device is no file to leave.
+// TestMasterFull: a full disk is reported, and the device is no file to leave.
 func TestMasterFull(t *testing.T) {
 	if _, err := os.Stat("/dev/full"); err != nil {
 		t.Skip(err)

@@ -613,10 +613,10 @@ func TestEntryRecord(t *testing.T) {
 		{EntrySpec{}, 0xffff * 512, 0xffff},
 		{EntrySpec{}, 40 << 20, 0xffff},
 		{EntrySpec{Platform: UEFI}, 40 << 20, 0},
-		{EntrySpec{Media: Floppy144}, 1440 << 10, 1},
+		{EntrySpec{Media: Floppy144, Criteria: []byte{7, 8}}, 1440 << 10, 1},
 	} {
 		b, err := c.en.record(Located{77, c.size}, nil)
-		if err != nil || le.Uint16(b[6:]) != c.want || le.Uint32(b[8:]) != 77 || Media(b[1]) != c.en.Media {
+		if err != nil || le.Uint16(b[6:]) != c.want || le.Uint32(b[8:]) != 77 || Media(b[1]) != c.en.Media || !bytes.HasPrefix(b[12:], c.en.Criteria) {
 			t.Errorf("%+v of %d bytes: %x, %v", c.en, c.size, b, err)
 		}
 	}
@@ -842,5 +842,92 @@ func TestScaledProtective(t *testing.T) {
 		if first, count := m.Partitions[0].Sectors(); first != c.want || count != int64(c.count)*c.want {
 			t.Errorf("%d: %d+%d", c.count, first, count)
 		}
+	}
+}
+
+// TestFollow: what coincides with a landmark goes with it, and what lies within the slack of
+// the end of the tables; anything else stays.
+func TestFollow(t *testing.T) {
+	o := &Object{}
+	from := landmarks{volume: 4000, table: 4200, size: 4400, appended: map[*Object]span{o: {4100, 4150}}}
+	to := landmarks{volume: 5000, table: 5200, size: 5400, appended: map[*Object]span{o: {5100, 5160}}}
+	for _, c := range []struct {
+		at, slack, want int64
+		known           bool
+	}{
+		{4000, 0, 5000, true},
+		{4200, 0, 5200, true},
+		{4400, 0, 5400, true},
+		{4100, 0, 5100, true},
+		{4150, 0, 5160, true},
+		{4199, 0, 4199, false},
+		{4199, 2, 5199, true},
+		{4190, 10, 4190, false},
+		{4191, 10, 5191, true},
+		{4201, 10, 4201, false},
+	} {
+		if got, known := follow(from, to, c.at, c.slack); got != c.want || known != c.known {
+			t.Errorf("sector %d, slack %d: %d, %v; want %d, %v", c.at, c.slack, got, known, c.want, c.known)
+		}
+	}
+}
+
+// TestMarker: a partition that ends within the system area carries a flag, no data.
+func TestMarker(t *testing.T) {
+	e := &Equipment{volume: Volume{Blocks: 1000}}
+	for _, c := range []struct {
+		first, count int64
+		want         Role
+	}{{0, 64, RoleMarker}, {0, 65, RoleFileSystem}, {64, 100, RoleFileSystem}, {10, 0, RoleUnknown}} {
+		got := e.roles([]partition{{table: "MBR", first: c.first, count: c.count}}, "MBR", func(int) Role { return "" })
+		if got[0] != c.want {
+			t.Errorf("%d+%d: %s, want %s", c.first, c.count, got[0], c.want)
+		}
+	}
+}
+
+// TestTrailerMoves: the backup GPT has another place in a longer image and in a shorter one.
+func TestTrailerMoves(t *testing.T) {
+	_, e := made["GRUB 2 and GPT"].parse(t)
+	if e.System.GPT == nil {
+		_, e = made["appended, in a GPT"].parse(t)
+	}
+	for grow, want := range map[int64]bool{0: false, 1000: true, -300: true} {
+		r, err := resize(e, madeEnd, madeEnd+grow)
+		if err != nil || r.TrailerMoves != want {
+			t.Errorf("grown by %d: %v, %v", grow, r.TrailerMoves, err)
+		}
+	}
+}
+
+// TestAppleFree: an entry of an Apple map whose image goes is free space; numbers stay.
+func TestAppleFree(t *testing.T) {
+	entries := []EntrySpec{{Platform: BIOS}, {Platform: UEFI, APM: true}}
+	at := []Located{{100, 5000}, {200, 8192}}
+	area, _, err := Spec{}.Area(entries, Arrangement{}, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	catalog, err := CatalogOf(entries, at, make([][]byte, 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &memory{map[int64][]byte{}, 1000 * iso9660.BlockSize}
+	m.write(0, area)
+	m.write(catalogAt*iso9660.BlockSize, catalog)
+	e, err := Parse(m, m.size, Volume{Blocks: 1000, End: madeEnd, Catalog: catalogAt})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := e.Relocate(Change{BaseEnd: madeEnd, NewEnd: madeEnd, Drop: []Platform{UEFI}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 3*2048)
+	if _, err := m.apply(e, r).ReadAt(b, 0); err != nil {
+		t.Fatal(err)
+	}
+	if ps := parseAPM(append(b, make([]byte, 26<<10)...)).Partitions; len(ps) != 2 || ps[1].Type != "Apple_Free" || ps[1].Name != "" {
+		t.Errorf("%+v", ps)
 	}
 }

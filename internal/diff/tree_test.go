@@ -72,6 +72,17 @@ func TestTree(t *testing.T) {
 	}
 }
 
+// TestEmptyDirectories: an empty directory is no other one that moved.
+func TestEmptyDirectories(t *testing.T) {
+	mkdir := func(path string) tree.Put {
+		return tree.Put{Path: path, Attr: tree.Attr{Mode: iso9660.ModeDir | 0o555}}
+	}
+	base := edit(t, imageOf(t, isofs(t, map[string]string{"a": "a"}, "-r")), layout.Options{}, mkdir("/hollow"))
+	if got := text(compare(t, base, edit(t, base, layout.Options{}, tree.Remove{Path: "/hollow"}, mkdir("/void"))).Tree); got != "- /hollow/\n+ /void/" {
+		t.Error(got)
+	}
+}
+
 // TestHardLinks: content of several names is counted once.
 func TestHardLinks(t *testing.T) {
 	base := imageOf(t, isofs(t, map[string]string{"a": "12345"}, "-r"))
@@ -310,6 +321,11 @@ func TestEqual(t *testing.T) {
 		if got, err := c.equal(strings.NewReader(v.a), strings.NewReader(v.b), v.n); got != v.want || !errors.Is(err, v.err) || err != nil && v.err == nil {
 			t.Errorf("%q, %q: %v, %v", v.a, v.b, got, err)
 		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := (&comparison{ctx: ctx}).equal(strings.NewReader(x), strings.NewReader(x), 10); !errors.Is(err, context.Canceled) {
+		t.Errorf("a context that has ended: %v", err)
 	}
 	if last != 5 {
 		t.Errorf("progress %d of 5", last)

@@ -198,6 +198,9 @@ func occupied(t *testing.T, s set, h iso9660.Hierarchy, root *iso9660.Entry, old
 		}
 		for i := 1; i < len(e.Children()); i++ {
 			x, y := e.Children()[i-1].Record(), e.Children()[i].Record()
+			if string(x.ID()) == string(y.ID()) && !e.Children()[i-1].Associated() {
+				t.Errorf("%s has %q twice", who, x.ID())
+			}
 			if iso9660.Less(h, y.ID(), x.ID()) {
 				t.Errorf("%s: %q stands in front of %q", who, x.ID(), y.ID())
 			}

@@ -69,6 +69,7 @@ func TestPlacement(t *testing.T) {
 	}{
 		{"nothing in the records", small, []string{"-R"}, Options{}, []tree.Edit{put("/a", 1)}, placedHere, ""},
 		{"room in the block", small, []string{"-R"}, Options{}, many("/d", 5), placedHere, ""},
+		{"an area where areas are not in order", sample(), []string{"-R"}, Options{}, []tree.Edit{put("/"+strings.Repeat("n", 240), 1)}, placedRelaid, ""},
 		{"new directory", small, []string{"-R"}, Options{}, []tree.Edit{mkdir("/d/n")}, placedHere, ""},
 		{"one block more", small, []string{"-R"}, Options{}, many("/d", 20), placedRelaid, ""},
 		{"one block more, and the next one free", small, []string{"-R"}, Options{}, append(many("/e", 20), tree.Remove{Path: "/d"}), placedRelaid, ""},

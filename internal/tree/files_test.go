@@ -249,7 +249,7 @@ func TestPairing(t *testing.T) {
 	if got := dump(t, open(t, b)); strings.Count(got, "/a 100644 0 p j\n") != 3 {
 		t.Error(got)
 	}
-	for name, want := range map[string]string{"abcdefgh": "ABCDEFGH", "abcdefghi": "ABCDEFGH", "a.b-ä": "A_B__", "Z9": "Z9", "": ""} {
+	for name, want := range map[string]string{"abcdefgh": "ABCDEFGH", "abcdefghi": "ABCDEFGH", "a.b-ä": "A_B__", "Z9": "Z9", "z0": "Z0", "": ""} {
 		if got := head(name); got != want {
 			t.Errorf("%s: %s, want %s", name, got, want)
 		}

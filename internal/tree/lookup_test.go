@@ -63,6 +63,13 @@ func TestLookupInAnyCase(t *testing.T) {
 	})
 }
 
+// Names of plain ISO 9660 find what Joliet shows, in any case and without version.
+func TestLookupPlainNames(t *testing.T) {
+	lookups(t, makeTree(t, "genisoimage", "-quiet", "-J", "-o", "IMAGE", "TREE"), map[string]string{
+		"/verylong.txt": "/verylongname.txt", "/VERYLONG.TXT": "/verylongname.txt", "/colon_and.": "",
+	})
+}
+
 // Two names that differ by case only are two, whatever is done to one of them.
 func TestTwoCases(t *testing.T) {
 	tr := rockTree(t)

@@ -356,6 +356,45 @@ func ExampleBase_Diff() {
 	// added /ks.cfg ""
 }
 
+// Keep a change as a layer, and apply it again.
+func ExampleBase_WriteLayer() {
+	dir := exampleDir()
+	defer os.RemoveAll(dir)
+	ctx := context.Background()
+
+	base, err := isolayer.Open(ctx, filepath.Join(dir, "base.iso"), isolayer.OpenOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer base.Close()
+	steps := []edit.Step{edit.Put{Path: "/ks.cfg", Content: []byte("text\n")}, edit.Remove{Pattern: "/README"}}
+	image, err := base.Build(ctx, steps, isolayer.BuildOptions{MediaCheck: isolayer.MediaStrip})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer image.Close()
+	changed, err := isolayer.OpenSource(ctx, extent.Compose("changed", image.Map()), isolayer.OpenOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer changed.Close()
+	var layer bytes.Buffer
+	if _, err := changed.WriteLayer(ctx, base, &layer, isolayer.LayerOptions{}); err != nil {
+		log.Fatal(err)
+	}
+
+	steps = []edit.Step{edit.Layer{Source: extent.Memory("layer", layer.Bytes())}}
+	again, err := base.Build(ctx, steps, isolayer.BuildOptions{MediaCheck: isolayer.MediaStrip})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer again.Close()
+	report := again.Report()
+	fmt.Println(report.Added, "added,", report.Removed, "removed")
+	// Output:
+	// 1 added, 1 removed
+}
+
 // Make a new image of a directory.
 func ExampleMaster() {
 	dir, err := os.MkdirTemp("", "isolayer-example-")

@@ -87,7 +87,7 @@ func compressionOf(path string) (layer.Compression, error) {
 	if path == "-" {
 		return layer.None, nil
 	}
-	return "", usagef("call it .tar, .tar.gz or .tar.zst", "%s: its name does not tell how to compress it", path)
+	return "", usagef("call it .tar, .tar.gz or .tar.zst", "%s: its name does not say how to compress it", path)
 }
 
 func (a *app) createLayer(ctx context.Context, before, after string, o layerOptions) (err error) {

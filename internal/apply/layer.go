@@ -13,9 +13,12 @@ import (
 )
 
 func applyLayer(s *stage.Stage, l edit.Layer) error {
-	f, err := s.Files.Add(l.Path)
-	if err != nil {
-		return err
+	f := l.Source
+	if f == nil {
+		var err error
+		if f, err = s.Files.Add(l.Path); err != nil {
+			return err
+		}
 	}
 	src, used, err := s.Base.Expand(f)
 	if err != nil {

@@ -64,7 +64,7 @@ type Base struct {
 
 	mu      sync.Mutex
 	initrds map[Content]*cpio.Initrd // that were unpacked
-	spools  map[string]*spool        // unpacked layers, by the identity of their files
+	spools  map[any]*spool           // unpacked layers, by the identity of their sources
 	Kept    Owned                    // of edits, which have no image
 }
 

@@ -35,14 +35,18 @@ func (s *spool) close() error {
 }
 
 // Expand returns the archive that a layer is, not compressed, and what lets go of it.
-func (b *Base) Expand(f *extent.File) (extent.Source, io.Closer, error) {
-	id := f.Identity()
+// Sources of one identity are unpacked once.
+func (b *Base) Expand(f extent.Source) (extent.Source, io.Closer, error) {
+	var id any = f
+	if x, ok := f.(extent.Identified); ok {
+		id = x.Identity()
+	}
 	b.mu.Lock()
 	s := b.spools[id]
 	if s == nil {
 		s = &spool{}
 		if b.spools == nil {
-			b.spools = map[string]*spool{}
+			b.spools = map[any]*spool{}
 		}
 		b.spools[id] = s
 	}
@@ -59,7 +63,7 @@ func (b *Base) Expand(f *extent.File) (extent.Source, io.Closer, error) {
 // use is one image's use of a spool.
 type use struct {
 	base *Base
-	id   string
+	id   any
 	s    *spool
 }
 

@@ -75,6 +75,9 @@ func (w *writer) line(name string, words ...string) {
 
 // step makes the instruction of a step that stands behind others.
 func (w *writer) step(before []edit.Step, s edit.Step) error {
+	if inMemory(s) {
+		return fmt.Errorf("%s: %w", s, ErrNoInstruction)
+	}
 	switch s := s.(type) {
 	case edit.Add:
 		return w.copy(before, s)
@@ -114,6 +117,19 @@ func (w *writer) step(before []edit.Step, s edit.Step) error {
 		return fmt.Errorf("%s: %w", s, ErrNoInstruction)
 	}
 	return nil
+}
+
+// inMemory reports a step with content that is in no file, which an instruction could name.
+func inMemory(s edit.Step) bool {
+	switch s := s.(type) {
+	case edit.Layer:
+		return s.Source != nil
+	case edit.AnswerFile:
+		return s.Content != nil
+	case edit.InitrdAdd:
+		return len(s.Puts) > 0
+	}
+	return false
 }
 
 // initrd makes an instruction of each file.

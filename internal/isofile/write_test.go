@@ -85,6 +85,9 @@ func TestTextRefused(t *testing.T) {
 	}{
 		{edit.EntryKargs{}, isofile.ErrNoInstruction},
 		{edit.Put{Path: "/x"}, isofile.ErrNoInstruction},
+		{edit.InitrdAdd{Puts: []edit.Put{{Path: "/x"}}}, isofile.ErrNoInstruction},
+		{edit.Layer{Source: extent.Memory("layer", nil)}, isofile.ErrNoInstruction},
+		{edit.AnswerFile{Kind: "kickstart", Source: filepath.Join(k.Context, "ks.cfg"), Content: []byte("text")}, isofile.ErrNoInstruction},
 		{edit.AnswerFile{Kind: "unattend", Source: filepath.Join(k.Context, "ks.cfg")}, isofile.ErrNoInstruction},
 		{edit.AnswerFile{Kind: "kickstart", Source: filepath.Join(k.Context, "ks.cfg"), Entry: "T"}, isofile.ErrNoInstruction},
 		{edit.Layer{Path: filepath.Join(k.Context, "..", "x")}, isofile.ErrOutside},

@@ -931,3 +931,22 @@ func TestAppleFree(t *testing.T) {
 		t.Errorf("%+v", ps)
 	}
 }
+
+// TestNoTables: an Apple map of a block size that is none, and a catalog where descriptors are,
+// are none.
+func TestNoTables(t *testing.T) {
+	b := make([]byte, 1100)
+	copy(b, "ER\x03\xe8")
+	copy(b[1000:], "PM")
+	if e := area(t, 0, b); e.System.APM != nil {
+		t.Errorf("%+v", e.System.APM)
+	}
+	for at, want := range map[int64]bool{17: false, 18: true} {
+		m := &memory{map[int64][]byte{}, 1000 * iso9660.BlockSize}
+		m.write(at*iso9660.BlockSize, record(""))
+		e, err := Parse(m, m.size, Volume{Blocks: 1000, Catalog: iso9660.LBA(at)})
+		if err != nil || (e.Catalog != nil) != want {
+			t.Errorf("block %d: %+v, %v", at, e.Catalog, err)
+		}
+	}
+}

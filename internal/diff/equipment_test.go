@@ -120,6 +120,9 @@ func TestDetail(t *testing.T) {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
+	if got := fmt.Sprint(attributes(&tree.Node{Attr: tree.Attr{Major: 1, Minor: 3}}, &tree.Node{Attr: tree.Attr{Major: 1, Minor: 5}})); got != "[device 1,3 → 1,5]" {
+		t.Error(got)
+	}
 	for mode, want := range map[uint32]string{iso9660.ModeDir: "directory", iso9660.ModeRegular: "file", iso9660.ModeSymlink: "link", iso9660.ModeChar: "character device", iso9660.ModeBlock: "block device", iso9660.ModeFIFO: "fifo", iso9660.ModeSocket: "socket", 0: "type 0"} {
 		if got := typeName(mode); got != want {
 			t.Errorf("%o: %q, want %q", mode, got, want)
@@ -153,6 +156,9 @@ func TestText(t *testing.T) {
 	moved.After = look(t, r.b, "/a")
 	if b, err := r.Text(moved); err != nil || !strings.HasPrefix(string(b), "diff a/m b/n\n") {
 		t.Errorf("%q, %v", b, err)
+	}
+	if b, err := r.Text(Change{Name: "/x", Before: look(t, r.a, "/"), After: look(t, r.b, "/a")}); b != nil || err != nil {
+		t.Errorf("a directory: %q, %v", b, err)
 	}
 	r.b.Size = 100
 	if b, err := r.Text(r.Tree[slices.IndexFunc(r.Tree, func(c Change) bool { return c.Name == "/a" })]); b != nil || err != nil {

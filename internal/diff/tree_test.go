@@ -237,7 +237,9 @@ func TestPlannedSame(t *testing.T) {
 	s := side(t, z, z.Size())
 	c := comparison{a: p, b: s}
 	m, n := look(t, p, "/a").Content(), look(t, s, "/b").Content()
-	if c.shared(m, n) || !c.shared(m, look(t, s, "/a").Content()) || c.shared(m, append(n, n...)) || c.shared(m, append(slices.Clone(look(t, s, "/a").Content()), n...)) {
+	short := slices.Clone(look(t, s, "/a").Content())
+	short[0].Size--
+	if c.shared(m, n) || c.shared(m, short) || !c.shared(m, look(t, s, "/a").Content()) || c.shared(m, append(n, n...)) || c.shared(m, append(slices.Clone(look(t, s, "/a").Content()), n...)) {
 		t.Error("content is shared that is another, or is not that is the same")
 	}
 }

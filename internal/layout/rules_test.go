@@ -412,3 +412,25 @@ func TestAppendedContent(t *testing.T) {
 		}
 	}
 }
+
+// TestNobody: data that no directory and no table names is kept: whole gaps between what is
+// owned, if anything is in them, and behind that up to the last byte that is not zero.
+func TestNobody(t *testing.T) {
+	gap := "x" + strings.Repeat("\x00", 3*blockSize)
+	base := open(t, isofs(t, files{"a": "a", "b": gap, "c": "c"}, "-R", "-no-pad"))
+	at := where(t, base.Source.(*content).b, "/b")
+	_, b := plan(t, base, Options{KeepFreed: true}, tree.Remove{Path: "/b"})
+	b = append(b, make([]byte, 5*blockSize)...)
+	end := int64(len(b) / blockSize)
+	b[len(b)-3*blockSize-1] = 1
+	base = open(t, b)
+	p := planner{base: base, tree: edited(t, base)}
+	p.sets, _ = setsOf(base)
+	own, err := p.owners()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (spans{{at, at + 4}, {end - 5, end - 3}}); fmt.Sprint(own.nobody) != fmt.Sprint(want) || own.end != end-3 {
+		t.Errorf("%v, end %d; want %v, %d", own.nobody, own.end, want, end-3)
+	}
+}

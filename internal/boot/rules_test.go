@@ -5,14 +5,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/isolayer/isolayer/internal/iso9660"
-	"github.com/isolayer/isolayer/internal/isotest"
 )
 
 // TestSections: 32 sections are read, no more (El Torito 2.3).
@@ -34,6 +31,7 @@ func TestSections(t *testing.T) {
 }
 
 // TestCHS: head, sector from 1 on with the upper bits of the cylinder, its lower bits; what
+
 // is behind cylinder 1023 is the last address there is.
 func TestCHS(t *testing.T) {
 	g := geometry{64, 32}
@@ -52,153 +50,13 @@ func TestCHS(t *testing.T) {
 }
 
 // gptOf writes a table for larger sectors on its own account (UEFI 5.3): 64 KiB volumes of
-// sectors from first to last, of the given size.
-func gptOf(m *memory, size int64, parts ...[2]int64) {
-	array := make([]byte, 128*gptEntrySize)
-	for i, p := range parts {
-		b := array[i*gptEntrySize:]
-		copy(b, guidData[:])
-		b[16] = byte(i + 1)
-		le.PutUint64(b[32:], uint64(p[0]))
-		le.PutUint64(b[40:], uint64(p[1]))
-	}
-	n, last := int64(len(array))/size, m.size/size-1
-	for _, x := range []struct{ own, other, array int64 }{{1, last, 2}, {last, 1, last - n}} {
-		h := make([]byte, gptHeaderSize)
-		copy(h, "EFI PART\x00\x00\x01\x00\x5c")
-		for off, v := range map[int]int64{24: x.own, 32: x.other, 40: 2 + n, 48: last - n - 1, 72: x.array} {
-			le.PutUint64(h[off:], uint64(v))
-		}
-		le.PutUint32(h[80:], 128)
-		le.PutUint32(h[84:], gptEntrySize)
-		le.PutUint32(h[88:], crc(array))
-		le.PutUint32(h[16:], crc(h))
-		m.write(x.array*size, array)
-		m.write(x.own*size, h)
-	}
-}
 
 // TestGPTOfLargerSectors: addresses of a table count in the sectors that it is made for; a
-// last sector is whole.
-func TestGPTOfLargerSectors(t *testing.T) {
-	for _, size := range []int64{512, 2048, 4096} {
-		per := size / sectorSize
-		m := &memory{map[int64][]byte{}, 1200 * iso9660.BlockSize}
-		m.write(0, spec{mbr: []part{{kind: 0xee, first: 1, count: m.size/size - 1}}}.sector0())
-		total := m.size / size
-		gptOf(m, size, [2]int64{16 * 2048 / size, 1000*2048/size - 1})
-		e, err := Parse(m, m.size, Volume{Blocks: 1000, End: 990})
-		if err != nil || len(e.Findings) > 0 {
-			t.Fatalf("%d: %v, %v", size, err, e.Findings)
-		}
-		g := e.System.GPT
-		if g.SectorSize != size || g.Partitions[0].First != 64 || g.Partitions[0].Last != 3999 || g.Alternate != (total-1)*per || g.end() != e.sectors() || !g.Announced {
-			t.Errorf("%d: %+v", size, g)
-		}
-		if n := 128*gptEntrySize/size + 1; g.LastUsable != (total-n)*per-1 || g.FirstUsable != (1+n)*per || g.trailerSectors() != n*per {
-			t.Errorf("%d: usable %d to %d, backup of %d sectors", size, g.FirstUsable, g.LastUsable, g.trailerSectors())
-		}
-		f, err := resize(e, 990, 1500)
-		if err != nil {
-			t.Fatal(err)
-		}
-		h, err := Parse(m.apply(e, f), f.Size, Volume{Blocks: f.VolumeBlocks, End: 1500})
-		if err != nil || len(h.Findings) > 0 {
-			t.Errorf("%d grown: %v, %v", size, err, h.Findings)
-		}
-		if p := h.System.GPT.Partitions[0]; p.First != 64 || (p.Last+1)%per != 0 || p.Last+1 < 1500*4 || h.System.GPT.end()*sectorSize != f.Size {
-			t.Errorf("%d grown: %+v in %d bytes", size, p, f.Size)
-		}
-	}
-}
-
-// TestCreatedGPT: the header of a new table by UEFI 5.3.2, table 21, and what sgdisk says.
-func TestCreatedGPT(t *testing.T) {
-	const end = 3000
-	s := Spec{Code: CodeGRUB2, Boot: []byte("GRUB"), EFIPartition: true}
-	entries := []EntrySpec{{Platform: BIOS}, {Platform: UEFI}}
-	a := s.Arrange(entries, end, 150)
-	at := []Located{{100, 5000}, {200, 2 << 20}}
-	area, trailer, err := s.Area(entries, a, at)
-	if err != nil {
-		t.Fatal(err)
-	}
-	last := uint64(a.Blocks*perBlock - 1)
-	h, array := area[512:604], area[1024:][:128*128]
-	backup, backupArray := trailer[len(trailer)-512:][:92], trailer[len(trailer)-512-128*128:][:128*128]
-	for name, x := range map[string]struct {
-		h, array             []byte
-		own, other, arrayLBA uint64
-	}{"primary": {h, array, 1, last, 2}, "backup": {backup, backupArray, last, 1, last - 32}} {
-		for field, v := range map[int]uint64{24: x.own, 32: x.other, 40: 34, 48: last - 33, 72: x.arrayLBA} {
-			if got := le.Uint64(x.h[field:]); got != v {
-				t.Errorf("%s header, byte %d: %d, want %d", name, field, got, v)
-			}
-		}
-		plain := bytes.Clone(x.h)
-		clear(plain[16:20])
-		if le.Uint32(x.h[16:]) != crc(plain) || le.Uint32(x.h[88:]) != crc(x.array) || le.Uint32(x.h[80:]) != 128 || le.Uint32(x.h[84:]) != 128 || le.Uint32(x.h[12:]) != 92 {
-			t.Errorf("%s: sums or sizes are wrong", name)
-		}
-	}
-	image := filepath.Join(t.TempDir(), "image")
-	b := make([]byte, a.Blocks*iso9660.BlockSize)
-	copy(b, area)
-	copy(b[len(b)-len(trailer):], trailer)
-	if err := os.WriteFile(image, b, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if out := isotest.Run(t, "sgdisk", "-v", image); !bytes.Contains(out, []byte("No problems found")) {
-		t.Errorf("sgdisk:\n%s", out)
-	}
-}
-
-// TestProtectiveEntry: an entry that announces a GPT of more sectors than it can tell says
-// 0xffffffff (UEFI 5.2.3).
-func TestProtectiveEntry(t *testing.T) {
-	m, e := made["appended, in a GPT"].parse(t)
-	f, err := resize(e, madeEnd, 1<<31)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := make([]byte, 4)
-	if _, err := m.apply(e, f).ReadAt(b, mbrTableOff+12); err != nil || le.Uint32(b) != 1<<32-1 {
-		t.Errorf("%x, %v", b, err)
-	}
-}
 
 // TestRoom: edited in place, an appended partition stays as long as the file system ends in
-// front of it, else it leaves room; the image does not shrink.
-func TestRoom(t *testing.T) {
-	const room = 1000
-	s := made["appended, in a GPT"]
-	_, e := s.parse(t)
-	at := func(c Change) (*Relocation, int64) {
-		c.BaseEnd = madeEnd
-		r, err := e.Relocate(c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(r.Appended) == 0 {
-			return r, 0
-		}
-		return r, r.Appended[0].Off / iso9660.BlockSize
-	}
-	for _, c := range []struct{ end, room, want int64 }{
-		{madeEnd, room, 900}, {madeEnd - 10, room, 900}, {madeEnd + 1, room, 901 + room}, {madeEnd - 10, 0, 890}, {madeEnd + 1, 0, 901},
-	} {
-		r, got := at(Change{NewEnd: c.end, Room: c.room})
-		if got != c.want || c.room > 0 && r.Size < e.in.size {
-			t.Errorf("end %d, room %d: at %d, want %d; %d bytes, were %d", c.end, c.room, got, c.want, r.Size, e.in.size)
-		}
-	}
-	r, _ := at(Change{NewEnd: madeEnd, Room: room, Drop: []Platform{UEFI}})
-	if r.Size != e.in.size || len(r.Appended) != 0 {
-		t.Errorf("without its partition, the image has %d bytes of %d", r.Size, e.in.size)
-	}
-}
 
 // TestLoadSize: a load size that covered the image covers the new one, others stay; 0 is for
+
 // what the field cannot hold (El Torito 2.2, UEFI 13.3.2.1).
 func TestLoadSize(t *testing.T) {
 	for _, c := range []struct {
@@ -226,6 +84,7 @@ func TestLoadSize(t *testing.T) {
 }
 
 // TestBootInfoTable: a table is one that names the image's own block and descriptors in front
+
 // of it.
 func TestBootInfoTable(t *testing.T) {
 	for _, c := range []struct {
@@ -246,6 +105,7 @@ func TestBootInfoTable(t *testing.T) {
 }
 
 // TestSmallLoader: a loader of few bytes gets as much of a table as there is room for if the
+
 // tree says its length, and else none.
 func TestSmallLoader(t *testing.T) {
 	image := isolinuxImage(100, 50)
@@ -273,6 +133,7 @@ func TestSmallLoader(t *testing.T) {
 }
 
 // TestObjectLength: what several entries and partitions have at one place is one object, as
+
 // long as the longest says, and ends with the image.
 func TestObjectLength(t *testing.T) {
 	for _, c := range []struct{ file, count, want int64 }{{2000, 100, 100 * 512}, {200 * 512, 100, 200 * 512}, {2000, 5000, 1050*2048 - 100*2048}} {
@@ -317,6 +178,7 @@ func TestOuterRole(t *testing.T) {
 }
 
 // TestForeignMoves: the boot blocks of other machines follow a file that moves and the end of
+
 // the image, with the checksum that firmware wants.
 func TestForeignMoves(t *testing.T) {
 	big, little := binary.BigEndian, binary.LittleEndian
@@ -426,6 +288,7 @@ func TestForeignMoves(t *testing.T) {
 }
 
 // TestDrop: without a platform its entries, code and partitions go, the first entry that is
+
 // left becomes the default one, and the sum of the validation entry is right.
 func TestDrop(t *testing.T) {
 	for _, c := range []struct {
@@ -504,42 +367,6 @@ func TestReplacedMedia(t *testing.T) {
 	}
 }
 
-// TestArrange: where the file system, appended partitions, padding and the backup GPT end.
-func TestArrange(t *testing.T) {
-	esp := AppendedSpec{2, typeESP, guidESP, 3 << 20}
-	bios, uefi := EntrySpec{Platform: BIOS}, EntrySpec{Platform: UEFI, Partition: true}
-	for _, c := range []struct {
-		name     string
-		s        Spec
-		entries  []EntrySpec
-		part     int64
-		appended []int64
-		blocks   int64
-	}{
-		{"plain", Spec{}, []EntrySpec{bios}, 3150, nil, 3150},
-		{"isohybrid, whole cylinders", Spec{Code: CodeIsohybrid}, []EntrySpec{bios}, 3584, nil, 3584},
-		{"isohybrid, any end", Spec{Code: CodeIsohybrid, Align: AlignOff}, []EntrySpec{bios}, 3150, nil, 3150},
-		{"isohybrid and GPT", Spec{Code: CodeIsohybrid}, []EntrySpec{bios, uefi}, 3584, nil, 3584},
-		{"GRUB", Spec{Code: CodeGRUB2}, []EntrySpec{bios}, 3150, nil, 3150},
-		{"GRUB, whole cylinders", Spec{Code: CodeGRUB2, Align: AlignOn}, []EntrySpec{bios}, 3584, nil, 3584},
-		{"GRUB and GPT", Spec{Code: CodeGRUB2, EFIPartition: true}, []EntrySpec{bios}, 3159, nil, 3159},
-		{"appended", Spec{Code: CodeGRUB2, Appended: []AppendedSpec{esp, {3, 0x83, guidBasic, 5000}}}, []EntrySpec{bios}, 3150, []int64{3150, 4686}, 4689},
-		{"appended in a GPT", Spec{Code: CodeGRUB2, Appended: []AppendedSpec{esp}, AppendedGPT: true}, []EntrySpec{bios}, 3000, []int64{3000}, 4695},
-		{"isohybrid, appended", Spec{Code: CodeIsohybrid, Appended: []AppendedSpec{esp}}, []EntrySpec{bios}, 3584, []int64{3584}, 5120},
-		{"all aligned", Spec{Code: CodeGRUB2, Align: AlignAll, Appended: []AppendedSpec{{2, 0x83, guidBasic, 5000}, {3, 0x83, guidBasic, 5000}}}, []EntrySpec{bios}, 3584, []int64{3584, 4096}, 4608},
-		{"a shape that was given", Spec{Code: CodeIsohybrid, Heads: 128}, []EntrySpec{bios}, 4096, nil, 4096},
-	} {
-		a := c.s.Arrange(c.entries, 3000, 150)
-		var at []int64
-		for _, l := range a.Appended {
-			at = append(at, l.LBA)
-		}
-		if a.Part != c.part || a.Blocks != c.blocks || !slices.Equal(at, c.appended) {
-			t.Errorf("%s: %d, appended at %d, %d blocks; want %d, %d, %d", c.name, a.Part, at, a.Blocks, c.part, c.appended, c.blocks)
-		}
-	}
-}
-
 // TestHints: loaders have their configurations beside themselves, GRUB one directory above too.
 func TestHints(t *testing.T) {
 	for _, c := range []struct{ loader, name, want string }{
@@ -560,6 +387,7 @@ func TestHints(t *testing.T) {
 }
 
 // TestWays: a FAT image that is said to be for BIOS is started by UEFI where there is no other,
+
 // code that leads to no image starts nothing, and a partition needs a table that firmware sees.
 func TestWays(t *testing.T) {
 	hybrid := made["isohybrid"]
@@ -600,116 +428,12 @@ func TestMedia(t *testing.T) {
 }
 
 // TestEntryRecord: what is to be loaded of an image, as far as the field reaches: UEFI takes 0
-// for all up to the end.
-func TestEntryRecord(t *testing.T) {
-	for _, c := range []struct {
-		en   EntrySpec
-		size int64
-		want uint16
-	}{
-		{EntrySpec{Sectors: 4}, 9000, 4},
-		{EntrySpec{}, 9000, 20},
-		{EntrySpec{Platform: UEFI}, 2048, 4},
-		{EntrySpec{}, 0xffff * 512, 0xffff},
-		{EntrySpec{}, 40 << 20, 0xffff},
-		{EntrySpec{Platform: UEFI}, 40 << 20, 0},
-		{EntrySpec{Media: Floppy144, Criteria: []byte{7, 8}}, 1440 << 10, 1},
-	} {
-		b, err := c.en.record(Located{77, c.size}, nil)
-		if err != nil || le.Uint16(b[6:]) != c.want || le.Uint32(b[8:]) != 77 || Media(b[1]) != c.en.Media || !bytes.HasPrefix(b[12:], c.en.Criteria) {
-			t.Errorf("%+v of %d bytes: %x, %v", c.en, c.size, b, err)
-		}
-	}
-}
 
 // TestInfoPatches: GRUB wants the sector behind its first block of four and one, the table
-// says where the image is and what its words from byte 64 on add up to, GRUB's own included.
-func TestInfoPatches(t *testing.T) {
-	b := bytes.Repeat([]byte{1, 2, 3, 4, 5, 6, 7}, 500)
-	list, err := InfoPatches(bytes.NewReader(b), int64(len(b)), 77, true, true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range list {
-		copy(b[p.Off:], p.Data)
-	}
-	want := bytes.Clone(b)
-	fillBootInfo(want, 77)
-	if le.Uint64(b[2548:]) != 77*4+5 || !bytes.Equal(b, want) {
-		t.Errorf("GRUB's address is %d; %x, want %x", le.Uint64(b[2548:]), b[8:64], want[8:64])
-	}
-}
 
 // TestIDs: ids made of a seed are those of version 4 and variant 1 (RFC 9562, 5.4), other for
-// other things and seeds, and follow the GUID of the disk if that is given.
-func TestIDs(t *testing.T) {
-	seen := map[GUID]bool{}
-	for _, s := range []Spec{{}, {Seed: []byte("a")}, {Seed: []byte("b")}, {DiskGUID: &guidESP}} {
-		for _, what := range []string{"disk", "partition 1", "partition 2"} {
-			g := s.id(what)
-			if s.DiskGUID != nil && what == "disk" {
-				if g != guidESP {
-					t.Errorf("the disk has %s", g)
-				}
-				continue
-			}
-			if text := g.String(); text[14] != '4' || !strings.ContainsRune("89ab", rune(text[19])) || seen[g] || s.id(what) != g {
-				t.Errorf("%s of %q is %s", what, s.Seed, text)
-			}
-			seen[g] = true
-		}
-	}
-}
 
 // TestCreatedParts: partitions of a new MBR: what several tools take for holes belongs to the
-// one in front; an Apple map counts itself and its entries.
-func TestCreatedParts(t *testing.T) {
-	s := Spec{Code: CodeIsohybrid, Boot: []byte("isolinux"), Appended: []AppendedSpec{{2, typeESP, guidESP, 5000}, {3, 0x83, guidBasic, 7000}}}
-	entries := []EntrySpec{{Platform: BIOS}}
-	a := s.Arrange(entries, 3000, 150)
-	at := []Located{{100, 5000}}
-	var got []string
-	for _, p := range s.mbrParts(entries, a, at) {
-		got = append(got, fmt.Sprintf("%d %02x %v %d+%d", p.Number, p.Type, p.Active, p.First, p.Count))
-	}
-	if want := "1 17 true 0+14336, 2 ef false 14336+2048, 3 83 false 16384+16"; strings.Join(got, ", ") != want {
-		t.Errorf("%q, want %s", got, want)
-	}
-	apple := []EntrySpec{{Platform: BIOS}, {Platform: UEFI, APM: true}, {Platform: UEFI, APM: true}}
-	at = []Located{{100, 5000}, {200, 8192}, {300, 4096}}
-	area, _, err := Spec{}.Area(apple, Arrangement{}, at)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got = nil
-	for _, p := range parseAPM(area).Partitions {
-		b := area[p.Number*2048:]
-		got = append(got, fmt.Sprintf("%s %s %d+%d of %d, status %x", p.Name, p.Type, p.First, p.Count, binary.BigEndian.Uint32(b[4:]), p.Status))
-	}
-	if want := "Apple Apple_partition_map 4+12 of 3, status 3, EFI Apple_HFS 800+16 of 3, status 40000013, EFI Apple_HFS 1200+8 of 3, status 40000013"; strings.Join(got, ", ") != want {
-		t.Errorf("%q, want %s", got, want)
-	}
-}
-
-// TestBetween: the gaps that libisofs has entries for are what no partition has.
-func TestBetween(t *testing.T) {
-	for _, c := range []struct {
-		used       []span
-		first, end int64
-		want       string
-	}{
-		{nil, 10, 20, "[{10 20}]"},
-		{[]span{{12, 15}}, 10, 20, "[{10 12} {15 20}]"},
-		{[]span{{15, 25}, {5, 12}}, 10, 20, "[{12 15}]"},
-		{[]span{{10, 20}}, 10, 20, "[]"},
-		{[]span{{11, 18}, {12, 14}}, 10, 20, "[{10 11} {18 20}]"},
-		{[]span{{12, 13}, {30, 40}}, 10, 20, "[{10 12} {13 20}]"},
-	} {
-		if got := fmt.Sprint(between(c.used, c.first, c.end)); got != c.want {
-			t.Errorf("%v from %d to %d: %s, want %s", c.used, c.first, c.end, got, c.want)
-		}
-	}
-}
 
 // TestFATSize: the sectors that a FAT file system counts, of the size that it says.
 func TestFATSize(t *testing.T) {
@@ -732,145 +456,14 @@ func TestFATSize(t *testing.T) {
 }
 
 // TestLostBackup: a backup whose header is lost is known by its entries, as long as it lies in
-// the image.
-func TestLostBackup(t *testing.T) {
-	m, v := made["appended, in a GPT"].make()
-	head := m.size - sectorSize
-	m.write(head, make([]byte, sectorSize))
-	e, err := Parse(m, m.size, v)
-	if r, ok := e.Trailer(); err != nil || !ok || r.End() != m.size || r.Len != e.System.GPT.trailerSectors()*sectorSize {
-		t.Errorf("%+v, %v, %v", r, ok, err)
-	}
-	m.size -= sectorSize // and now it does not
-	e, err = Parse(m, m.size, v)
-	if r, ok := e.Trailer(); err != nil || ok {
-		t.Errorf("%+v, %v", r, err)
-	}
-}
-
-// TestVolumeOfAppended: a volume that ends in front of appended partitions goes on to.
-func TestVolumeOfAppended(t *testing.T) {
-	s := made["appended, behind the volume"]
-	s.volume = 895
-	m, v := s.make()
-	v.Blocks, v.End = 895, 890
-	e, err := Parse(m, m.size, v)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for grow, want := range map[int64]int64{0: 895, 5: 895, 8: 900, 100: 990, -20: 875} {
-		c := Change{BaseEnd: 890, NewEnd: 890 + grow}
-		if grow == 8 { // more than would fit in front of a partition that stays
-			c.Room = 1000
-		}
-		r, err := e.Relocate(c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if at := r.Appended[0].Off / 2048; r.VolumeBlocks < 890+grow || r.VolumeBlocks > at || (grow == 0 || grow == 8) && r.VolumeBlocks != want {
-			t.Errorf("grown by %d: volume of %d blocks, the partition is at %d", grow, r.VolumeBlocks, at)
-		}
-	}
-}
 
 // TestShorterAppended: what lies behind an appended partition follows it when it gets shorter
-// or longer.
-func TestShorterAppended(t *testing.T) {
-	_, e := made["two appended"].parse(t)
-	o, _ := e.Find("@efi")
-	for size, want := range map[int64]int64{100 * 2048: 1000, 300 * 2048: 1200, o.Len: 900 + (o.Len+2047)/2048} {
-		r, err := e.Relocate(Change{BaseEnd: madeEnd, NewEnd: madeEnd, Objects: map[*Object]Placement{o: {Size: size, Content: bytes.NewReader(make([]byte, size))}}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := r.Appended[1].Off / 2048; got != want || r.Appended[0].Off/2048 != 900 || r.Appended[0].Len != (size+2047)/2048*2048 {
-			t.Errorf("%d bytes: the next one is at %d, want %d; %+v", size, got, want, r.Appended)
-		}
-	}
-}
 
 // TestKeptInTables: what a session or a layout has of its own is kept: the block of the
-// descriptors in a boot info table, the room behind the last usable sector of a GPT.
-func TestKeptInTables(t *testing.T) {
-	image := isolinuxImage(3001, 50)
-	le.PutUint32(image[8:], 33)
-	_, e := spec{sectors: 4200, volume: 1050, catalog: record(""), images: map[int64][]byte{50: image}}.parse(t)
-	o, _ := e.Find("@bios")
-	for at, want := range map[iso9660.LBA]uint32{60: 33, 33: 16, 20: 16} {
-		r, err := e.Relocate(Change{BaseEnd: madeEnd, NewEnd: madeEnd + 1, Objects: map[*Object]Placement{o: {LBA: at, Size: 3001, Content: bytes.NewReader(image)}}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		i := slices.IndexFunc(r.Patches, func(p Patch) bool { return p.What == "boot info table" })
-		if i < 0 || le.Uint32(r.Patches[i].Data) != want {
-			t.Errorf("at %d: %+v, want %d", at, r.Patches, want)
-		}
-	}
-	for _, room := range []int64{34, 40, 60} { // from the last usable sector to the header
-		m, v := made["isohybrid and GPT"].make()
-		h := make([]byte, gptHeaderSize)
-		m.ReadAt(h, gptOff)
-		le.PutUint64(h[48:], le.Uint64(h[32:])-uint64(room))
-		clear(h[16:20])
-		le.PutUint32(h[16:], crc(h))
-		m.write(gptOff, h)
-		e, err := Parse(m, m.size, v)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r, err := resize(e, madeEnd, madeEnd+5000)
-		if err != nil {
-			t.Fatal(err)
-		}
-		g, err := Parse(m.apply(e, r), r.Size, Volume{Blocks: r.VolumeBlocks})
-		if err != nil || g.System.GPT.Alternate-g.System.GPT.LastUsable != room {
-			t.Errorf("%d sectors of room are %d now", room, g.System.GPT.Alternate-g.System.GPT.LastUsable)
-		}
-	}
-}
 
 // TestScaledProtective: an entry that announces a GPT of larger sectors counts in those where
-// it ends with the table or with the image.
-func TestScaledProtective(t *testing.T) {
-	for _, c := range []struct {
-		count uint32
-		want  int64
-	}{{100*4 - 1, 4}, {120*4 - 1, 4}, {77, 1}} {
-		g := &GPT{SectorSize: 2048, Alternate: 100*16 - 4}
-		m := &MBR{Partitions: []MBRPartition{{Type: typeProtective, First: 1, Count: c.count}}}
-		m.scaleProtective(g, 120*16-1)
-		if first, count := m.Partitions[0].Sectors(); first != c.want || count != int64(c.count)*c.want {
-			t.Errorf("%d: %d+%d", c.count, first, count)
-		}
-	}
-}
 
 // TestFollow: what coincides with a landmark goes with it, and what lies within the slack of
-// the end of the tables; anything else stays.
-func TestFollow(t *testing.T) {
-	o := &Object{}
-	from := landmarks{volume: 4000, table: 4200, size: 4400, appended: map[*Object]span{o: {4100, 4150}}}
-	to := landmarks{volume: 5000, table: 5200, size: 5400, appended: map[*Object]span{o: {5100, 5160}}}
-	for _, c := range []struct {
-		at, slack, want int64
-		known           bool
-	}{
-		{4000, 0, 5000, true},
-		{4200, 0, 5200, true},
-		{4400, 0, 5400, true},
-		{4100, 0, 5100, true},
-		{4150, 0, 5160, true},
-		{4199, 0, 4199, false},
-		{4199, 2, 5199, true},
-		{4190, 10, 4190, false},
-		{4191, 10, 5191, true},
-		{4201, 10, 4201, false},
-	} {
-		if got, known := follow(from, to, c.at, c.slack); got != c.want || known != c.known {
-			t.Errorf("sector %d, slack %d: %d, %v; want %d, %v", c.at, c.slack, got, known, c.want, c.known)
-		}
-	}
-}
 
 // TestMarker: a partition that ends within the system area carries a flag, no data.
 func TestMarker(t *testing.T) {
@@ -886,53 +479,8 @@ func TestMarker(t *testing.T) {
 	}
 }
 
-// TestTrailerMoves: the backup GPT has another place in a longer image and in a shorter one.
-func TestTrailerMoves(t *testing.T) {
-	_, e := made["GRUB 2 and GPT"].parse(t)
-	if e.System.GPT == nil {
-		_, e = made["appended, in a GPT"].parse(t)
-	}
-	for grow, want := range map[int64]bool{0: false, 1000: true, -300: true} {
-		r, err := resize(e, madeEnd, madeEnd+grow)
-		if err != nil || r.TrailerMoves != want {
-			t.Errorf("grown by %d: %v, %v", grow, r.TrailerMoves, err)
-		}
-	}
-}
-
-// TestAppleFree: an entry of an Apple map whose image goes is free space; numbers stay.
-func TestAppleFree(t *testing.T) {
-	entries := []EntrySpec{{Platform: BIOS}, {Platform: UEFI, APM: true}}
-	at := []Located{{100, 5000}, {200, 8192}}
-	area, _, err := Spec{}.Area(entries, Arrangement{}, at)
-	if err != nil {
-		t.Fatal(err)
-	}
-	catalog, err := CatalogOf(entries, at, make([][]byte, 2))
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := &memory{map[int64][]byte{}, 1000 * iso9660.BlockSize}
-	m.write(0, area)
-	m.write(catalogAt*iso9660.BlockSize, catalog)
-	e, err := Parse(m, m.size, Volume{Blocks: 1000, End: madeEnd, Catalog: catalogAt})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := e.Relocate(Change{BaseEnd: madeEnd, NewEnd: madeEnd, Drop: []Platform{UEFI}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := make([]byte, 3*2048)
-	if _, err := m.apply(e, r).ReadAt(b, 0); err != nil {
-		t.Fatal(err)
-	}
-	if ps := parseAPM(append(b, make([]byte, 26<<10)...)).Partitions; len(ps) != 2 || ps[1].Type != "Apple_Free" || ps[1].Name != "" {
-		t.Errorf("%+v", ps)
-	}
-}
-
 // TestNoTables: an Apple map of a block size that is none, and a catalog where descriptors are,
+
 // are none.
 func TestNoTables(t *testing.T) {
 	b := make([]byte, 1100)

@@ -136,6 +136,11 @@ func TestRationaleIsFound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for line := range strings.Lines(string(text)) {
+		if group, ok := strings.CutPrefix(line, "## "); ok && !strings.Contains(group, ": ") && group != "Dependencies\n" {
+			t.Errorf("%q stands in no group; sections begin with ###", group)
+		}
+	}
 	found := 0
 	err = filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || filepath.Ext(path) != ".go" || path == "laws_test.go" {

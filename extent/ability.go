@@ -32,6 +32,9 @@ type ContextReader interface {
 // Range is a run of bytes of a source.
 type Range struct{ Off, Len int64 }
 
+// End returns the offset behind the range.
+func (r Range) End() int64 { return r.Off + r.Len }
+
 // Prefetcher is a source that can read ahead.
 type Prefetcher interface {
 	// Prefetch announces what will be read, in the order in which that will happen. It does

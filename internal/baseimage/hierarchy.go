@@ -3,14 +3,9 @@ package baseimage
 import (
 	"iter"
 
+	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/internal/iso9660"
 )
-
-// Range is a part of an image, in bytes.
-type Range struct{ Off, Len int64 }
-
-// End returns the offset behind the range.
-func (r Range) End() int64 { return r.Off + r.Len }
 
 // Hierarchy is one record of what is in an image: ISO 9660 with or without Rock Ridge,
 // Joliet, ISO 9660:1999. Whatever else records the same files is one more. The suite that
@@ -20,8 +15,8 @@ type Hierarchy interface {
 	String() string
 	// Descriptors are the ranges of what leads to the root, Tables those of what says again
 	// what directories say.
-	Descriptors() []Range
-	Tables() []Range
+	Descriptors() []extent.Range
+	Tables() []extent.Range
 	Root() Node
 }
 
@@ -33,7 +28,7 @@ type Node interface {
 	Size() int64 // of the content of a file
 	// Extents are where the content of a file lies, in order, or the records of a directory
 	// with what continues them.
-	Extents() []Range
+	Extents() []extent.Range
 	// Children yields what is in a directory, in the order of its records.
 	Children() iter.Seq[Node]
 }
@@ -62,17 +57,17 @@ type isoHierarchy struct {
 func (h isoHierarchy) String() string { return h.h.String() }
 
 // Descriptors implements Hierarchy.
-func (h isoHierarchy) Descriptors() []Range {
-	return []Range{{h.img.Descriptor(h.h).Block.Offset(), iso9660.BlockSize}}
+func (h isoHierarchy) Descriptors() []extent.Range {
+	return []extent.Range{{Off: h.img.Descriptor(h.h).Block.Offset(), Len: iso9660.BlockSize}}
 }
 
 // Tables implements Hierarchy: those of both orders of bytes (ECMA-119 9.4).
-func (h isoHierarchy) Tables() (out []Range) {
+func (h isoHierarchy) Tables() (out []extent.Range) {
 	d := h.img.Descriptor(h.h)
 	little, littleToo, big, bigToo := d.PathTables()
 	for _, at := range []iso9660.LBA{little, littleToo, big, bigToo} {
 		if at != 0 && d.PathTableSize() > 0 {
-			out = append(out, Range{at.Offset(), int64(d.PathTableSize())})
+			out = append(out, extent.Range{Off: at.Offset(), Len: int64(d.PathTableSize())})
 		}
 	}
 	return out
@@ -111,20 +106,20 @@ func (n isoNode) Size() int64 {
 }
 
 // Extents implements Node.
-func (n isoNode) Extents() (out []Range) {
+func (n isoNode) Extents() (out []extent.Range) {
 	if !n.IsDir() {
 		for _, s := range n.e.Sections() {
 			if s.Size > 0 {
-				out = append(out, Range{s.LBA.Offset(), s.Size})
+				out = append(out, extent.Range{Off: s.LBA.Offset(), Len: s.Size})
 			}
 		}
 		return out
 	}
 	r := n.e.Record()
-	out = append(out, Range{r.LBA().Offset(), int64(r.Size())})
+	out = append(out, extent.Range{Off: r.LBA().Offset(), Len: int64(r.Size())})
 	for raw := range n.e.Sequence() {
 		for _, a := range raw.Areas {
-			out = append(out, Range{a.Off, int64(len(a.Data))})
+			out = append(out, extent.Range{Off: a.Off, Len: int64(len(a.Data))})
 		}
 	}
 	return out

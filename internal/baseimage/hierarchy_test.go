@@ -62,7 +62,7 @@ func TestHierarchies(t *testing.T) {
 	}
 }
 
-func has(t *testing.T, what string, src extent.Source, at []baseimage.Range, want string) {
+func has(t *testing.T, what string, src extent.Source, at []extent.Range, want string) {
 	t.Helper()
 	var got bytes.Buffer
 	for _, r := range at {
@@ -100,15 +100,15 @@ type shifted struct {
 	by int64
 }
 
-func shift(list []baseimage.Range, by int64) (out []baseimage.Range) {
+func shift(list []extent.Range, by int64) (out []extent.Range) {
 	for _, r := range list {
-		out = append(out, baseimage.Range{Off: r.Off + by, Len: r.Len})
+		out = append(out, extent.Range{Off: r.Off + by, Len: r.Len})
 	}
 	return out
 }
 
-func (h shifted) Descriptors() []baseimage.Range { return shift(h.Hierarchy.Descriptors(), h.by) }
-func (h shifted) Tables() []baseimage.Range      { return shift(h.Hierarchy.Tables(), h.by) }
+func (h shifted) Descriptors() []extent.Range { return shift(h.Hierarchy.Descriptors(), h.by) }
+func (h shifted) Tables() []extent.Range      { return shift(h.Hierarchy.Tables(), h.by) }
 func (h shifted) Root() baseimage.Node           { return shiftedNode{h.Hierarchy.Root(), h.by} }
 
 type shiftedNode struct {
@@ -116,7 +116,7 @@ type shiftedNode struct {
 	by int64
 }
 
-func (n shiftedNode) Extents() []baseimage.Range { return shift(n.Node.Extents(), n.by) }
+func (n shiftedNode) Extents() []extent.Range { return shift(n.Node.Extents(), n.by) }
 
 func (n shiftedNode) Children() iter.Seq[baseimage.Node] {
 	return func(yield func(baseimage.Node) bool) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/isolayer/isolayer/extent"
 	"github.com/isolayer/isolayer/internal/baseimage"
 )
 
@@ -15,9 +16,9 @@ const maxDepth = 64
 
 // Test tests a hierarchy of an image of size bytes, and returns its files by their paths, each
 // with where its content lies.
-func Test(t *testing.T, h baseimage.Hierarchy, size int64) map[string][]baseimage.Range {
+func Test(t *testing.T, h baseimage.Hierarchy, size int64) map[string][]extent.Range {
 	t.Helper()
-	within := func(what string, list []baseimage.Range) {
+	within := func(what string, list []extent.Range) {
 		for _, r := range list {
 			if r.Off < 0 || r.Len < 0 || r.End() > size {
 				t.Errorf("%s: %s lies at %+v of %d bytes", h, what, r, size)
@@ -36,7 +37,7 @@ func Test(t *testing.T, h baseimage.Hierarchy, size int64) map[string][]baseimag
 	if !root.IsDir() || root.Name() != "" || root.Path() != "/" {
 		t.Errorf("%s: the root is %q at %q", h, root.Name(), root.Path())
 	}
-	files := map[string][]baseimage.Range{}
+	files := map[string][]extent.Range{}
 	own := slices.Concat(h.Descriptors(), h.Tables())
 	var walk func(n baseimage.Node, path string, depth int)
 	walk = func(n baseimage.Node, path string, depth int) {

@@ -109,7 +109,7 @@ func shift(list []extent.Range, by int64) (out []extent.Range) {
 
 func (h shifted) Descriptors() []extent.Range { return shift(h.Hierarchy.Descriptors(), h.by) }
 func (h shifted) Tables() []extent.Range      { return shift(h.Hierarchy.Tables(), h.by) }
-func (h shifted) Root() baseimage.Node           { return shiftedNode{h.Hierarchy.Root(), h.by} }
+func (h shifted) Root() baseimage.Node        { return shiftedNode{h.Hierarchy.Root(), h.by} }
 
 type shiftedNode struct {
 	baseimage.Node

@@ -24,7 +24,7 @@ type read struct {
 // reads are the rows of the catalogue that are read although they are odd.
 var reads = map[string]read{
 	"T4 once":    {warn: "listed twice", shows: `primary "/e/b"`},
-	"T11":        {warn: "no multiple", shows: `primary "/x/b"`},
+	"T11":        {warn: "not a multiple", shows: `primary "/x/b"`},
 	"T15":        {warn: `"." and ".."`},
 	"T16":        {warn: "point elsewhere"},
 	"R1 behind":  {shows: "a.txt"},

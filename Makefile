@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := build
 
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-FUZZTIME ?= 10s
+FUZZTIME ?= 5s
 PACKAGES := internal/isotest/corpus/packages.txt internal/isotest/judges.txt
 UNPACKED := internal/isotest/unpacked.txt
 JUDGES   ?= $(or $(ISOLAYER_JUDGES),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/isolayer-judges)

@@ -235,11 +235,15 @@ func TestHostile(t *testing.T) {
 }
 
 // TestAddToDamaged: an initrd that opens, with an archive added, opens again, wherever it is
-// cut or has another bit: nothing that was taken for whole swallows what follows.
+// cut or has another bit: nothing that was taken for whole swallows what follows. Every place
+// under ISOLAYER_SOAK, else every fourth, and the last ones.
 func TestAddToDamaged(t *testing.T) {
 	for c := range packers {
 		good := archive(t, c, map[string]string{"init": "x", "lib": "-> usr/lib", "usr/lib/a": "a"})
 		for k := range good {
+			if os.Getenv("ISOLAYER_SOAK") == "" && k%4 != 0 && k < len(good)-30 {
+				continue
+			}
 			readsAgain(t, fmt.Sprintf("%s cut at %d", c, k), good[:k])
 			in := bytes.Clone(good)
 			in[k] ^= 1 << (k % 8)

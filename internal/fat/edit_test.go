@@ -171,14 +171,16 @@ func judge(t *rapid.T, tb testing.TB, b []byte, want tree, tools bool) *Image {
 }
 
 // TestRandomEdits makes sequences of edits, each of the image that the one
-// before left, and has all of them judged. 1000 sequences a volume under ISOLAYER_SOAK.
+// before left, and has all of them judged. 1000 sequences a volume under ISOLAYER_SOAK, else 30.
 func TestRandomEdits(t *testing.T) {
+	checks := "30"
 	if os.Getenv("ISOLAYER_SOAK") != "" {
-		if err := flag.Set("rapid.checks", "1000"); err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = flag.Set("rapid.checks", "100") }() // its default
+		checks = "1000"
 	}
+	if err := flag.Set("rapid.checks", checks); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = flag.Set("rapid.checks", "100") }() // its default
 	for _, ref := range some() {
 		t.Run(ref.name, func(t *testing.T) {
 			start := ref.make(t)

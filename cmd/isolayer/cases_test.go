@@ -20,7 +20,10 @@ func TestCases(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a hundred scripts")
 	}
-	testscript.Run(t, testscript.Params{Dir: "testdata/cases"})
+	testscript.Run(t, testscript.Params{Dir: "testdata/cases", Setup: func(e *testscript.Env) error {
+		e.Setenv("HOME", home(e))
+		return nil
+	}})
 }
 
 // TestCasesTable: docs/cases.md lists every script of testdata/cases with what it says of

@@ -68,6 +68,10 @@ func fixture(t *testing.T) []byte {
 	return b
 }
 
+// home is where a script has its store, unless it names another place: testscript's own is
+// made in the root directory by root, and can be made by nobody else.
+func home(e *testscript.Env) string { return filepath.Join(e.WorkDir, ".home") }
+
 // TestScripts runs the command line as users do.
 func TestScripts(t *testing.T) {
 	image, setup := fixture(t), installer(t)
@@ -78,6 +82,7 @@ func TestScripts(t *testing.T) {
 			for i := range filler {
 				filler[i] = byte(i>>3 ^ i>>11)
 			}
+			e.Setenv("HOME", home(e))
 			return errors.Join(
 				os.WriteFile(filepath.Join(e.WorkDir, "base.iso"), image, 0o644),
 				os.WriteFile(filepath.Join(e.WorkDir, "installer.iso"), setup, 0o644),

@@ -86,6 +86,10 @@ func TestRefreshRPM(t *testing.T) {
 	if want := "packages/new-1-1.noarch.rpm packages/stays-1-1.noarch.rpm"; strings.Join(got, " ") != want {
 		t.Errorf("dnf lists %q", got)
 	}
+	if os.Getuid() != 0 {
+		t.Log("dnf installs as root alone")
+		return
+	}
 	system := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(system, "var/log"), 0o755); err != nil {
 		t.Fatal(err)

@@ -137,6 +137,8 @@ func TestRefused(t *testing.T) {
 		{"outside, deep", tar.Header{Name: "a/../../x"}, ErrFormat},
 		{"long name", tar.Header{Name: strings.Repeat("a", 256)}, ErrFormat},
 		{"whiteout of nothing", tar.Header{Name: "d/.wh."}, ErrFormat},
+		{"whiteout of its directory", tar.Header{Name: "d/.wh.."}, ErrFormat},
+		{"whiteout of the directory above", tar.Header{Name: "d/e/.wh..."}, ErrFormat},
 		{"link into nothing", tar.Header{Name: "x", Typeflag: tar.TypeLink, Linkname: "y"}, ErrUnsupported},
 		{"link outside", tar.Header{Name: "x", Typeflag: tar.TypeLink, Linkname: "../y"}, ErrUnsupported},
 		{"no target", tar.Header{Name: "x", Typeflag: tar.TypeSymlink}, ErrFormat},

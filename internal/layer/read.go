@@ -134,10 +134,11 @@ func (d *decoder) entry(h *tar.Header) error {
 	case strings.HasPrefix(p, "/"+whiteout+whiteout):
 		return nil // what programs note for themselves
 	case strings.HasPrefix(name, whiteout):
-		if name == whiteout {
+		gone := strings.TrimPrefix(name, whiteout)
+		if gone == "" || gone == "." || gone == ".." { // which would be the directory, or the one above it
 			return fmt.Errorf("%w: a whiteout without a name", ErrFormat)
 		}
-		d.l.Gone = append(d.l.Gone, path.Join(dir, strings.TrimPrefix(name, whiteout)))
+		d.l.Gone = append(d.l.Gone, path.Join(dir, gone))
 		return nil
 	}
 	return d.put(p, h)

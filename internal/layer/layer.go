@@ -35,11 +35,6 @@ type Layer struct {
 	Modified time.Time
 }
 
-// Empty reports whether the layer changes nothing.
-func (l *Layer) Empty() bool {
-	return len(l.Renames)+len(l.Gone)+len(l.Opaque)+len(l.Added)+len(l.Objects)+len(l.Fields) == 0 && l.Modified.IsZero()
-}
-
 // patches lists what of the layer are patches.
 func (l *Layer) patches() (out []*Patch) {
 	add := func(src extent.Source) {

@@ -122,16 +122,6 @@ func Known(name string) bool {
 	return ok
 }
 
-// Instructions lists what an Isofile can hold, sorted.
-func Instructions() []string {
-	var out []string
-	for name := range known {
-		out = append(out, name)
-	}
-	slices.Sort(out)
-	return out
-}
-
 // Parse reads an Isofile. Errors are of type *Error and wrap ErrSyntax.
 func Parse(file string, content []byte) (*Recipe, error) {
 	r := &Recipe{File: file}

@@ -172,3 +172,20 @@ func (p *planner) appendedExtents(r *boot.Relocation) []extent.Extent {
 	}
 	return out
 }
+
+// bootPatches are the changes of boot equipment that the result does not have already.
+func bootPatches(p *planner, fit *boot.Relocation, used spans) (patches []extent.Extent, err error) {
+	for _, patch := range fit.Patches {
+		if c := p.base.Boot.Catalog; p.o.Compact && c != nil && patch.Off == c.LBA.Offset() {
+			patch.Off = p.movedTo(int64(c.LBA)) * iso9660.BlockSize
+		}
+		patches = append(patches, extent.BytesOf(patch.Off, patch.Data))
+		if what := p.report.Boot; len(what) == 0 || what[len(what)-1] != patch.What {
+			p.report.Boot = append(p.report.Boot, patch.What)
+		}
+	}
+	if p.o.Compact {
+		return patches, nil
+	}
+	return p.patchesLeft(patches, used.minus(p.own.kept), fit.Size)
+}

@@ -2,6 +2,7 @@ package layout
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -306,4 +307,27 @@ func (p *planner) hierarchyOf(s set, d *iso9660.Descriptor) *hierarchy {
 		}
 	}
 	return nil
+}
+
+// without cuts what is written, such as a backup GPT that has a new place, out of ranges of
+// zeros: in place, those are written last.
+func without(zeros, written []extent.Extent) []extent.Extent {
+	slices.SortFunc(written, func(a, b extent.Extent) int { return cmp.Compare(a.Off, b.Off) })
+	var out []extent.Extent
+	for _, z := range zeros {
+		at := z.Off
+		for _, w := range written {
+			if w.End() <= at || w.Off >= z.End() {
+				continue
+			}
+			if w.Off > at {
+				out = append(out, extent.ZeroOf(at, w.Off-at))
+			}
+			at = w.End()
+		}
+		if at < z.End() {
+			out = append(out, extent.ZeroOf(at, z.End()-at))
+		}
+	}
+	return out
 }

@@ -7,7 +7,6 @@ package layout
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -348,46 +347,6 @@ func (p *planner) assemble() (*Result, error) {
 	p.report.Size, p.report.Written = m.Size(), m.Written(p.base.Source)
 	fresh := slices.Concat(over, patches)
 	return &Result{Map: m, Wiped: without(wiped, fresh), Overwritten: p.overwritten(fresh)}, nil
-}
-
-// bootPatches are the changes of boot equipment that the result does not have already.
-func bootPatches(p *planner, fit *boot.Relocation, used spans) (patches []extent.Extent, err error) {
-	for _, patch := range fit.Patches {
-		if c := p.base.Boot.Catalog; p.o.Compact && c != nil && patch.Off == c.LBA.Offset() {
-			patch.Off = p.movedTo(int64(c.LBA)) * iso9660.BlockSize
-		}
-		patches = append(patches, extent.BytesOf(patch.Off, patch.Data))
-		if what := p.report.Boot; len(what) == 0 || what[len(what)-1] != patch.What {
-			p.report.Boot = append(p.report.Boot, patch.What)
-		}
-	}
-	if p.o.Compact {
-		return patches, nil
-	}
-	return p.patchesLeft(patches, used.minus(p.own.kept), fit.Size)
-}
-
-// without cuts what is written, such as a backup GPT that has a new place, out of ranges of
-// zeros: in place, those are written last.
-func without(zeros, written []extent.Extent) []extent.Extent {
-	slices.SortFunc(written, func(a, b extent.Extent) int { return cmp.Compare(a.Off, b.Off) })
-	var out []extent.Extent
-	for _, z := range zeros {
-		at := z.Off
-		for _, w := range written {
-			if w.End() <= at || w.Off >= z.End() {
-				continue
-			}
-			if w.Off > at {
-				out = append(out, extent.ZeroOf(at, w.Off-at))
-			}
-			at = w.End()
-		}
-		if at < z.End() {
-			out = append(out, extent.ZeroOf(at, z.End()-at))
-		}
-	}
-	return out
 }
 
 // ground is the map that everything new is laid over: the base without what went.

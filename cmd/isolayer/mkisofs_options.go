@@ -477,7 +477,7 @@ func appUse(m *mkisofs, v []string) error {
 	return nil
 }
 
-// checkLevel takes the level of UCS-2.
+// ucsLevel takes the level of UCS-2.
 func ucsLevel(m *mkisofs, v []string) error {
 	n, err := parseNumber(v[0], 3)
 	if err == nil && n == 0 {

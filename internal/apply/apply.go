@@ -15,7 +15,7 @@ func Do(s *stage.Stage, step edit.Step) error {
 		err = carry(s, step)
 	}
 	if err != nil {
-		return fmt.Errorf("%v: %w", step, err)
+		return fmt.Errorf("%s: %w", step, err)
 	}
 	return nil
 }

@@ -20,6 +20,7 @@ type Edits struct {
 
 func (e Edits) String() string { return "changes of " + e.From }
 
+// Apply makes the edits.
 func (e Edits) Apply(s *stage.Stage) error {
 	for _, x := range e.List {
 		if err := s.Tree.Do(x); err != nil {
@@ -38,6 +39,7 @@ type VolumeText struct {
 
 func (v VolumeText) String() string { return "volume text " + v.Text }
 
+// Apply sets the text.
 func (v VolumeText) Apply(s *stage.Stage) error {
 	s.Fields[v.Field] = v.Text
 	return nil

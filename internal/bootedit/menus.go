@@ -158,6 +158,7 @@ func Read(b *baseimage.Base) ([]*menu.Menu, error) {
 	return ReadMenus(stage.New(context.Background(), b, t, stage.Options{}))
 }
 
+// ReadMenus is Read for an image as earlier steps left it.
 func ReadMenus(s *stage.Stage) ([]*menu.Menu, error) {
 	m, _, err := bootMedium(s)
 	if err != nil {

@@ -156,7 +156,7 @@ func listedSums(s *stage.Stage, c baseimage.Content) (stage.Heads, error) {
 		}
 		l, err := sums.Parse(n.Path(), text)
 		if err != nil {
-			return nil // books says so
+			return nil // refresh says so
 		}
 		for _, x := range l.Lines {
 			if out[x.Hash] != nil || !x.Hash.Available() {

@@ -213,6 +213,7 @@ func InObject(p string) (object, inside string, ok bool) {
 	return object, inside, ok
 }
 
+// SplitObject is InObject with "" for the root.
 func SplitObject(p string) (object, inside string, ok bool) {
 	object, inside, ok = strings.Cut(p, ":/")
 	return object, strings.TrimPrefix(path.Clean("/"+inside), "/"), ok && strings.HasPrefix(p, "@")

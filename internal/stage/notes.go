@@ -21,6 +21,7 @@ type mediumState struct {
 	label               string
 }
 
+// State is what the image is now to loaders, to be compared.
 func (s *Stage) State() mediumState {
 	return mediumState{s.Tree.Edits(), s.replacements, s.Medium().Label}
 }

@@ -490,12 +490,3 @@ func ucsLevel(m *mkisofs, v []string) error {
 func word(m *mkisofs, p *string, v, words string) error {
 	return choice{p, strings.Split(words, "|")}.Set(v)
 }
-
-// apmBlockSize takes what xorriso takes: whatever it is told, it makes blocks of 2048 of
-// maps that go with isohybrid.
-func apmBlockSize(_ *mkisofs, v []string) error {
-	if v[0] != "512" && v[0] != "2048" {
-		return errors.New("want 512 or 2048")
-	}
-	return nil
-}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/isolayer/isolayer/internal/boot"
 	"github.com/isolayer/isolayer/internal/fault"
 )
@@ -206,4 +208,13 @@ var mkisofsOther = []option{
 	{names: "hppa-cmdline hppa-kernel-32 hppa-kernel-64 hppa-bootloader hppa-ramdisk hppa-hdrversion", args: 1, use: useRISC},
 	{names: "chrp-boot", use: useRISC},
 	{names: "efi-boot-image", use: "it follows -efi-boot-part"},
+}
+
+// apmBlockSize takes what xorriso takes: whatever it is told, it makes blocks of 2048 of
+// maps that go with isohybrid.
+func apmBlockSize(_ *mkisofs, v []string) error {
+	if v[0] != "512" && v[0] != "2048" {
+		return errors.New("want 512 or 2048")
+	}
+	return nil
 }
